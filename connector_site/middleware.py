@@ -1,0 +1,75 @@
+"""What every request passes before any app sees it."""
+
+import ipaddress
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from core.ids import new_id
+
+NextHandler = Callable[[HttpRequest], HttpResponse]
+
+
+class CorrelationId:
+    """Gives each request an id of ours that its log lines, its answer and its error message share."""
+
+    def __init__(self, get_response: NextHandler) -> None:
+        self._next = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Never taken from the request: a stranger must not choose what our logs are searched by."""
+        correlation_id = str(new_id())
+        request.correlation_id = correlation_id  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+            response = self._next(request)
+        response["X-Correlation-Id"] = correlation_id
+        return response
+
+
+class TrustedProxy:
+    """Believes X-Forwarded-For and X-Forwarded-Proto where a proxy of TRUSTED_PROXIES sent them, and nowhere else."""
+
+    def __init__(self, get_response: NextHandler) -> None:
+        self._next = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Afterwards REMOTE_ADDR is the caller's own address, and request.is_secure() tells about the outer connection."""
+        forwarded_for = request.META.pop("HTTP_X_FORWARDED_FOR", "")
+        forwarded_proto = request.META.pop("HTTP_X_FORWARDED_PROTO", "")
+        if _is_trusted(request.META.get("REMOTE_ADDR", "")):
+            if forwarded_proto:
+                # The proxy nearest to us wrote the last word.
+                scheme = forwarded_proto.split(",")[-1].strip().lower()
+                request.META["wsgi.url_scheme"] = "https" if scheme == "https" else "http"
+            request.META["REMOTE_ADDR"] = _caller(forwarded_for) or request.META.get("REMOTE_ADDR", "")
+        return self._next(request)
+
+
+def _caller(forwarded_for: str) -> str:
+    """The right-most address that is not a proxy of ours: everything left of it could be invented."""
+    caller = ""
+    for part in reversed(forwarded_for.split(",")):
+        address = part.strip()
+        if not _is_address(address):
+            break
+        caller = address
+        if not _is_trusted(address):
+            break
+    return caller
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_trusted(text: str) -> bool:
+    # A Unix socket has no address: only a proxy on this machine can reach it.
+    if not text:
+        return True
+    return _is_address(text) and any(ipaddress.ip_address(text) in network for network in settings.TRUSTED_PROXIES)

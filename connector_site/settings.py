@@ -1,0 +1,407 @@
+"""
+Settings: production by default, every value from the environment, checked here so that a wrong one stops the start.
+
+docs/operations.md explains each variable; connector_site/environment.py says where values come from.
+"""
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from connector_site import environment, logs
+
+try:
+    environment.load()
+except environment.SettingsError as error:
+    raise ImproperlyConfigured(str(error)) from error
+env = environ.Env()
+
+
+def _checked(name: str, check: Callable[[str], str], *, default: str = "") -> str:
+    """A value that passes its check; check returns what is wrong with it, or nothing."""
+    value = env.str(name, default).strip()
+    if trouble := check(value):
+        raise ImproperlyConfigured(f"{name} {trouble}")
+    return value
+
+
+def _number(name: str, *, default: int, low: int = 0, high: int = 65535) -> int:
+    value = env.str(name, str(default))
+    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+        raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}.")
+    return int(value)
+
+
+# --- what we are -----------------------------------------------------------------------------------------------------
+
+BASE_DIR = environment.BASE_DIR
+DATA_DIR = Path(env.str("DATA_DIR"))
+MODE = env.str("MODE")
+IS_PRODUCTION = MODE == "production"
+PORT = _number("PORT", default=8000, low=1)
+SIMULATOR_PORT = _number("SIMULATOR_PORT", default=8100)
+SIMULATOR_TLS_PORT = _number("SIMULATOR_TLS_PORT", default=8143)
+
+# Never on: its error page shows local variables, which hold message text and secrets.
+DEBUG = False
+
+ROOT_URLCONF = "connector_site.urls"
+WSGI_APPLICATION = "connector_site.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "access.User"
+
+INSTALLED_APPS = [
+    "unfold",  # before django.contrib.admin, whose templates it replaces
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_q",
+    "access",
+    "audit",
+    "installations",
+    "conversations",
+    "webhooks",
+    "connector_site",
+]
+
+MIDDLEWARE = [
+    "connector_site.middleware.CorrelationId",
+    "connector_site.middleware.TrustedProxy",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+_COMMON_SECRETS = ("django-insecure-", "change", "secret", "example", "default", "your-", "xxx")
+
+
+def _secret_key_trouble(value: str) -> str:
+    if not value:
+        return "is not set. Set it to at least 50 random characters that nobody else knows."
+    if len(value) < 50 or len(set(value)) < 10:
+        return "is weak. Set it to at least 50 random characters."
+    if value.lower().startswith(_COMMON_SECRETS):
+        return "is a well-known default. Set it to at least 50 random characters."
+    return ""
+
+
+def _encryption_keys_trouble(value: str) -> str:
+    keys = [part.strip() for part in value.split(",") if part.strip()]
+    if not keys:
+        return "is not set. Set it to one or more keys, newest first, separated by commas: base64 of 32 random bytes."
+    for position, key in enumerate(keys, start=1):
+        try:
+            raw = base64.b64decode(key, validate=True)
+        except (binascii.Error, ValueError):
+            return f"holds something that is not base64 in place {position}. Each key is base64 of 32 random bytes."
+        if len(raw) != 32:
+            return f"holds {len(raw)} bytes in place {position}. Each key is base64 of exactly 32 random bytes."
+        if len(set(raw)) < 8:
+            return f"holds a weak key in place {position}. Each key is base64 of 32 random bytes."
+    if len(set(keys)) != len(keys):
+        return "names a key twice. Name each key once, newest first."
+    return ""
+
+
+SECRET_KEY = _checked("SECRET_KEY", _secret_key_trouble)
+ENCRYPTION_KEYS = _checked("ENCRYPTION_KEYS", _encryption_keys_trouble)
+ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", "")
+METRICS_TOKEN = _checked(
+    "METRICS_TOKEN",
+    lambda value: "is shorter than 20 characters. Set it to a longer random value." if 0 < len(value) < 20 else "",
+)
+
+
+# --- where we are reached --------------------------------------------------------------------------------------------
+
+
+def _base_url_trouble(value: str) -> str:
+    example = "Set it to where the world reaches this site, such as https://connectors.example.com."
+    if not value:
+        return f"is not set. {example}"
+    try:
+        url = urlsplit(value)
+        hostname, _ = url.hostname, url.port
+    except ValueError:
+        return f"is not a URL. {example}"
+    if url.scheme not in ("http", "https") or not hostname or url.username is not None:
+        return f"is not the URL of a site. {example}"
+    if url.path not in ("", "/") or url.query or url.fragment:
+        return f"must be scheme and host only. {example}"
+    if IS_PRODUCTION and url.scheme != "https":
+        return f"must start with https in production. {example}"
+    return ""
+
+
+def _hosts_trouble(value: str) -> str:
+    hosts = [host.strip() for host in value.split(",") if host.strip()]
+    if not hosts:
+        return "is not set. Set it to the host names this site answers to, separated by commas."
+    if IS_PRODUCTION and "*" in hosts:
+        return "must not be * in production. Name the host names this site answers to, separated by commas."
+    if any("/" in host or " " in host for host in hosts):
+        return "must hold host names only, separated by commas: no scheme, no path."
+    return ""
+
+
+def _proxies_trouble(value: str) -> str:
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            return f"holds {part!r}. Name IP addresses or networks (10.0.0.0/8), separated by commas."
+    return ""
+
+
+PUBLIC_BASE_URL = _checked(
+    "PUBLIC_BASE_URL", _base_url_trouble, default="" if IS_PRODUCTION else f"http://127.0.0.1:{PORT}"
+).rstrip("/")
+_public = urlsplit(PUBLIC_BASE_URL)
+_local_hosts = "" if IS_PRODUCTION else f"127.0.0.1,localhost,[::1],testserver,{_public.hostname}"
+ALLOWED_HOSTS = [
+    host.strip()
+    for host in _checked("ALLOWED_HOSTS", _hosts_trouble, default=_local_hosts).split(",")
+    if host.strip()
+]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+# Only these may say for whom they ask and that the outer connection was TLS. A proxy on this machine is the usual case.
+TRUSTED_PROXIES = [
+    ipaddress.ip_network(part.strip())
+    for part in _checked("TRUSTED_PROXIES", _proxies_trouble, default="127.0.0.1,::1").split(",")
+    if part.strip()
+]
+
+
+# --- where we call ---------------------------------------------------------------------------------------------------
+
+
+def _domain_api_trouble(value: str) -> str:
+    try:
+        url = urlsplit(value)
+        hostname, _ = url.hostname, url.port
+    except ValueError:
+        hostname = None
+    if not hostname or url.scheme not in ("http", "https") or url.path not in ("", "/") or url.query or url.fragment:
+        return "must be scheme and host, such as https://api.liveperson.net."
+    if url.username is not None:
+        return "must not hold a user name or password."
+    if url.scheme != "https" and not ALLOW_PRIVATE_OUTBOUND:
+        return "must start with https (http is for a simulator, where ALLOW_PRIVATE_OUTBOUND is 1)."
+    return ""
+
+
+def _domains_trouble(value: str) -> str:
+    suffixes = [part.strip() for part in value.split(",") if part.strip()]
+    if not suffixes:
+        return "is empty. Name the host suffixes that may be called, such as liveperson.net."
+    if any("." not in suffix.strip(".") or "*" in suffix or "/" in suffix for suffix in suffixes):
+        return "must hold host suffixes, such as liveperson.net, separated by commas: no scheme, no path, no star."
+    return ""
+
+
+ALLOW_PRIVATE_OUTBOUND = bool(_number("ALLOW_PRIVATE_OUTBOUND", default=0 if IS_PRODUCTION else 1, high=1))
+LIVEPERSON_DOMAIN_API = _checked(
+    "LIVEPERSON_DOMAIN_API", _domain_api_trouble, default="https://api.liveperson.net"
+).rstrip("/")
+LIVEPERSON_DOMAINS = [
+    part.strip().lower().strip(".")
+    for part in _checked("LIVEPERSON_DOMAINS", _domains_trouble, default="liveperson.net").split(",")
+    if part.strip()
+]
+
+
+# --- database --------------------------------------------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's form of a PostgreSQL URL, read by libpq's own rules (so sslmode and socket folders work as there)."""
+    if not url:
+        start = "" if IS_PRODUCTION else " (manage.py starts an embedded one when it is the entry point)"
+        raise ImproperlyConfigured(
+            f"DATABASE_URL is not set. Set it to postgresql://user:password@host/database{start}."
+        )
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://: no other database is supported.")
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError:
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be read. Its form is postgresql://user:password@host:port/database, "
+            "with special characters written as %XX."
+        ) from None
+    known = {key: str(parts.pop(key, "")) for key in ("dbname", "user", "password", "host", "port")}
+    if not known["dbname"]:
+        raise ImproperlyConfigured("DATABASE_URL names no database: postgresql://user:password@host:port/database.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": known["dbname"],
+        "USER": known["user"],
+        "PASSWORD": known["password"],
+        "HOST": known["host"],
+        "PORT": known["port"],
+        # A new connection per request costs a factor of four to seven. Never OPTIONS["pool"]: django-q2 opens it before
+        # it forks, and its processes would share sockets.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        # A silent database must not hold a request until its sender gives up: found within seconds, also mid-connection.
+        "OPTIONS": {
+            "connect_timeout": 2,
+            "keepalives": 1,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+            "application_name": "connector-site",
+        }
+        | parts,
+    }
+
+
+DATABASES = {"default": _database(env.str("DATABASE_URL", "").strip())}
+
+# Wakes the workers; holds no truth. retry counts from the moment a task is fetched, not from its start, so it has to
+# exceed timeout x (2 + queue_limit / workers); with bulk 1 and queue_limit = workers nothing waits in memory for long.
+Q_CLUSTER = {
+    "name": "connector_site",
+    "orm": "default",  # the same alias as our rows: a doorbell commits with the row it points to
+    "workers": 2,
+    "queue_limit": 2,
+    "bulk": 1,
+    "timeout": 60,
+    "retry": 300,
+    "ack_failures": True,  # otherwise a task that raises is run again for ever
+    "max_attempts": 1,
+    "save_limit": -1,  # any other value costs a factor of six
+    "catch_up": False,
+    "recycle": 500,
+    "poll": 0.05,
+    "label": "Task queue",
+}
+
+REDIS_URL = env.str("REDIS_URL", "").strip()
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+
+# --- security --------------------------------------------------------------------------------------------------------
+
+_is_https = _public.scheme == "https"
+SECURE_SSL_REDIRECT = IS_PRODUCTION
+# Probes come over plain http from inside. A signed webhook is authentic on any wire, and a redirected POST is a lost one.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^webhooks/"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _is_https else 0
+# Whether other hosts under this name, or the whole registered domain, may only be reached by https is not ours to say.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = _is_https
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = "connector_site_session"
+CSRF_COOKIE_SECURE = _is_https
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_NAME = "connector_site_csrf"
+CSRF_FAILURE_VIEW = "connector_site.errors.csrf_failure"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+
+# --- API -------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DATETIME_FORMAT": "iso-8601",
+}
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Connector Site",
+    "DESCRIPTION": "Brands, connectors, conversations, deliveries and the audit log of this site.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    # The docs page takes its scripts from our own host, not from a public one.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+
+# --- language, time, files -------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+# Production serves names that hold a digest, cached for ever; local mode serves straight from the packages, so that
+# there is no step to forget.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "files"}},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if IS_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+WHITENOISE_MAX_AGE = 300
+UNFOLD = {"SITE_TITLE": "Connector Site", "SITE_HEADER": "Connector Site"}
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+LOGGING_CONFIG = None  # configured below, so that gunicorn's master and Django end with one and the same form
+logs.configure()

@@ -1,0 +1,37 @@
+#!/usr/bin/env python
+"""The one entry point: every part of the site and every command starts here."""
+
+import sys
+
+from connector_site import environment
+
+
+def main() -> int:
+    """Load the environment, make sure that there is a database where a command needs one, run the command."""
+    try:
+        environment.load()
+        with environment.database_for(sys.argv):
+            return _run_django(sys.argv)
+    except environment.SettingsError as error:
+        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        return 1
+
+
+def _run_django(argv: list[str]) -> int:
+    """Hand over to Django; a wrong setting is one sentence instead of a traceback."""
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+
+    try:
+        # Settings load here, inside the try: Django itself would swallow the reason for some commands.
+        settings.configured or settings.INSTALLED_APPS
+    except ImproperlyConfigured as error:
+        print(f"{argv[0]}: {error}", file=sys.stderr)
+        return 1
+    execute_from_command_line(argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
