@@ -1,0 +1,97 @@
+"""Who may see what: people, brands (the tenants), and what a person is in a brand."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from core.ids import new_id
+
+
+class User(AbstractUser):
+    """A person who signs in. What they may see follows from their memberships; a superuser runs the whole site."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier of the person.")
+
+    class Meta(AbstractUser.Meta):
+        pass
+
+
+class Brand(models.Model):
+    """A tenant: a company whose consumers and agents this site connects. Every other row belongs to one brand."""
+
+    brand_path: ClassVar[str] = "pk"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier of the brand.")
+    slug = models.SlugField(unique=True, help_text="Short name for commands and lists, such as acme.")
+    name = models.CharField(max_length=128, help_text="Name as people read it.")
+    retention_days = models.PositiveIntegerField(
+        default=90,
+        validators=[MinValueValidator(1)],
+        help_text="Days that message contents and bodies are kept. Facts (who, when, what became of it) stay.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True, help_text="When the brand was added.")
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BrandOwned(models.Model):
+    """Base of every row that belongs to a brand. `brand_path` is where access.rules finds the brand."""
+
+    brand_path: ClassVar[str] = "brand"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier, ordered by time.")
+    brand = models.ForeignKey(
+        Brand, on_delete=models.PROTECT, related_name="+", help_text="The brand that this belongs to."
+    )
+
+    class Meta:
+        abstract = True
+
+
+class Role(models.TextChoices):
+    OWNER = "OWNER", "Owner"
+    OPERATOR = "OPERATOR", "Operator"
+    AUDITOR = "AUDITOR", "Auditor"
+
+
+class Membership(models.Model):
+    """What a person is in one brand, or in all brands when no brand is named."""
+
+    brand_path: ClassVar[str] = "brand"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier of the membership.")
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="memberships", help_text="The person."
+    )
+    brand = models.ForeignKey(
+        Brand,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="memberships",
+        help_text="The brand; empty means every brand, those added later too.",
+    )
+    role = models.CharField(
+        max_length=16,
+        choices=Role,
+        help_text="Owner: everything in the brand. Operator: sees all, sets up connectors, repairs. Auditor: sees all.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True, help_text="When the person was given this role.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "brand"], nulls_distinct=False, name="membership_once_per_user_and_brand"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} — {self.get_role_display()} of {self.brand or 'all brands'}"

@@ -1,0 +1,72 @@
+"""The only writer of the trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.db import connection, models
+
+from access.models import Brand, User
+from access.rules import brand_path_of
+from audit.actions import ACTIONS
+from audit.models import ActorKind, AuditEntry
+from core.actor import COMMAND, SYSTEM, Actor
+
+
+class UnknownAction(LookupError):
+    """An action that audit/actions.py does not list."""
+
+
+def record(
+    action: str,
+    *,
+    actor: Actor,
+    subject: models.Model,
+    data: dict[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEntry:
+    """
+    Write one entry, in the transaction of the act itself.
+
+    data: before and after, without secrets. Raises UnknownAction for an action that is not registered, and
+    RuntimeError outside a transaction: an act and its record stand or fall together.
+    """
+    if action not in ACTIONS:
+        raise UnknownAction(f"{action} is not listed in audit/actions.py.")
+    if not connection.in_atomic_block:
+        raise RuntimeError(f"{action} was recorded outside the transaction of the act.")
+    return AuditEntry.objects.create(
+        action=action,
+        brand_id=_brand_id(subject),
+        actor_kind=_kind(actor),
+        actor_id=actor.id,
+        actor_name=actor.name[:150],
+        address=actor.address,
+        subject_type=subject._meta.model_name or "",
+        subject_id=str(subject.pk),
+        subject_name=str(subject)[:200],
+        data=data or {},
+        reason=reason[:500],
+        correlation_id=str(structlog.contextvars.get_contextvars().get("correlation_id", "")),
+    )
+
+
+def person(user: User, *, address: str | None = None) -> Actor:
+    """A signed-in person as an actor."""
+    return Actor(kind="PERSON", id=str(user.pk), name=user.get_username(), address=address)
+
+
+def _kind(actor: Actor) -> ActorKind:
+    return ActorKind(actor.kind)
+
+
+def _brand_id(subject: models.Model) -> Any:
+    if isinstance(subject, Brand):
+        return subject.pk
+    if not hasattr(subject, "brand_path"):
+        return None
+    return getattr(subject, f"{brand_path_of(type(subject))}_id")
+
+
+__all__ = ["COMMAND", "SYSTEM", "Actor", "UnknownAction", "person", "record"]
