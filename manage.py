@@ -1,16 +1,18 @@
 #!/usr/bin/env python
 """The one entry point: every part of the site and every command starts here."""
 
+import os
 import sys
+from pathlib import Path
 
-from connector_site import environment
+from connector_site import embedded_postgres, environment
 
 
 def main() -> int:
     """Load the environment, make sure that there is a database where a command needs one, run the command."""
     try:
         environment.load()
-        with environment.database_for(sys.argv):
+        with embedded_postgres.for_command(sys.argv, data_dir=Path(os.environ["DATA_DIR"])):
             return _run_django(sys.argv)
     except environment.SettingsError as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)

@@ -68,7 +68,9 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         data_dir.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"DATA_DIR: {data_dir} cannot be made ({error.strerror}). Name a folder you own.") from error
+        raise SettingsError(
+            f"DATA_DIR: {data_dir} cannot be made ({error.strerror}). Name a folder you own."
+        ) from error
 
 
 # --- what a live `manage.py run` serves with -------------------------------------------------------------------------
@@ -144,9 +146,7 @@ def _generate_missing(data_dir: Path) -> dict[str, str]:
     make_data_dir(data_dir)
     with _locked(data_dir):
         stored = _read_own_file(data_dir)
-        missing = {
-            name: make() for name, make in _GENERATORS.items() if not _value(name) and not stored.get(name)
-        }
+        missing = {name: make() for name, make in _GENERATORS.items() if not _value(name) and not stored.get(name)}
         if missing:
             stored = {"MODE": os.environ["MODE"]} | stored | missing
             _write_atomically(env_file(data_dir), _render(stored))

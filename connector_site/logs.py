@@ -114,4 +114,3 @@ def _format_exception(exc_info: Any) -> str:
         parts.append(f"\nfrom {type(cause).__qualname__}: {first_line(cause)}")
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "".join(parts)
-

@@ -200,9 +200,7 @@ PUBLIC_BASE_URL = _checked(
 _public = urlsplit(PUBLIC_BASE_URL)
 _local_hosts = "" if IS_PRODUCTION else f"127.0.0.1,localhost,[::1],testserver,{_public.hostname}"
 ALLOWED_HOSTS = [
-    host.strip()
-    for host in _checked("ALLOWED_HOSTS", _hosts_trouble, default=_local_hosts).split(",")
-    if host.strip()
+    host.strip() for host in _checked("ALLOWED_HOSTS", _hosts_trouble, default=_local_hosts).split(",") if host.strip()
 ]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 # Only these may say for whom they ask and that the outer connection was TLS. A proxy on this machine is the usual case.

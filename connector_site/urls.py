@@ -1,0 +1,21 @@
+"""Mounts every app."""
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.urls import include, path
+
+from connector_site import errors, health, metrics
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    *([path("webhooks/", include("webhooks.urls"))] if find_spec("webhooks.urls") else []),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
+]
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error
