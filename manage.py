@@ -26,8 +26,8 @@ def _run_django(argv: list[str]) -> int:
     from django.core.management import execute_from_command_line
 
     try:
-        # Settings load here, inside the try: Django itself would swallow the reason for some commands.
-        settings.configured or settings.INSTALLED_APPS
+        # Settings load here, inside the try: Django itself would keep the reason back for some commands.
+        settings.INSTALLED_APPS  # noqa: B018 -- reading one name loads them all
     except ImproperlyConfigured as error:
         print(f"{argv[0]}: {error}", file=sys.stderr)
         return 1

@@ -218,9 +218,9 @@ class EmbeddedPostgres:
                 **self.home.user.options,
             )
         process = self._process
-        if _wait_until(lambda: process.poll() is not None or self._can_connect(), START_TIMEOUT_S):
-            if process.poll() is None:
-                return
+        _wait_until(lambda: process.poll() is not None or self._can_connect(), START_TIMEOUT_S)
+        if process.poll() is None:
+            return
         self._process = None
         reason = _last_line(self.home.log.read_text(errors="replace")[-4000:])
         if "pre-existing shared memory" not in reason and "lock file" not in reason:

@@ -128,7 +128,7 @@ def read_running(data_dir: Path) -> dict[str, str]:
 
 
 def _read_own_file(data_dir: Path) -> dict[str, str]:
-    """The env file, unless it was written for another mode: a key made for a local run must not slip into production."""
+    """The env file, unless written for another mode: a key made for a local run must not slip into production."""
     try:
         values = _parse(env_file(data_dir).read_text())
     except FileNotFoundError:
@@ -140,7 +140,7 @@ def _read_own_file(data_dir: Path) -> dict[str, str]:
 
 
 def _generate_missing(data_dir: Path) -> dict[str, str]:
-    """Make up the secrets that nobody has set, once: written before they are used, and read back by the next command."""
+    """Make up the secrets that nobody has set, once: written before they are used, read back by the next command."""
     if all(_value(name) for name in _GENERATORS):
         return {}
     make_data_dir(data_dir)

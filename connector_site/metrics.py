@@ -109,7 +109,8 @@ def _totals() -> Iterator[Metric]:
     names = {model._meta.db_table: name for name, (model, _) in _TOTALS.items()}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname, n_tup_ins FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname = ANY(%s)",
+            "SELECT relname, n_tup_ins FROM pg_stat_user_tables"
+            " WHERE schemaname = current_schema() AND relname = ANY(%s)",
             [list(names)],
         )
         counts = {names[table]: inserted for table, inserted in cursor.fetchall()}

@@ -35,7 +35,7 @@ class TrustedProxy:
         self._next = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Afterwards REMOTE_ADDR is the caller's own address, and request.is_secure() tells about the outer connection."""
+        """Afterwards REMOTE_ADDR is the caller's own address, and is_secure() tells about the outer connection."""
         forwarded_for = request.META.pop("HTTP_X_FORWARDED_FOR", "")
         forwarded_proto = request.META.pop("HTTP_X_FORWARDED_PROTO", "")
         if _is_trusted(request.META.get("REMOTE_ADDR", "")):

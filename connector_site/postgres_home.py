@@ -1,10 +1,10 @@
 """
 Where the embedded PostgreSQL of one data folder lives, and as whom it runs.
 
-PostgreSQL refuses to run as root. As an ordinary user everything stands in $DATA_DIR/postgres. As root the server runs as
-`nobody`, who may enter neither the data folder nor perhaps the home that holds it, and no folder's mode is ours to
-change: so the cluster and a copy of the binaries stand under /var/lib/connector-site, and the data folder holds the name
-of its cluster.
+PostgreSQL refuses to run as root. As an ordinary user everything stands in $DATA_DIR/postgres. As root the server runs
+as `nobody`, who may enter neither the data folder nor perhaps the home that holds it, and no folder's mode is ours to
+change: so the cluster and a copy of the binaries stand under /var/lib/connector-site, and the data folder holds the
+name of its cluster.
 """
 
 import dataclasses
@@ -128,8 +128,8 @@ def _make_system_root() -> None:
         pass
     except OSError as error:
         raise SettingsError(
-            f"DATABASE_URL is not set, and {SYSTEM_ROOT} for the embedded PostgreSQL cannot be made ({error.strerror}). "
-            "Start as an ordinary user, or set DATABASE_URL."
+            f"DATABASE_URL is not set, and {SYSTEM_ROOT} for the embedded PostgreSQL cannot be made "
+            f"({error.strerror}). Start as an ordinary user, or set DATABASE_URL."
         ) from error
 
 
@@ -189,7 +189,7 @@ def _copied_binaries() -> Path:
 
 def _let_everybody_read(root: Path) -> None:
     for folder, _, names in os.walk(root):
-        os.chmod(folder, 0o755)
+        Path(folder).chmod(0o755)
         for path in (Path(folder) / name for name in names):
             if not path.is_symlink():
                 path.chmod(0o755 if os.access(path, os.X_OK) and path.stat().st_mode & 0o100 else 0o644)

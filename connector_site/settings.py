@@ -282,7 +282,7 @@ def _database(url: str) -> dict[str, Any]:
         # it forks, and its processes would share sockets.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        # A silent database must not hold a request until its sender gives up: found within seconds, also mid-connection.
+        # A silent database is found within seconds: it must not hold a request until its sender gives up.
         "OPTIONS": {
             "connect_timeout": 2,
             "keepalives": 1,
@@ -329,7 +329,7 @@ CACHES: dict[str, dict[str, Any]] = {
 
 _is_https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = IS_PRODUCTION
-# Probes come over plain http from inside. A signed webhook is authentic on any wire, and a redirected POST is a lost one.
+# Probes come over plain http from inside. A signed webhook is authentic on any wire; a redirected POST is lost.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^webhooks/"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _is_https else 0
 # Whether other hosts under this name, or the whole registered domain, may only be reached by https is not ours to say.
@@ -383,7 +383,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = DATA_DIR / "static" if IS_PRODUCTION else None
 # Production serves names that hold a digest, cached for ever; local mode serves straight from the packages, so that
 # there is no step to forget.
 STORAGES = {
@@ -396,6 +396,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
 WHITENOISE_MAX_AGE = 300
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 UNFOLD = {"SITE_TITLE": "Connector Site", "SITE_HEADER": "Connector Site"}
 
 
