@@ -131,6 +131,15 @@ class DialogEvent(LivePersonEvent):
     def is_from_consumer(self) -> bool:
         return self.role == "CONSUMER"
 
+    @property
+    def is_for_consumer(self) -> bool:
+        """
+        Not the consumer's own echo, and not a private note.
+
+        Roles are not listed: managers, bots and controllers answer too, under roles that LivePerson may add to.
+        """
+        return not self.is_from_consumer and self.audience == "ALL"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContentPublished(DialogEvent):

@@ -1,0 +1,84 @@
+"""From a provider's HTTP answer to an error of core.errors, where a provider has no rules of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from adapters.base import Answer, header
+from core.errors import (
+    ConnectorError,
+    ConsumerGone,
+    CredentialsRejected,
+    RateLimited,
+    Refused,
+    RequestRejected,
+    Unanswered,
+)
+from core.redaction import answer_head
+
+_MASK = "•••"
+
+
+def error_from_answer(answer: Answer, *, now: datetime, hide: Iterable[str]) -> ConnectorError | None:
+    """
+    The error that an answer means, None for a 2xx.
+
+    hide: what must not be kept of the answer, should the provider repeat it: secrets, texts, consumers' ids.
+    """
+    status = answer.status
+    if 200 <= status < 300:
+        return None
+    head = answer_head(mask(answer.body, hide=hide))
+    retry_after_s = parse_retry_after(header(answer.headers, "retry-after"), now=now)
+    if status == 429 or (status == 503 and header(answer.headers, "retry-after")):
+        return RateLimited(
+            f"The channel asked us to slow down (HTTP {status}).",
+            retry_after_s=retry_after_s,
+            http_status=status,
+            answer_head=head,
+        )
+    kind, sentence = _meaning(status)
+    return kind(sentence, http_status=status, answer_head=head)
+
+
+def _meaning(status: int) -> tuple[type[ConnectorError], str]:
+    if status in (401, 403):
+        return CredentialsRejected, f"The channel did not accept our signature or credentials (HTTP {status})."
+    if status == 410:
+        return ConsumerGone, "The channel says that the consumer is gone (HTTP 410)."
+    if 300 <= status < 400:
+        return RequestRejected, f"The channel's address answers with a redirect (HTTP {status}). Enter the new address."
+    if 400 <= status < 500:
+        return RequestRejected, f"The channel rejected the request (HTTP {status})."
+    if status >= 500:
+        return Refused, f"The channel answered with a server error (HTTP {status})."
+    return Unanswered, f"The channel's answer makes no sense (HTTP {status})."
+
+
+def parse_retry_after(value: str, *, now: datetime) -> float | None:
+    """Seconds to wait, from seconds or from an HTTP date; None where it is absent, in the past or makes no sense."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        until = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    wait_s = (until - now).total_seconds()
+    return wait_s if wait_s > 0 else None
+
+
+def mask(body: bytes, *, hide: Iterable[str]) -> bytes:
+    """The same with each hidden text masked, also where it is written as in JSON or in a URL."""
+    text = body.decode("utf-8", "replace")
+    for secret in sorted({part.strip() for part in hide if part.strip()}, key=len, reverse=True):
+        forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe="")}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, _MASK)
+    return text.encode("utf-8")
