@@ -113,7 +113,7 @@ class HttpClient:
         problem: Exception | None = None
         current.call = call
         try:
-            status, answer_headers, content = self._exchange(prepared, max_bytes)
+            status, answer_headers, content = self._exchange(prepared, max_bytes, target.host)
         except _FAILURES as error:
             problem = error
         finally:
@@ -132,7 +132,7 @@ class HttpClient:
             adapter.close()
 
     def _exchange(
-        self, prepared: requests.PreparedRequest, max_bytes: int
+        self, prepared: requests.PreparedRequest, max_bytes: int, host: str
     ) -> tuple[int, CaseInsensitiveDict[str], bytes]:
         response = self._own_adapter().send(prepared, stream=True, timeout=None, verify=True)
         finished = False
@@ -140,10 +140,10 @@ class HttpClient:
             encoding = response.headers.get("Content-Encoding", "").strip().lower()
             if encoding not in ("", "identity"):
                 raise Unanswered(
-                    f"{current.call.target.host} sent a compressed answer although none was asked for.",
+                    f"{host} sent a compressed answer although none was asked for.",
                     http_status=response.status_code,
                 )
-            content = _read(response, max_bytes)
+            content = _read(response, max_bytes, host)
             finished = True
         finally:
             if not finished:
@@ -209,14 +209,14 @@ def _prepare(
     )
 
 
-def _read(response: requests.Response, max_bytes: int) -> bytes:
+def _read(response: requests.Response, max_bytes: int, host: str) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := response.raw.read(_READ_BYTES, decode_content=False):
         size += len(part)
         if size > max_bytes:
             raise AnswerTooLarge(
-                f"The answer of {current.call.target.host} is larger than {max_bytes} bytes.",
+                f"The answer of {host} is larger than {max_bytes} bytes.",
                 http_status=response.status_code,
             )
         parts.append(part)

@@ -110,7 +110,7 @@ class _GuardedConnection(HTTPConnection):
         super().send(data)
 
 
-class _GuardedTLSConnection(_GuardedConnection, HTTPSConnection):  # type: ignore[misc]
+class _GuardedTLSConnection(_GuardedConnection, HTTPSConnection):
     pass
 
 

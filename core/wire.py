@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,21 +57,16 @@ def read_json(body: bytes) -> Any:
 
 
 def is_deeper_than(value: Any, levels: int) -> bool:
-    """Tell whether containers are nested more than `levels` deep; walks without recursion."""
-    layer: list[Any] = [value]
-    for _ in range(levels + 1):
-        layer = [inner for item in layer for inner in _inner_values(item)]
-        if not layer:
-            return False
-    return True
+    """Tell whether objects and lists are nested more than `levels` deep; walks without recursion."""
+    layer = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(levels):
+        layer = [inner for outer in layer for inner in _containers_in(outer)]
+    return bool(layer)
 
 
-def _inner_values(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, list):
-        return value
-    return ()
+def _containers_in(outer: dict[str, Any] | list[Any]) -> list[Any]:
+    inner_values = outer.values() if isinstance(outer, dict) else outer
+    return [value for value in inner_values if isinstance(value, (dict, list))]
 
 
 def canonical(value: Any) -> bytes:

@@ -69,7 +69,13 @@ class Tokens:
 
 
 def fetch_app_jwt(
-    *, http: HttpClient, domains: DomainResolver, account_id: str, client_id: str, client_secret: str, now: datetime
+    *,
+    http: HttpClient,
+    domains: DomainResolver,
+    account_id: str,
+    client_id: str,
+    client_secret: str,
+    now: datetime | None = None,
 ) -> AppJWT:
     """
     Log in as the app installation. The secret travels in the body, so that no access log holds it.
@@ -90,6 +96,7 @@ def fetch_app_jwt(
         token = _header_safe(payload.get("access_token")) if isinstance(payload, dict) else ""
         if not token:
             raise unusable(answer, "it holds no access_token", hide=(client_secret,))
+    now = now or datetime.now(UTC)
     return AppJWT(token, now + _lifetime(_claims(token), payload.get("expires_in"), now))
 
 

@@ -67,11 +67,11 @@ def error_from_response(
         return ConversationAlreadyOpen(**facts)
     if any(_CLOSED.search(message) for message in messages):
         return ConversationClosed(**facts)
-    waits = {"answer": answer, "floor_s": rate_limit_floor_s}
+    wait_s = _wait_s(answer, rate_limit_floor_s)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited("LivePerson asked us to slow down.", retry_after_s=_wait_s(**waits), **facts)
+        return RateLimited("LivePerson asked us to slow down.", retry_after_s=wait_s, **facts)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in answer.headers:
-        return RateLimited("LivePerson asked us to wait.", retry_after_s=_wait_s(**waits), **facts)
+        return RateLimited("LivePerson asked us to wait.", retry_after_s=wait_s, **facts)
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
         return Refused(f"LivePerson answered {_shown(answer, status)}.", **facts)
     return _client_error(answer, status, facts)
@@ -122,6 +122,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     value: seconds or an HTTP date. Source: RFC 9110, section 10.2.3
     """
     text = (value or "").strip()[:64]
+    wait_s: float | None
     try:
         wait_s = float(text)
     except ValueError:
@@ -215,7 +216,7 @@ def _shown(answer: Answer, status: int) -> str:
     return f"HTTP {answer.status}" if answer.status == status else f"HTTP {answer.status}, code {status}"
 
 
-def _wait_s(*, answer: Answer, floor_s: float) -> float:
+def _wait_s(answer: Answer, floor_s: float) -> float:
     asked_s = parse_retry_after(answer.headers.get("Retry-After"), now=datetime.now(UTC))
     return max(floor_s, asked_s or 0.0)
 

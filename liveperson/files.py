@@ -49,20 +49,21 @@ class FileCalls(SendApi):
         """Ask for access to a file that a notification named."""
         return self._temporary_url(tokens, request_id, "ms.GenerateURLForDownloadFile", {"relativePath": relative_path})
 
-    def upload(self, *, temp_url: TemporaryUrl, content: bytes, content_type: str = "application/octet-stream") -> None:
+    def upload(self, temp_url: TemporaryUrl, content: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Put the bytes of a file where LivePerson said."""
         with preparing("the upload of a file"):
             answer = self._call("PUT", temp_url, body=content, headers={"Content-Type": content_type})
             if not 200 <= answer.status < 300:
                 raise _storage_error(answer)
 
-    def download(self, *, temp_url: TemporaryUrl, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+    def download(self, temp_url: TemporaryUrl, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """Get the bytes of a file. Raises RequestRejected when it is larger than max_bytes."""
         with preparing("the download of a file"):
+            answer: Answer | None = None
             try:
                 answer = self._call("GET", temp_url, max_bytes=max_bytes)
             except AnswerTooLarge:
-                answer = None
+                pass  # said below, where it is not taken for a passing trouble
             if answer is not None and answer.status != 200:
                 raise _storage_error(answer)
         if answer is None:

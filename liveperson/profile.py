@@ -54,7 +54,7 @@ class ConsumerProfile:
             sdes.append({"type": "ctmrinfo", "info": info})
         if personal:
             sdes.append({"type": "personal", "personal": personal})
-        body = SetUserProfile(**_filled(**body))  # type: ignore[typeddict-item]
+        body = SetUserProfile(**_filled(**body))
         if private:
             body["privateData"] = private  # type: ignore[typeddict-item]
         if sdes:
