@@ -8,7 +8,7 @@ developers.liveperson.com/engagement-attributes-types-of-engagement-attributes.h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from liveperson.payloads import CustomerInfoSde, PersonalInfoSde, SetUserProfile
 
@@ -35,7 +35,6 @@ class ConsumerProfile:
 
     def as_body(self) -> SetUserProfile:
         """The body of userprofile.SetUserProfile. Without `lp_sdes` the agent would see no consumer data at all."""
-        body = SetUserProfile(firstName=self.first_name, lastName=self.last_name, avatarUrl=self.avatar_url)
         private = _filled(mobileNum=self.mobile, mail=self.mail)
         info = _filled(customerId=self.customer_id, socialId=self.social_id, userName=self.user_name, ctype=self.ctype)
         personal = _filled(
@@ -54,12 +53,14 @@ class ConsumerProfile:
             sdes.append({"type": "ctmrinfo", "info": info})
         if personal:
             sdes.append({"type": "personal", "personal": personal})
-        body = SetUserProfile(**_filled(**body))
-        if private:
-            body["privateData"] = private  # type: ignore[typeddict-item]
-        if sdes:
-            body["authenticatedData"] = {"lp_sdes": sdes}
-        return body
+        body = _filled(
+            firstName=self.first_name,
+            lastName=self.last_name,
+            avatarUrl=self.avatar_url,
+            privateData=private,
+            authenticatedData={"lp_sdes": sdes} if sdes else None,
+        )
+        return cast(SetUserProfile, body)
 
 
 def _filled(**members: Any) -> dict[str, Any]:
