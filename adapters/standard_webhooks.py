@@ -28,7 +28,7 @@ TOLERANCE = timedelta(minutes=5)
 _PREFIX = "whsec_"
 _KEY_BYTES = 32
 _SHORTEST_KEY, _LONGEST_KEY = 24, 64
-_TIMESTAMP = re.compile(r"[0-9]{1,11}", re.ASCII)
+_TIMESTAMP = re.compile(r"[1-9][0-9]{0,10}", re.ASCII)
 _MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,256}")
 _MAX_SIGNATURES = 32
 

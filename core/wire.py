@@ -132,8 +132,8 @@ def optional_id(value: Any, *, field: str) -> str:
 def require_word(value: Any, *, field: str, most: int = MAX_WORD_LENGTH) -> str:
     """One of the sender's enumerated words, such as a role; an unknown word is as good as a known one."""
     word = require_id(value, field=field).strip()
-    if not word or len(word) > most:
-        raise BodyUnusable(f"{field} is not a word.", field=field)
+    if not isinstance(value, str) or not word or len(word) > most:
+        raise BodyUnusable(f"{field} must be a word of at most {most} characters.", field=field)
     return word
 
 

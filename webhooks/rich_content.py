@@ -119,8 +119,8 @@ def _add_nothing(_element: Json, _found: Flattened) -> None:
 
 
 def _add_other(element: Json, found: Flattened) -> None:
-    """A container, or what we do not know: its words, if it has any."""
-    found.add_line(element.get("text") or element.get("title"))
+    """A container, or what we do not know: its words, if it has any, as a choice where it can be clicked."""
+    _add_clickable(element.get("text") or element.get("title"), _click(element), found)
 
 
 _ELEMENTS: dict[str, Callable[[Json, Flattened], None]] = {

@@ -54,10 +54,11 @@ def verify(
     if algorithm.decode("ascii") not in allowed_algorithms:
         raise WebhookRejected("The signature uses an algorithm that this installation does not allow.")
 
+    # Zero bytes do not count at the end of a key, so a secret of nothing else is as good as an empty one.
     matches = [
         secret_id
         for secret_id, secret in secrets
-        if _is_signed(body, key=secret, algorithm=algorithm, value=value) and secret
+        if _is_signed(body, key=secret, algorithm=algorithm, value=value) and any(secret)
     ]
     if not matches:
         raise WebhookRejected("The signature does not match the body under any secret of this installation.")
