@@ -7,13 +7,11 @@ A server whose owner was killed is used again. Free of Django, because it has to
 """
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ import psycopg
 from connector_site import postgres_home
 from connector_site.environment import SettingsError
 from connector_site.postgres_home import Home
+from connector_site.processes import die_with_parent
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
@@ -39,6 +38,7 @@ _SETTINGS = {
     "max_wal_size": "512MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
     "max_parallel_workers_per_gather": "0",
     "io_method": "sync",
     "jit": "off",
@@ -214,7 +214,7 @@ class EmbeddedPostgres:
                 cwd="/",
                 env=_environment(),
                 start_new_session=True,
-                preexec_fn=_die_with_parent(signal.SIGINT) if tie_to_parent else None,
+                preexec_fn=die_with_parent(signal.SIGINT) if tie_to_parent else None,
                 **self.home.user.options,
             )
         process = self._process
@@ -270,21 +270,6 @@ def for_command(argv: Sequence[str], *, data_dir: Path) -> Iterator[None]:
 def is_embedded(url: str, *, data_dir: Path) -> bool:
     """Whether a DATABASE_URL is the one that the embedded server of this data folder has."""
     return url == postgres_home.locate(data_dir).url
-
-
-def _die_with_parent(with_signal: signal.Signals) -> Callable[[], None]:
-    """For the child between fork and exec: ask the kernel for a signal when our process ends, however it ends."""
-    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-    parent = os.getpid()
-
-    def ask() -> None:
-        if libc is None:
-            return
-        libc.prctl(1, int(with_signal), 0, 0, 0)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask
 
 
 @contextlib.contextmanager

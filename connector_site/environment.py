@@ -41,8 +41,19 @@ class SettingsError(Exception):
     """A value is missing or weak; the text names it and says what to do."""
 
 
+_given: frozenset[str] | None = None
+
+
+def was_given(name: str) -> bool:
+    """Whether a value stood in the process environment when this process started, rather than in a file."""
+    return _given is not None and name in _given
+
+
 def load() -> None:
     """Complete os.environ; calling it again changes nothing."""
+    global _given
+    if _given is None:
+        _given = frozenset(name for name in NAMES if _value(name))
     data_dir = _data_dir()
     os.environ["DATA_DIR"] = str(data_dir)
     _adopt(read_running(data_dir))

@@ -60,6 +60,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "access.User"
 
 INSTALLED_APPS = [
+    "connector_site",  # first: its templates and its qcluster command stand before those of the libraries
     "unfold",  # before django.contrib.admin, whose templates it replaces
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -79,7 +80,6 @@ INSTALLED_APPS = [
     "installations",
     "conversations",
     "webhooks",
-    "connector_site",
 ]
 
 MIDDLEWARE = [
@@ -303,6 +303,8 @@ DATABASES = {"default": _database(env.str("DATABASE_URL", "").strip())}
 Q_CLUSTER = {
     "name": "connector_site",
     "orm": "default",  # the same alias as our rows: a doorbell commits with the row it points to
+    "broker_class": "connector_site.broker.Broker",
+    "cache": "queue",
     "workers": 2,
     "queue_limit": 2,
     "bulk": 1,
@@ -312,6 +314,7 @@ Q_CLUSTER = {
     "max_attempts": 1,
     "save_limit": -1,  # any other value costs a factor of six
     "catch_up": False,
+    "scheduler": False,  # nothing of ours depends on its table; whoever may write there may run any function
     "recycle": 500,
     "poll": 0.05,
     "label": "Task queue",
@@ -321,7 +324,9 @@ REDIS_URL = env.str("REDIS_URL", "").strip()
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # django-q2 notes its state here twice a second, for a page that we do not use.
+    "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "queue"},
 }
 
 

@@ -1,22 +1,65 @@
 """The one task of the system: a doorbell rang, so look for work."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
+from django.db import DatabaseError, connection
 
-from connector_site import heartbeat
+from connector_site import cluster, heartbeat
+from connector_site.broker import BEAT_EVERY_S
 from core.ids import new_id
 
-DEADLINE_S = 15
+# Claiming ends after this; what is under way is finished. Short, because stopping the site waits for it, and because
+# ringing again costs next to nothing.
+DEADLINE_S = 5
+
+logger = structlog.get_logger(__name__)
 
 
 def work(**_: Any) -> None:
     """
-    Show a sign of life, then do what is due until nothing is, or the deadline comes. Returns nothing: a result would be
-    pickled and stored. Takes keywords of a newer or older caller without looking at them.
-    """
-    from webhooks import services  # late: this module is named in settings-free places, and models need the registry
+    Show a sign of life, then do what is due until nothing is, or the deadline comes.
 
+    Takes keywords of a newer or older caller without looking at them. Returns nothing and raises nothing: django-q2
+    would store either, an error with its traceback, in a table that people can read.
+    """
+    from webhooks import services  # late: so that naming this module needs no app to be ready
+
+    if cluster.is_stopping():
+        return  # the next cluster looks for work when it starts
     with structlog.contextvars.bound_contextvars(correlation_id=str(new_id())):
-        heartbeat.beat(cluster=heartbeat.cluster_name())
-        services.work(deadline_s=DEADLINE_S)
+        try:
+            heartbeat.beat(cluster=heartbeat.cluster_name())
+            with _beating():
+                services.work(deadline_s=DEADLINE_S)
+        except DatabaseError:
+            connection.close()
+            logger.exception("work.database_failed")
+        except Exception:
+            logger.exception("work.failed")
+
+
+@contextlib.contextmanager
+def _beating() -> Iterator[None]:
+    """Go on beating while a slow upstream holds the task: a busy worker is not a dead one."""
+    finished = threading.Event()
+
+    def beat_until_finished() -> None:
+        while not finished.wait(BEAT_EVERY_S):
+            try:
+                heartbeat.beat(cluster=heartbeat.cluster_name())
+            except DatabaseError:
+                logger.warning("work.beat_missed")
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=beat_until_finished, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()

@@ -1,0 +1,19 @@
+"""manage.py worker: the workers, under supervision."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from connector_site.worker import Worker
+
+
+class Command(BaseCommand):
+    """One per machine is usual; several share the work through the database alone."""
+
+    help = "Runs the workers under supervision: restarts them when they die or hang, and sweeps for due work."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Stay until SIGTERM or Ctrl-C."""
+        from webhooks import services
+
+        Worker(sweep=services.sweep).run()
