@@ -262,3 +262,6 @@ class ChannelSecret(SealedSecret):
     """A secret of a channel: it verifies what the channel sends, and signs what we send where the channel wants that."""
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="secrets", help_text="The channel.")
+    name = models.CharField(
+        max_length=32, default="signing_secret", help_text="Which of the adapter's secrets it is, such as signing_secret."
+    )

@@ -158,6 +158,7 @@ class Seen(models.Model):
     source_id = models.UUIDField(help_text="The app installation or channel that brought it.")
     digest = models.BinaryField(help_text="First 16 bytes of the identity's SHA-256.")
     content_digest = models.BinaryField(help_text="First 16 bytes of the content's SHA-256.")
+    delivery_id = models.UUIDField(help_text="The delivery that first brought it; only that one has an effect.")
     seen_at = models.DateTimeField(help_text="When it was first seen.")
 
     class Meta:

@@ -31,6 +31,9 @@ class Consumer(BrandOwned):
     lp_consumer_id = models.CharField(max_length=64, blank=True, help_text="LivePerson's id of the consumer.")
     name = models.CharField(max_length=256, blank=True, help_text="Name that the channel told.")
     profile = models.JSONField(default=dict, blank=True, help_text="What the channel told about the consumer.")
+    is_typing = models.BooleanField(
+        default=False, help_text="Whether LivePerson was told that the consumer types; it has to be told of the end."
+    )
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the consumer first wrote.")
     last_seen_at = models.DateTimeField(null=True, blank=True, help_text="When the consumer last wrote.")
 

@@ -56,12 +56,11 @@ class DispatchKind(models.TextChoices):
 
 class DispatchState(models.TextChoices):
     """
-    Queued waits its turn; claimed waits for a token; sending has an attempt under way; unknown waits for evidence and
-    holds its lane; parked waits for a person and does not. Sent, failed, dead and dropped are ends.
+    Queued waits its turn; sending has an attempt under way; unknown waits for evidence and holds its lane; parked waits
+    for a person and does not. Sent, failed, dead and dropped are ends.
     """
 
     QUEUED = "QUEUED", "Queued"
-    CLAIMED = "CLAIMED", "Claimed"
     SENDING = "SENDING", "Sending"
     UNKNOWN = "UNKNOWN", "Unknown"
     PARKED = "PARKED", "Parked"
@@ -71,7 +70,7 @@ class DispatchState(models.TextChoices):
     DROPPED = "DROPPED", "Dropped"
 
 
-LIVE_STATES = ("QUEUED", "CLAIMED", "SENDING", "UNKNOWN")
+LIVE_STATES = ("QUEUED", "SENDING", "UNKNOWN")
 
 
 class Step(models.TextChoices):

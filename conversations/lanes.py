@@ -1,0 +1,232 @@
+"""
+Lanes: who may send what next. The only code that claims a lane, and the only one that puts a dispatch into it.
+
+One mutex guards everything of a consumer: the consumer's row. Services lock it (lock_consumer) before they touch
+anything of that consumer; workers take it for many consumers at once, but skip those that somebody else holds. So no
+two ever wait for each other in a circle. The clock of leases and due times is the database's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from conversations.models import Consumer, Conversation, Direction, Dispatch, DispatchKind, Lane, Message
+from conversations.models.outbox import LIVE_STATES
+from core.ids import new_id
+
+STEP = 1 << 20  # free places between neighbours, for openings that are put before what needs them
+LEASE_S = 20
+
+
+def lock_consumer(consumer_id: uuid.UUID) -> Consumer:
+    """Take the mutex of a consumer until the transaction ends, and return the fresh row."""
+    return Consumer.objects.select_for_update(no_key=True).get(pk=consumer_id)
+
+
+def append(
+    *,
+    consumer: Consumer,
+    direction: str,
+    kind: str,
+    message: Message | None = None,
+    conversation: Conversation | None = None,
+    payload: dict[str, Any] | None = None,
+    content_digest: bytes | None = None,
+    expires_at: datetime | None = None,
+    correlation_id: str = "",
+) -> Dispatch:
+    """Put a dispatch at the end of a consumer's lane. The caller holds the consumer's mutex."""
+    lane_id, position = _next_position(consumer, direction)
+    return Dispatch.objects.create(
+        brand_id=consumer.brand_id,
+        lane_id=lane_id,
+        position=position,
+        kind=kind,
+        message=message,
+        conversation=conversation,
+        payload=payload or {},
+        content_digest=content_digest,
+        expires_at=expires_at,
+        correlation_id=correlation_id,
+    )
+
+
+def put_before(head: Dispatch, *, kind: str) -> Dispatch:
+    """Put a new dispatch directly before the head of its lane, behind everything that has ended."""
+    previous = (
+        Dispatch.objects.filter(lane_id=head.lane_id, position__lt=head.position)
+        .order_by("-position")
+        .values_list("position", flat=True)
+        .first()
+    )
+    position = ((previous or head.position - STEP) + head.position) // 2
+    return Dispatch.objects.create(
+        brand_id=head.brand_id,
+        lane_id=head.lane_id,
+        position=position,
+        kind=kind,
+        correlation_id=head.correlation_id,
+    )
+
+
+def waiting_dispatch(*, consumer: Consumer, direction: str, kind: str) -> Dispatch | None:
+    """The last dispatch of a lane, if it is of this kind and nobody has tried it: something may still be added to it."""
+    last = (
+        Dispatch.objects.filter(lane__consumer=consumer, lane__direction=direction, state__in=LIVE_STATES)
+        .order_by("-position")
+        .first()
+    )
+    if last is None or last.kind != kind or last.state != "QUEUED" or last.attempt_count or last.step:
+        return None
+    return last
+
+
+def make_due(lane_ids: Collection[uuid.UUID]) -> None:
+    """Have the heads of these lanes looked at now."""
+    Lane.objects.filter(pk__in=list(lane_ids)).update(due_at=Now(), blocked_by="")
+
+
+_NEXT_POSITION = """
+    INSERT INTO conversations_lane AS lane
+        (id, brand_id, account_id, consumer_id, direction, next_position, due_at, fence, blocked_by)
+    VALUES (%s, %s, %s, %s, %s, %s, now(), 0, '')
+    ON CONFLICT (consumer_id, direction) DO UPDATE
+        SET next_position = lane.next_position + %s, due_at = COALESCE(lane.due_at, now())
+    RETURNING lane.id, lane.next_position
+"""
+
+
+def _next_position(consumer: Consumer, direction: str) -> tuple[uuid.UUID, int]:
+    values = [new_id(), consumer.brand_id, consumer.account_id, consumer.pk, direction, STEP, STEP]
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_POSITION, values)
+        row = cursor.fetchone()
+    return row[0], row[1]
+
+
+# Accounts take turns: each gives at most its share of the free places, oldest due first, so that a flood of one brand
+# does not keep the others waiting. The consumer's row is the mutex; a consumer in use elsewhere is looked at next time.
+_CLAIM = """
+    WITH due_account AS (
+        SELECT account.id FROM installations_account account
+        WHERE EXISTS (SELECT 1 FROM conversations_lane lane
+                      WHERE lane.account_id = account.id AND lane.due_at <= now()
+                        AND (lane.leased_until IS NULL OR lane.leased_until < now()))
+    ), picked AS (
+        SELECT due.id FROM due_account CROSS JOIN LATERAL (
+            SELECT lane.id, row_number() OVER () AS turn
+            FROM (SELECT lane.id FROM conversations_lane lane
+                  WHERE lane.account_id = due_account.id AND lane.due_at <= now()
+                    AND (lane.leased_until IS NULL OR lane.leased_until < now())
+                  ORDER BY lane.due_at LIMIT %(free)s) lane
+        ) due ORDER BY due.turn LIMIT %(free)s
+    ), mine AS (
+        SELECT lane.id FROM conversations_lane lane
+        JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
+        WHERE lane.id IN (SELECT id FROM picked) AND lane.due_at <= now()
+          AND (lane.leased_until IS NULL OR lane.leased_until < now())
+        FOR NO KEY UPDATE OF lane, consumer SKIP LOCKED
+    )
+    UPDATE conversations_lane lane
+    SET fence = lane.fence + 1, leased_until = now() + make_interval(secs => %(lease)s)
+    FROM mine WHERE lane.id = mine.id
+    RETURNING lane.id, lane.fence
+"""
+
+
+def claim(free: int) -> dict[uuid.UUID, int]:
+    """Lease up to `free` due lanes: lane id to fence. Their consumers' mutexes are held until the transaction ends."""
+    if free <= 0:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"free": free, "lease": LEASE_S})
+        return dict(cursor.fetchall())
+
+
+_REGAIN = """
+    SELECT lane.id, lane.fence FROM conversations_lane lane
+    JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
+    WHERE lane.id = ANY(%s) FOR NO KEY UPDATE OF lane, consumer SKIP LOCKED
+"""
+
+
+def regain(lane_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """
+    Take the mutexes of lanes that this worker leases, and tell their fences.
+
+    Lanes whose consumer is in use elsewhere at this moment are left out: ask again. A fence other than one's own says
+    that the lease was lost.
+    """
+    if not lane_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_REGAIN, [list(lane_ids)])
+        return dict(cursor.fetchall())
+
+
+_EXTEND = """
+    UPDATE conversations_lane SET leased_until = now() + make_interval(secs => %s), blocked_by = '' WHERE id = ANY(%s)
+"""
+_RELEASE = """
+    UPDATE conversations_lane SET leased_until = NULL, due_at = %s, blocked_by = %s WHERE id = %s
+"""
+
+
+def extend(lane_ids: Sequence[uuid.UUID]) -> None:
+    """Lease lanes for one more send."""
+    if lane_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_EXTEND, [LEASE_S, list(lane_ids)])
+
+
+def release(rows: Sequence[tuple[uuid.UUID, datetime | None, str]]) -> None:
+    """Give lanes back: (lane id, when its head is due or None, what blocks it)."""
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_RELEASE, [(due_at, blocked_by, lane_id) for lane_id, due_at, blocked_by in rows])
+
+
+def heads_of(lane_ids: Collection[uuid.UUID]) -> list[Dispatch]:
+    """The first live dispatch of each lane, with everything that sending it needs."""
+    if not lane_ids:
+        return []
+    return list(
+        Dispatch.objects.filter(lane_id__in=list(lane_ids), state__in=LIVE_STATES)
+        .order_by("lane_id", "position")
+        .distinct("lane_id")
+        .select_related("lane__consumer", "message__content")
+    )
+
+
+def has_due_work() -> bool:
+    """Whether some lane could be claimed now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM conversations_lane WHERE due_at <= now()"
+            " AND (leased_until IS NULL OR leased_until < now()))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+__all__ = [
+    "LEASE_S",
+    "Direction",
+    "DispatchKind",
+    "append",
+    "claim",
+    "extend",
+    "has_due_work",
+    "heads_of",
+    "lock_consumer",
+    "make_due",
+    "put_before",
+    "regain",
+    "release",
+    "waiting_dispatch",
+]

@@ -1,0 +1,115 @@
+"""
+The life of a conversation: opened, told about, closed; and what each side has to hear of it.
+
+Every function is called inside a transaction that holds the consumer's mutex.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from conversations import lanes
+from conversations.models import (
+    Consumer,
+    Conversation,
+    ConversationState,
+    Dialog,
+    Direction,
+    Dispatch,
+    DispatchKind,
+    Message,
+    MessageStatus,
+)
+from installations.models import Channel
+
+logger = structlog.get_logger(__name__)
+
+
+def conversation_opened(
+    *, consumer: Consumer, channel: Channel, lp_conversation_id: str, opened_at: datetime
+) -> Conversation:
+    """
+    Know a conversation of ours. It may be known already: the notification can outrun the answer, and the reverse.
+
+    LivePerson keeps one open conversation per consumer, so an older one that is still open here has been closed there.
+    """
+    known = Conversation.objects.filter(account_id=consumer.account_id, lp_conversation_id=lp_conversation_id).first()
+    if known is not None:
+        return known
+    for older in Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED):
+        close_locally(older, at=opened_at, reason="SUPERSEDED")
+    conversation = Conversation.objects.create(
+        brand_id=consumer.brand_id,
+        account_id=consumer.account_id,
+        installation_id=channel.installation_id,
+        channel=channel,
+        consumer=consumer,
+        lp_conversation_id=lp_conversation_id,
+        opened_at=opened_at,
+    )
+    Dialog.objects.create(conversation=conversation, lp_dialog_id=lp_conversation_id)
+    logger.info("conversation.opened", conversation_id=str(conversation.pk))
+    return conversation
+
+
+def close_locally(conversation: Conversation, *, at: datetime, reason: str) -> None:
+    """Mark a conversation and its dialogs closed; tells nobody."""
+    conversation.state = ConversationState.CLOSED
+    conversation.closed_at = at
+    conversation.close_reason = reason[:64]
+    conversation.save(update_fields=["state", "closed_at", "close_reason"])
+    conversation.dialogs.update(is_open=False)
+
+
+def conversation_found_closed(dispatch: Dispatch, *, now: datetime) -> None:
+    """LivePerson answered that the conversation is closed before its notification told us."""
+    conversation = dispatch.conversation
+    if conversation is None or not conversation.is_open:
+        return
+    if dispatch.lp_dialog_id == conversation.lp_conversation_id or conversation.state == ConversationState.SURVEY:
+        close_locally(conversation, at=now, reason="FOUND_CLOSED")
+
+
+def tell_channel_closed(conversation: Conversation, consumer: Consumer) -> None:
+    """Have the channel told that the conversation has ended."""
+    lanes.append(
+        consumer=consumer,
+        direction=Direction.TO_CHANNEL,
+        kind=DispatchKind.CLOSE,
+        conversation=conversation,
+        payload={"reason": conversation.close_reason},
+    )
+
+
+def delivered_to_consumer(consumer: Consumer, message: Message) -> None:
+    """The channel has it: the message climbs, and LivePerson is told."""
+    if message.climb_to(MessageStatus.DELIVERED):
+        tell_liveperson(consumer, message, status="ACCEPT")
+
+
+def tell_liveperson(
+    consumer: Consumer, message: Message, *, status: str, metadata: list[dict[str, object]] | None = None
+) -> None:
+    """Queue a receipt for an agent's message; receipts of one kind that wait together travel together."""
+    if message.lp_sequence is None or message.conversation is None:
+        return
+    place = {"conversation_id": str(message.conversation_id), "dialog_id": message.lp_dialog_id, "status": status}
+    waiting = lanes.waiting_dispatch(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.RECEIPT)
+    if waiting and not metadata and {key: waiting.payload.get(key) for key in place} == place:
+        if message.lp_sequence not in waiting.payload["sequences"]:
+            waiting.payload["sequences"].append(message.lp_sequence)
+            waiting.save(update_fields=["payload"])
+        return
+    payload: dict[str, object] = {**place, "sequences": [message.lp_sequence]}
+    if metadata:
+        payload["metadata"] = metadata
+    lanes.append(
+        consumer=consumer,
+        direction=Direction.TO_LIVEPERSON,
+        kind=DispatchKind.RECEIPT,
+        conversation=message.conversation,
+        payload=payload,
+        correlation_id=message.correlation_id,
+    )

@@ -1,0 +1,261 @@
+"""From the head of a lane to a call that can be made: decides, under the consumer's mutex, what is tried next."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from conversations import calls, evidence, lanes, signals
+from conversations.calls import Brought, Job
+from conversations.models import (
+    Attempt,
+    Conversation,
+    ConversationState,
+    Direction,
+    Dispatch,
+    DispatchKind,
+    DispatchState,
+    Step,
+)
+from conversations.profiles import build_profile
+from conversations.settling import drop, settle_interrupted
+from conversations.token_desk import NoToken, TokenDesk
+from conversations.turn import Turn
+from core.events import Attachment
+from core.ids import new_id
+from installations.connectors import Connector, channel_http, get_connector
+from liveperson.client import Tokens
+
+# What is of no use without a conversation; the others open one.
+_NEEDS_CONVERSATION = frozenset(
+    {DispatchKind.TYPING, DispatchKind.RECEIPT, DispatchKind.CLOSE, DispatchKind.PROFILE}
+)
+_MAX_HEADS = 16  # of one lane in one turn: what is dropped makes way for the next
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later:
+    """The lane is given back until then; None: until something happens to it."""
+
+    until: datetime | None
+    blocked_by: str = ""
+
+
+class NextHead:
+    """The head has gone, or another has come before it: look again."""
+
+
+NEXT_HEAD = NextHead()
+
+
+def prepare(turn: Turn, *, fences: dict[uuid.UUID, int], desk: TokenDesk) -> list[Job]:
+    """
+    The jobs of these lanes, each with its attempt written; lanes without one are given back.
+
+    fences: lane id to the fence under which this worker leases it.
+    """
+    jobs: list[Job] = []
+    waiting = set(fences)
+    for _ in range(_MAX_HEADS):
+        turn.flush()
+        heads = lanes.heads_of(waiting)
+        for lane_id in waiting - {head.lane_id for head in heads}:
+            turn.release(lane_id, due_at=None)
+        turn.read_consumers({head.lane.consumer_id for head in heads})
+        waiting = set()
+        for head in heads:
+            step = _Preparation(turn, head, fences[head.lane_id], desk).run()
+            if isinstance(step, Job):
+                jobs.append(step)
+            elif isinstance(step, Later):
+                turn.release(head.lane_id, due_at=step.until, blocked_by=step.blocked_by)
+            else:
+                waiting.add(head.lane_id)
+        if not waiting:
+            break
+    for lane_id in waiting:
+        turn.release(lane_id, due_at=turn.now)
+    turn.flush()
+    return jobs
+
+
+class _Preparation:
+    """The decision about one head."""
+
+    def __init__(self, turn: Turn, head: Dispatch, fence: int, desk: TokenDesk) -> None:
+        self.turn = turn
+        self.head = head
+        self.fence = fence
+        self.desk = desk
+        self.consumer = head.lane.consumer
+
+    def run(self) -> Job | Later | NextHead:
+        if self.head.state == DispatchState.SENDING:
+            settle_interrupted(self.turn, self.head)
+            return NEXT_HEAD
+        if self.head.state == DispatchState.UNKNOWN:
+            return self._decide_unknown()
+        if self.head.expires_at and self.head.expires_at <= self.turn.now:
+            drop(self.turn, self.head, code="expired")
+            return NEXT_HEAD
+        if self.head.next_attempt_at and self.head.next_attempt_at > self.turn.now:
+            return Later(until=self.head.next_attempt_at, blocked_by=self.head.error_code)
+        channel_id = self.head.message.channel_id if self.head.message else self.consumer.channel_id
+        connector = get_connector(channel_id)
+        if connector.blocked_by:
+            return Later(until=None, blocked_by=connector.blocked_by)
+        if self.head.lane.direction == Direction.TO_LIVEPERSON:
+            return self._towards_liveperson(connector)
+        return self._towards_channel(connector)
+
+    def _decide_unknown(self) -> Later | NextHead:
+        until = evidence.decide(self.turn, self.head)
+        if until is None:
+            return NEXT_HEAD
+        return Later(until=until if until > self.turn.now else None, blocked_by="unknown")
+
+    # Towards LivePerson
+
+    def _towards_liveperson(self, connector: Connector) -> Job | Later | NextHead:
+        conversation = self.turn.open_conversation_of(self.consumer.pk)
+        if self.head.kind == DispatchKind.OPEN:
+            if conversation is not None:
+                drop(self.turn, self.head, code="already_open")
+                return NEXT_HEAD
+        elif conversation is None:
+            return self._without_conversation()
+        app = self.desk.get(connector, now=self.turn.now)
+        if isinstance(app, NoToken):
+            return Later(until=app.until, blocked_by=app.why)
+        jws = self.turn.consumer_token(self.consumer.pk, connector.installation.pk)
+        if not jws:
+            call = partial(
+                calls.identify,
+                connector=connector,
+                app_jwt=app.token,
+                ext_consumer_id=self.consumer.ext_consumer_id,
+            )
+            return self._job(Step.IDENTIFY, call, app.generation)
+        return self._with_tokens(connector, conversation, Tokens(app_jwt=app.token, consumer_jws=jws), app.generation)
+
+    def _without_conversation(self) -> NextHead:
+        if self.head.kind in _NEEDS_CONVERSATION:
+            drop(self.turn, self.head, code="no_open_conversation")
+        else:
+            lanes.put_before(self.head, kind=DispatchKind.OPEN)
+        return NEXT_HEAD
+
+    def _with_tokens(
+        self, connector: Connector, conversation: Conversation | None, tokens: Tokens, generation: int
+    ) -> Job | NextHead:
+        if conversation is None:
+            call = partial(
+                calls.open_conversation,
+                connector=connector,
+                tokens=tokens,
+                request_ids=(f"{self.head.pk.hex}-1", f"{self.head.pk.hex}-2"),
+                profile=build_profile(self.consumer),
+            )
+            return self._job(Step.OPEN, call, generation)
+        if self.head.kind == DispatchKind.FILE and "relative_path" not in self.head.progress:
+            return self._job(Step.UPLOAD, self._upload_call(connector, tokens), generation)
+        dialog_id = self._dialog_id(conversation)
+        if dialog_id is None:
+            drop(self.turn, self.head, code="dialog_closed")
+            return NEXT_HEAD
+        self.head.conversation = conversation
+        self.head.lp_dialog_id = dialog_id
+        self.head.sequence_before = max(
+            (d.last_sequence for d in conversation.dialogs.all() if d.lp_dialog_id == dialog_id), default=-1
+        )
+        return self._job(Step.PUBLISH, signals.liveperson_call(self.head, connector, tokens), generation)
+
+    def _dialog_id(self, conversation: Conversation) -> str | None:
+        """Where it goes: the dialog it speaks of, else the open survey after the main dialog has closed."""
+        named = self.head.payload.get("dialog_id")
+        if named:
+            is_same = self.head.payload.get("conversation_id") == str(conversation.pk)
+            return str(named) if is_same else None
+        if conversation.state == ConversationState.OPEN:
+            return conversation.lp_conversation_id
+        if self.head.kind == DispatchKind.TYPING:
+            return None  # a survey takes no typing
+        surveys = [d.lp_dialog_id for d in conversation.dialogs.all() if d.type == "POST_SURVEY" and d.is_open]
+        return surveys[0] if surveys else conversation.lp_conversation_id
+
+    def _upload_call(self, connector: Connector, tokens: Tokens) -> partial[Brought]:
+        return partial(
+            calls.upload_consumer_file,
+            connector=connector,
+            tokens=tokens,
+            http=channel_http(),
+            attachment=self._attachment(),
+            file_id=new_id(),
+        )
+
+    def _attachment(self) -> Attachment:
+        assert self.head.message is not None
+        return Attachment(**self.head.message.content.attachments[self.head.payload["attachment"]])
+
+    # Towards the channel
+
+    def _towards_channel(self, connector: Connector) -> Job | Later | NextHead:
+        if self.head.kind == DispatchKind.FILE and "file_id" not in self.head.progress:
+            return self._fetch(connector)
+        call = partial(
+            calls.send_to_channel,
+            adapter=connector.adapter,
+            config=connector.channel.config,
+            secrets=connector.channel_secrets,
+            signal=signals.channel_signal(self.head, self.consumer, connector),
+            http=channel_http(),
+        )
+        return self._job(Step.SEND, call, 0)
+
+    def _fetch(self, connector: Connector) -> Job | Later:
+        app = self.desk.get(connector, now=self.turn.now)
+        if isinstance(app, NoToken):
+            return Later(until=app.until, blocked_by=app.why)
+        jws = self.turn.consumer_token(self.consumer.pk, connector.installation.pk)
+        if not jws:
+            call = partial(
+                calls.identify,
+                connector=connector,
+                app_jwt=app.token,
+                ext_consumer_id=self.consumer.ext_consumer_id,
+            )
+            return self._job(Step.IDENTIFY, call, app.generation)
+        fetch = partial(
+            calls.fetch_agent_file,
+            connector=connector,
+            tokens=Tokens(app_jwt=app.token, consumer_jws=jws),
+            attachment=self._attachment(),
+            file_id=new_id(),
+        )
+        return self._job(Step.FETCH, fetch, app.generation)
+
+    def _job(self, step: Step, call: partial[Brought], app_generation: int) -> Job:
+        head = self.head
+        attempt = Attempt(
+            brand_id=head.brand_id, dispatch=head, step=step, fence=self.fence, started_at=self.turn.now
+        )
+        head.attempt_count = head.attempt_count + 1 if head.step == step else 1
+        head.step = step
+        head.state = DispatchState.SENDING
+        head.next_attempt_at = None
+        self.turn.save(head)
+        self.turn.start_attempt(attempt)
+        self.turn.extend(head.lane_id)
+        return Job(
+            dispatch_id=head.pk,
+            lane_id=head.lane_id,
+            fence=self.fence,
+            attempt_id=attempt.pk,
+            app_generation=app_generation,
+            correlation_id=head.correlation_id,
+            call=call,
+        )
+
+

@@ -1,0 +1,347 @@
+"""What LivePerson tells of a conversation of ours. Each function runs in the caller's transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models, transaction
+
+from adapters.registry import get_adapter
+from conversations import evidence, lanes, life
+from conversations.models import (
+    Audience,
+    Consumer,
+    Conversation,
+    ConversationState,
+    Dialog,
+    Direction,
+    Dispatch,
+    DispatchKind,
+    DispatchState,
+    Message,
+    MessageContent,
+    MessageKind,
+    MessageStatus,
+)
+from conversations.services.effects import APPLIED, Effect, EffectKind, ignored
+from conversations.signals import agent_message
+from conversations.texts import digest_of
+from core.events import (
+    AcceptStatusChanged,
+    ChatStateChanged,
+    ContentPublished,
+    ConversationChanged,
+    DialogEvent,
+    RichContentPublished,
+)
+from installations.models import AppInstallation
+
+TYPING_USEFUL = timedelta(seconds=30)
+_STATUS_OF_RECEIPT = {"ACCEPT": MessageStatus.DELIVERED, "READ": MessageStatus.READ, "ACCESS": MessageStatus.READ}
+
+
+@transaction.atomic
+def apply_content(
+    *, conversation: Conversation, event: ContentPublished, correlation_id: str, now: datetime
+) -> Effect:
+    """Somebody said something: the consumer's own words come back, an agent's go to the channel."""
+    consumer = lanes.lock_consumer(conversation.consumer_id)
+    _see_sequence(conversation, event)
+    if event.is_from_consumer:
+        return _apply_echo(conversation, event)
+    kind = MessageKind.FILE if event.attachment else MessageKind.TEXT
+    if event.unsupported:
+        kind = MessageKind.UNSUPPORTED
+    content = {
+        "text": event.text,
+        "attachments": [dataclasses.asdict(event.attachment)] if event.attachment else [],
+        "quick_replies": [dataclasses.asdict(choice) for choice in event.quick_replies],
+    }
+    return _accept_agent_message(conversation, consumer, event, kind, content, correlation_id, now)
+
+
+@transaction.atomic
+def apply_rich_content(
+    *, conversation: Conversation, event: RichContentPublished, correlation_id: str, now: datetime
+) -> Effect:
+    """An agent or a bot sent structured content."""
+    consumer = lanes.lock_consumer(conversation.consumer_id)
+    _see_sequence(conversation, event)
+    if event.is_from_consumer:
+        return ignored("Structured content of the consumer's own.")
+    content = {
+        "text": event.text,
+        "element": event.element,
+        "quick_replies": [dataclasses.asdict(choice) for choice in event.quick_replies],
+    }
+    return _accept_agent_message(conversation, consumer, event, MessageKind.RICH, content, correlation_id, now)
+
+
+@transaction.atomic
+def apply_accept_status(*, conversation: Conversation, event: AcceptStatusChanged, correlation_id: str) -> Effect:
+    """The agent's side received or read what the consumer said: the messages climb, the channel is told of reading."""
+    consumer = lanes.lock_consumer(conversation.consumer_id)
+    _see_sequence(conversation, event)
+    if event.is_from_consumer:
+        return Effect(kind=EffectKind.ECHO)
+    status = _STATUS_OF_RECEIPT.get(event.status)
+    if status is None:
+        return ignored(f"Receipts of the kind {event.status[:32]} change nothing.")
+    read_ids = []
+    for message in _messages_with(conversation, event):
+        if message.climb_to(status):
+            message.save(update_fields=["status"])
+            if status == MessageStatus.READ and message.channel_message_id:
+                read_ids.append(message.channel_message_id)
+    if read_ids:
+        _queue_read(consumer, conversation, read_ids, correlation_id)
+    return APPLIED
+
+
+@transaction.atomic
+def apply_chat_state(
+    *, conversation: Conversation, event: ChatStateChanged, correlation_id: str, now: datetime
+) -> Effect:
+    """An agent types or has stopped."""
+    if event.is_from_consumer:
+        return Effect(kind=EffectKind.ECHO)
+    if not conversation.is_open:
+        return ignored("The conversation is closed.")
+    consumer = lanes.lock_consumer(conversation.consumer_id)
+    payload = {"on": event.chat_state == "COMPOSING"}
+    waiting = lanes.waiting_dispatch(consumer=consumer, direction=Direction.TO_CHANNEL, kind=DispatchKind.TYPING)
+    if waiting is not None:
+        waiting.payload, waiting.expires_at = payload, now + TYPING_USEFUL
+        waiting.save(update_fields=["payload", "expires_at"])
+        return APPLIED
+    lanes.append(
+        consumer=consumer,
+        direction=Direction.TO_CHANNEL,
+        kind=DispatchKind.TYPING,
+        conversation=conversation,
+        payload=payload,
+        expires_at=now + TYPING_USEFUL,
+        correlation_id=correlation_id,
+    )
+    return APPLIED
+
+
+@transaction.atomic
+def apply_conversation_change(
+    *, conversation: Conversation, event: ConversationChanged, now: datetime
+) -> Effect:
+    """The state of a conversation changed. What is older than what is known changes nothing."""
+    consumer = lanes.lock_consumer(conversation.consumer_id)
+    conversation = Conversation.objects.get(pk=conversation.pk)
+    if event.updated_at_ms < conversation.lp_updated_ms:
+        return Effect(kind=EffectKind.STALE, detail="A newer state is known.")
+    state = _state_of(event)
+    is_ending = conversation.is_open and state == ConversationState.CLOSED
+    conversation.lp_updated_ms = event.updated_at_ms
+    conversation.skill_id = event.skill_id[:64]
+    conversation.agent_ids = [person for person, role in event.participants if role == "ASSIGNED_AGENT"]
+    _apply_dialogs(conversation, event)
+    if state == ConversationState.CLOSED:
+        if is_ending:
+            conversation.closed_at = event.ended_at or now
+            conversation.close_reason = event.close_reason[:64]
+            life.tell_channel_closed(conversation, consumer)
+    elif not conversation.is_open:
+        # An agent resumed it: it is open again, unless the consumer has another one by now.
+        if Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED).exists():
+            return Effect(kind=EffectKind.STALE, detail="The consumer has another open conversation.")
+        conversation.closed_at, conversation.close_reason = None, ""
+    conversation.state = state
+    conversation.save()
+    return APPLIED
+
+
+@transaction.atomic
+def adopt_conversation(*, installation: AppInstallation, event: ConversationChanged, now: datetime) -> Conversation | None:
+    """
+    Recognise a conversation of ours that we do not know yet: the notification outran the answer to our opening, or the
+    answer was lost. None when it is not ours.
+
+    Ours is: a consumer of ours takes part, and either an opening for that consumer is under way or in doubt, or the
+    main dialog names our client id.
+    """
+    if not event.stage_is_open:
+        return None
+    found = Consumer.objects.filter(
+        account_id=installation.account_id, lp_consumer_id__in=[c for c in event.consumer_ids if c]
+    ).first()
+    if found is None:
+        return None
+    consumer = lanes.lock_consumer(found.pk)
+    opening = (
+        Dispatch.objects.filter(
+            lane__consumer=consumer,
+            kind=DispatchKind.OPEN,
+            state__in=(DispatchState.SENDING, DispatchState.UNKNOWN, DispatchState.QUEUED),
+        )
+        .exclude(step="")
+        .first()
+    )
+    is_named = any(d.type == "MAIN" and d.app_install_id == installation.client_id for d in event.dialogs)
+    if opening is None and not is_named:
+        return None
+    conversation = life.conversation_opened(
+        consumer=consumer,
+        channel=consumer.channel,
+        lp_conversation_id=event.lp_conversation_id,
+        opened_at=event.started_at or now,
+    )
+    if opening is not None and opening.state != DispatchState.SENDING:
+        Dispatch.objects.filter(pk=opening.pk).update(
+            state=DispatchState.SENT, resolution="echo", conversation=conversation, finished_at=now, error_code=""
+        )
+        lanes.make_due([opening.lane_id])
+    return conversation
+
+
+def _apply_echo(conversation: Conversation, event: ContentPublished) -> Effect:
+    assert event.sequence is not None
+    dispatch = evidence.note_echo(
+        conversation, lp_dialog_id=event.lp_dialog_id, sequence=event.sequence, digest=digest_of(event.text)
+    )
+    if dispatch is None:
+        return Effect(kind=EffectKind.ECHO, detail="Said by the consumer, but not through us.")
+    return Effect(kind=EffectKind.ECHO, message_id=dispatch.message_id)
+
+
+def _accept_agent_message(
+    conversation: Conversation,
+    consumer: Consumer,
+    event: DialogEvent,
+    kind: str,
+    content: dict[str, Any],
+    correlation_id: str,
+    now: datetime,
+) -> Effect:
+    # Only what is for everybody may reach the consumer; an audience that we do not know counts as private.
+    is_private = event.audience != "ALL"
+    known = Message.objects.filter(
+        conversation=conversation, lp_dialog_id=event.lp_dialog_id, lp_sequence=event.sequence,
+        direction=Direction.TO_CHANNEL,
+    ).first()  # fmt: skip
+    if known is not None:
+        return Effect(kind=EffectKind.DUPLICATE, message_id=known.pk)
+    is_carried = not is_private and kind != MessageKind.UNSUPPORTED
+    message = Message.objects.create(
+        brand_id=conversation.brand_id,
+        consumer=consumer,
+        conversation=conversation,
+        channel_id=consumer.channel_id,
+        direction=Direction.TO_CHANNEL,
+        sender_role=event.role[:32],
+        kind=kind,
+        audience=Audience.STAFF if is_private else Audience.ALL,
+        status=MessageStatus.QUEUED if is_carried else MessageStatus.RECEIVED,
+        lp_dialog_id=event.lp_dialog_id,
+        lp_sequence=event.sequence,
+        occurred_at=event.server_at or now,
+        correlation_id=correlation_id,
+    )
+    for number, choice in enumerate(content.get("quick_replies", [])):
+        choice["id"] = choice_id_of(message, number)
+    expires_on = (now + timedelta(days=conversation.brand.retention_days)).date()
+    MessageContent.objects.create(message=message, expires_on=expires_on, **content)
+    if is_carried:
+        _queue_agent_message(consumer, conversation, message)
+    elif kind == MessageKind.UNSUPPORTED and not is_private:
+        message.status = MessageStatus.FAILED
+        message.error_code = "content_unsupported"
+        message.save(update_fields=["status", "error_code"])
+        life.tell_liveperson(consumer, message, status="NACK")
+    return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
+
+
+def choice_id_of(message: Message, number: int) -> str:
+    """An id for one choice of a message; it leads back to the message."""
+    return f"{message.pk}.{number}"
+
+
+def _queue_agent_message(consumer: Consumer, conversation: Conversation, message: Message) -> None:
+    planned = get_adapter(consumer.channel.type).plan(
+        agent_message(
+            message,
+            id=str(message.pk),
+            conversation_id=str(conversation.pk),
+            consumer_id=consumer.channel_consumer_id,
+            occurred_at=message.occurred_at,
+        )
+    )
+    kind = {MessageKind.FILE: DispatchKind.FILE, MessageKind.RICH: DispatchKind.RICH}.get(
+        MessageKind(message.kind), DispatchKind.TEXT
+    )
+    for part in range(len(planned)):
+        lanes.append(
+            consumer=consumer,
+            direction=Direction.TO_CHANNEL,
+            kind=kind,
+            message=message,
+            conversation=conversation,
+            payload={"part": part, "of": len(planned), "attachment": 0},
+            correlation_id=message.correlation_id,
+        )
+
+
+def _queue_read(consumer: Consumer, conversation: Conversation, message_ids: list[str], correlation_id: str) -> None:
+    waiting = lanes.waiting_dispatch(consumer=consumer, direction=Direction.TO_CHANNEL, kind=DispatchKind.RECEIPT)
+    if waiting is not None:
+        waiting.payload["message_ids"] += message_ids
+        waiting.save(update_fields=["payload"])
+        return
+    lanes.append(
+        consumer=consumer,
+        direction=Direction.TO_CHANNEL,
+        kind=DispatchKind.RECEIPT,
+        conversation=conversation,
+        payload={"message_ids": message_ids},
+        correlation_id=correlation_id,
+    )
+
+
+def _messages_with(conversation: Conversation, event: AcceptStatusChanged) -> models.QuerySet[Message]:
+    sent = Dispatch.objects.filter(
+        conversation=conversation,
+        lp_dialog_id=event.lp_dialog_id,
+        lp_sequence__in=event.sequences,
+        kind__in=(DispatchKind.TEXT, DispatchKind.FILE),
+        message__isnull=False,
+    )
+    return Message.objects.filter(pk__in=sent.values("message_id")).order_by("id")
+
+
+def _see_sequence(conversation: Conversation, event: DialogEvent) -> None:
+    if event.sequence is None:
+        return
+    updated = Dialog.objects.filter(conversation=conversation, lp_dialog_id=event.lp_dialog_id).update(
+        last_sequence=models.functions.Greatest("last_sequence", event.sequence)
+    )
+    if not updated:
+        Dialog.objects.create(
+            conversation=conversation,
+            lp_dialog_id=event.lp_dialog_id,
+            type="MAIN" if event.lp_dialog_id == conversation.lp_conversation_id else "POST_SURVEY",
+            last_sequence=event.sequence,
+        )
+
+
+def _state_of(event: ConversationChanged) -> ConversationState:
+    if not event.stage_is_open:
+        return ConversationState.CLOSED
+    return ConversationState.OPEN if event.state_is_open else ConversationState.SURVEY
+
+
+def _apply_dialogs(conversation: Conversation, event: ConversationChanged) -> None:
+    for dialog in event.dialogs:
+        if dialog.type == "OTHER":
+            continue  # co-browsing, voice and video are not ours to carry
+        Dialog.objects.update_or_create(
+            conversation=conversation,
+            lp_dialog_id=dialog.lp_dialog_id,
+            defaults={"type": dialog.type[:32], "is_open": dialog.is_open},
+        )

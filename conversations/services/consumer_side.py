@@ -1,0 +1,328 @@
+"""What a channel tells of a consumer: messages, typing, choices, receipts, the end. All of it runs in one transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from conversations import lanes, life
+from conversations.models import (
+    Consumer,
+    Conversation,
+    ConversationState,
+    Direction,
+    Dispatch,
+    DispatchKind,
+    Message,
+    MessageContent,
+    MessageKind,
+    MessageStatus,
+)
+from conversations.services.effects import APPLIED, Effect, EffectKind, ignored
+from conversations.texts import digest_of, parts_of
+from core.events import (
+    ConsumerClosed,
+    ConsumerMessage,
+    ConsumerRef,
+    ConsumerTyping,
+    MessageStatusReported,
+    QuickReplyChosen,
+)
+from core.ids import new_id
+from core.vault import search_hash
+from installations.models import Channel
+
+TYPING_USEFUL = timedelta(seconds=30)
+
+
+@transaction.atomic
+def accept_consumer_message(
+    *, channel: Channel, event: ConsumerMessage, correlation_id: str, now: datetime
+) -> Effect:
+    """A consumer wrote: store it and queue what LivePerson must be sent for it."""
+    assert event.consumer is not None
+    consumer = _meet(channel, event.consumer, now=now)
+    if Message.objects.filter(
+        channel=channel, channel_message_id=event.message_id, direction=Direction.TO_LIVEPERSON
+    ).exists():
+        return Effect(kind=EffectKind.DUPLICATE)
+    message = _store(
+        channel=channel,
+        consumer=consumer,
+        message_id=event.message_id,
+        text=event.text,
+        attachments=[dataclasses.asdict(attachment) for attachment in event.attachments],
+        occurred_at=event.occurred_at or now,
+        correlation_id=correlation_id,
+    )
+    _queue_message(consumer, message, event.text, len(event.attachments))
+    _end_typing(consumer, correlation_id, now)
+    return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
+
+
+@transaction.atomic
+def accept_typing(*, channel: Channel, event: ConsumerTyping, correlation_id: str, now: datetime) -> Effect:
+    """A consumer types, or has stopped. Of use only in an open conversation; it never opens one."""
+    assert event.consumer is not None
+    consumer = _find(channel, event.consumer)
+    if consumer is None or not _has_open_conversation(consumer):
+        return ignored("No conversation is open.")
+    if consumer.is_typing == event.on:
+        return ignored("LivePerson knows already.")
+    consumer.is_typing = event.on
+    consumer.save(update_fields=["is_typing"])
+    _queue_typing(consumer, event.on, correlation_id, now)
+    return APPLIED
+
+
+@transaction.atomic
+def accept_close(*, channel: Channel, event: ConsumerClosed, correlation_id: str) -> Effect:
+    """A consumer ended the conversation: LivePerson is asked to close it, after all that was said before."""
+    assert event.consumer is not None
+    consumer = _find(channel, event.consumer)
+    if consumer is None:
+        return ignored("The consumer is not known.")
+    _queue_close(consumer, correlation_id)
+    return APPLIED
+
+
+@transaction.atomic
+def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation_id: str, now: datetime) -> Effect:
+    """
+    A consumer chose an answer that was offered: a receipt with the choice's metadata, and its text.
+
+    Source: developers.liveperson.com/connector-api-send-api-send.html, metadata of structured content.
+    """
+    assert event.consumer is not None
+    consumer = _meet(channel, event.consumer, now=now)
+    offered = _message_offering(consumer, event.choice)
+    if offered is None:
+        return ignored("This choice was not offered to this consumer.")
+    choice = next(c for c in offered.content.quick_replies if c["id"] == event.choice)
+    life.tell_liveperson(consumer, offered, status="ACTION", metadata=choice["metadata"])
+    message = _store(
+        channel=channel,
+        consumer=consumer,
+        message_id=event.message_id,
+        text=choice["text"],
+        attachments=[],
+        occurred_at=event.occurred_at or now,
+        correlation_id=correlation_id,
+        metadata=choice["metadata"],
+    )
+    _queue_message(consumer, message, choice["text"], 0)
+    return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
+
+
+@transaction.atomic
+def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
+    """The channel tells what became of an agent's message. A status only climbs."""
+    found = _message_sent_as(channel, event.message_id)
+    if found is None:
+        return ignored("No message with this id was sent on this channel.")
+    consumer = lanes.lock_consumer(found.consumer_id)
+    message = Message.objects.select_related("conversation").get(pk=found.pk)
+    if event.status == "failed":
+        return _report_failure(consumer, message, event.reason)
+    status = MessageStatus.DELIVERED if event.status == "delivered" else MessageStatus.READ
+    if not message.climb_to(status):
+        return Effect(kind=EffectKind.STALE, message_id=message.pk, detail=f"It is {message.status} already.")
+    message.save(update_fields=["status"])
+    life.tell_liveperson(consumer, message, status="ACCEPT" if status == MessageStatus.DELIVERED else "READ")
+    return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
+
+
+@transaction.atomic
+def request_close(*, conversation_id: uuid.UUID, correlation_id: str) -> bool:
+    """Queue the closing of a conversation; False when it is closed already. The caller records who asked."""
+    conversation = Conversation.objects.get(pk=conversation_id)
+    consumer = lanes.lock_consumer(conversation.consumer_id)
+    if not Conversation.objects.get(pk=conversation_id).is_open:
+        return False
+    _queue_close(consumer, correlation_id)
+    return True
+
+
+def _report_failure(consumer: Consumer, message: Message, reason: str) -> Effect:
+    if message.status in (MessageStatus.READ, MessageStatus.DELIVERED, MessageStatus.FAILED):
+        return Effect(kind=EffectKind.STALE, message_id=message.pk, detail=f"It is {message.status} already.")
+    message.status = MessageStatus.FAILED
+    message.error_code = "reported_failed"
+    message.save(update_fields=["status", "error_code"])
+    life.tell_liveperson(consumer, message, status="NACK")
+    return Effect(kind=EffectKind.APPLIED, message_id=message.pk, detail=reason[:200])
+
+
+def _meet(channel: Channel, who: ConsumerRef, *, now: datetime) -> Consumer:
+    """The consumer's row, made on first sight, locked, with what the channel tells now."""
+    ext_consumer_id = f"{channel.prefix}:{who.id}"
+    Consumer.objects.bulk_create(
+        [
+            Consumer(
+                id=new_id(),
+                brand_id=channel.brand_id,
+                account_id=channel.account_id,
+                channel=channel,
+                ext_consumer_id=ext_consumer_id,
+                channel_consumer_id=who.id,
+                search_hash=search_hash(who.id),
+                name=who.name,
+                profile=who.profile,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    consumer = Consumer.objects.select_for_update(no_key=True).get(
+        account_id=channel.account_id, ext_consumer_id=ext_consumer_id
+    )
+    has_changed = _learn(consumer, who)
+    consumer.channel = channel
+    consumer.last_seen_at = now
+    consumer.save(update_fields=["channel", "last_seen_at", "name", "profile"])
+    if has_changed and _has_open_conversation(consumer):
+        lanes.append(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.PROFILE)
+    return consumer
+
+
+def _learn(consumer: Consumer, who: ConsumerRef) -> bool:
+    name = who.name or consumer.name
+    profile = {**consumer.profile, **who.profile}
+    if (name, profile) == (consumer.name, consumer.profile):
+        return False
+    consumer.name, consumer.profile = name, profile
+    return True
+
+
+def _find(channel: Channel, who: ConsumerRef) -> Consumer | None:
+    return (
+        Consumer.objects.select_for_update(no_key=True)
+        .filter(account_id=channel.account_id, ext_consumer_id=f"{channel.prefix}:{who.id}")
+        .first()
+    )
+
+
+def _store(
+    *,
+    channel: Channel,
+    consumer: Consumer,
+    message_id: str,
+    text: str,
+    attachments: list[dict[str, Any]],
+    occurred_at: datetime,
+    correlation_id: str,
+    metadata: list[dict[str, Any]] | None = None,
+) -> Message:
+    message = Message.objects.create(
+        brand_id=channel.brand_id,
+        consumer=consumer,
+        channel=channel,
+        direction=Direction.TO_LIVEPERSON,
+        sender_role="CONSUMER",
+        kind=MessageKind.FILE if attachments else MessageKind.TEXT,
+        status=MessageStatus.QUEUED,
+        channel_message_id=message_id,
+        occurred_at=occurred_at,
+        correlation_id=correlation_id,
+    )
+    MessageContent.objects.create(
+        message=message,
+        text=text,
+        attachments=attachments,
+        metadata=metadata or [],
+        expires_on=(message.created_at + timedelta(days=channel.brand.retention_days)).date(),
+    )
+    return message
+
+
+def _queue_message(consumer: Consumer, message: Message, text: str, attachment_count: int) -> None:
+    parts = parts_of(text) if text else []
+    total = len(parts) + attachment_count
+    for number, part in enumerate(parts):
+        lanes.append(
+            consumer=consumer,
+            direction=Direction.TO_LIVEPERSON,
+            kind=DispatchKind.TEXT,
+            message=message,
+            payload={"part": number, "of": total},
+            content_digest=digest_of(part),
+            correlation_id=message.correlation_id,
+        )
+    for number in range(attachment_count):
+        lanes.append(
+            consumer=consumer,
+            direction=Direction.TO_LIVEPERSON,
+            kind=DispatchKind.FILE,
+            message=message,
+            payload={"attachment": number, "of": total},
+            correlation_id=message.correlation_id,
+        )
+
+
+def _end_typing(consumer: Consumer, correlation_id: str, now: datetime) -> None:
+    if consumer.is_typing:
+        consumer.is_typing = False
+        consumer.save(update_fields=["is_typing"])
+        _queue_typing(consumer, False, correlation_id, now)
+
+
+def _queue_typing(consumer: Consumer, on: bool, correlation_id: str, now: datetime) -> None:
+    waiting = lanes.waiting_dispatch(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.TYPING)
+    if waiting is not None:
+        waiting.payload = {"on": on}
+        waiting.expires_at = now + TYPING_USEFUL
+        waiting.save(update_fields=["payload", "expires_at"])
+        return
+    lanes.append(
+        consumer=consumer,
+        direction=Direction.TO_LIVEPERSON,
+        kind=DispatchKind.TYPING,
+        payload={"on": on},
+        expires_at=now + TYPING_USEFUL,
+        correlation_id=correlation_id,
+    )
+
+
+def _queue_close(consumer: Consumer, correlation_id: str) -> None:
+    lanes.append(
+        consumer=consumer,
+        direction=Direction.TO_LIVEPERSON,
+        kind=DispatchKind.CLOSE,
+        correlation_id=correlation_id,
+    )
+
+
+def _has_open_conversation(consumer: Consumer) -> bool:
+    return Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED).exists()
+
+
+def _message_offering(consumer: Consumer, choice_id: str) -> Message | None:
+    """The agent's message to this consumer that offered a choice; choice_id_of made the choice's id."""
+    try:
+        message_id = uuid.UUID(choice_id.rpartition(".")[0])
+    except ValueError:
+        return None
+    found = (
+        Message.objects.filter(pk=message_id, consumer=consumer, direction=Direction.TO_CHANNEL)
+        .select_related("content", "conversation")
+        .first()
+    )
+    has_it = found is not None and any(c["id"] == choice_id for c in found.content.quick_replies)
+    return found if has_it else None
+
+
+def _message_sent_as(channel: Channel, sent_id: str) -> Message | None:
+    """The agent's message that went out under this id on this channel."""
+    try:
+        dispatch_id = uuid.UUID(sent_id)
+    except ValueError:
+        return None
+    dispatch = (
+        Dispatch.objects.filter(pk=dispatch_id, message__channel=channel, lane__direction=Direction.TO_CHANNEL)
+        .select_related("message__content", "message__conversation")
+        .first()
+    )
+    return dispatch.message if dispatch else None

@@ -1,0 +1,300 @@
+"""The end of a try: what it does to the dispatch, its message, its conversation and its installation."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, timedelta
+
+import structlog
+
+from conversations import lanes, life
+from conversations.calls import Brought, Done, StoredFile
+from conversations.models import (
+    Attempt,
+    Consumer,
+    ConsumerToken,
+    Direction,
+    Dispatch,
+    DispatchKind,
+    DispatchState,
+    MediaFile,
+    MessageStatus,
+    Outcome,
+    Step,
+)
+from conversations.outcomes import Judgement, Try, Verdict, judge
+from conversations.token_desk import TokenDesk
+from conversations.turn import Turn
+from core import retry
+from core.errors import (
+    ConnectorError,
+    ConversationClosed,
+    NotProcessed,
+    OutcomeUnknown,
+    Refused,
+    Unanswered,
+)
+from installations import services as installations
+from installations.connectors import get_connector
+
+logger = structlog.get_logger(__name__)
+
+_NEXT_STEPS = frozenset({Step.IDENTIFY, Step.FETCH, Step.UPLOAD})
+
+
+def settle(turn: Turn, dispatch: Dispatch, done: Done, *, desk: TokenDesk) -> None:
+    """Write what a job brought. The consumer's mutex is held and the fence was checked."""
+    if done.error is None:
+        assert done.brought is not None
+        turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "", None, "", "", "", done.elapsed_ms))
+        _succeed(turn, dispatch, done.brought)
+        return
+    turn.finish_attempt(done.job.attempt_id, _attempt_end(done.error, done.elapsed_ms))
+    _fail(turn, dispatch, done.error, desk=desk, app_generation=done.job.app_generation)
+
+
+def settle_interrupted(turn: Turn, dispatch: Dispatch) -> None:
+    """The worker that tried this died in between: how far its request got is not known."""
+    error = Unanswered("The worker ended while the request was under way.")
+    unfinished = Attempt.objects.filter(dispatch=dispatch, finished_at=None).values_list("pk", flat=True)
+    for attempt_id in unfinished:
+        turn.finish_attempt(attempt_id, _attempt_end(error, None))
+    _fail(turn, dispatch, error, desk=None, app_generation=0)
+
+
+def record_late(turn: Turn, done: Done) -> None:
+    """A result under an old fence: somebody else has the lane. It is kept with the attempt and changes nothing else."""
+    logger.warning("dispatch.result.late", dispatch_id=str(done.job.dispatch_id))
+    if done.error is None:
+        turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "late", None, "", "", "", done.elapsed_ms))
+    else:
+        turn.finish_attempt(done.job.attempt_id, _attempt_end(done.error, done.elapsed_ms))
+
+
+def mark_sent(turn: Turn, dispatch: Dispatch, *, resolution: str, sequence: int | None) -> None:
+    """It arrived. resolution: what shows it."""
+    dispatch.state = DispatchState.SENT
+    dispatch.resolution = resolution
+    dispatch.finished_at = turn.now
+    dispatch.error_code = dispatch.error_detail = ""
+    if sequence is not None and dispatch.kind in (DispatchKind.TEXT, DispatchKind.FILE, DispatchKind.RECEIPT):
+        dispatch.lp_sequence = sequence
+        if dispatch.conversation_id:
+            turn.raise_sequence(
+                conversation_id=dispatch.conversation_id, lp_dialog_id=dispatch.lp_dialog_id, sequence=sequence
+            )
+    turn.save(dispatch)
+    _raise_message(turn, dispatch, MessageStatus.SENT)
+
+
+def drop(turn: Turn, dispatch: Dispatch, *, code: str) -> None:
+    """It has lost its use: nothing is sent."""
+    dispatch.state = DispatchState.DROPPED
+    dispatch.error_code = code
+    dispatch.finished_at = turn.now
+    turn.save(dispatch)
+
+
+def end_badly(turn: Turn, dispatch: Dispatch, *, state: str) -> None:
+    """Failed or dead: it is listed, the lane goes on, and who waits for it is told."""
+    dispatch.state = state
+    dispatch.finished_at = turn.now
+    turn.save(dispatch)
+    if dispatch.kind == DispatchKind.OPEN:
+        _end_what_needed_opening(turn, dispatch, state)
+    message = dispatch.message
+    if message is None:
+        return
+    message.status = MessageStatus.FAILED
+    message.error_code = dispatch.error_code
+    turn.save_message(message)
+    if dispatch.lane.direction == Direction.TO_CHANNEL:
+        life.tell_liveperson(dispatch.lane.consumer, message, status="NACK")
+
+
+def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought) -> None:
+    consumer = dispatch.lane.consumer
+    if brought.file is not None:
+        _keep_file(turn, dispatch, brought.file)
+    if dispatch.step in _NEXT_STEPS:
+        if dispatch.step == Step.IDENTIFY:
+            _keep_token(dispatch, consumer, brought)
+        dispatch.progress = {**dispatch.progress, **brought.progress}
+        dispatch.state = DispatchState.QUEUED
+        turn.save(dispatch)
+        return
+    if dispatch.step == Step.OPEN:
+        channel = get_connector(consumer.channel_id).channel
+        dispatch.conversation = life.conversation_opened(
+            consumer=consumer, channel=channel, lp_conversation_id=brought.lp_conversation_id, opened_at=turn.now
+        )
+    if brought.provider_ids:
+        dispatch.provider_ids = list(brought.provider_ids)
+    mark_sent(turn, dispatch, resolution="answer", sequence=brought.sequence)
+    if brought.is_delivered and dispatch.message is not None:
+        life.delivered_to_consumer(consumer, dispatch.message)
+        turn.save_message(dispatch.message)
+
+
+def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, *, desk: TokenDesk | None, app_generation: int) -> None:
+    is_to_channel = dispatch.step == Step.SEND
+    connector = get_connector(dispatch.message.channel_id if dispatch.message else dispatch.lane.consumer.channel_id)
+    tried = Try(
+        kind=dispatch.kind,
+        step=dispatch.step,
+        attempt=dispatch.attempt_count,
+        renewals=dispatch.progress.get("renewals", 0),
+        reopenings=dispatch.progress.get("reopenings", 0),
+        recognises_repeats=is_to_channel and connector.adapter.capabilities.idempotent_send,
+    )
+    judgement = judge(tried, error, policy=retry.CHANNEL if is_to_channel else retry.LIVEPERSON)
+    dispatch.error_code = error.code
+    dispatch.error_detail = error.detail
+    turn.save(dispatch)
+    if judgement.verdict is Verdict.RENEW and desk is not None:
+        _renew(dispatch, error, desk, app_generation, connector.installation.pk)
+    elif judgement.verdict in (Verdict.PAUSE, Verdict.RENEW):
+        _pause(dispatch, error, is_to_channel)
+    elif judgement.verdict is Verdict.REOPEN:
+        _reopen(turn, dispatch)
+    elif judgement.verdict is Verdict.DROP:
+        drop(turn, dispatch, code=error.code)
+    elif judgement.verdict in (Verdict.FAIL, Verdict.DIE):
+        end_badly(turn, dispatch, state=DispatchState.FAILED if judgement.verdict is Verdict.FAIL else DispatchState.DEAD)
+    else:
+        _wait(turn, dispatch, judgement)
+    if isinstance(error, ConversationClosed) and dispatch.lane.direction == Direction.TO_LIVEPERSON:
+        life.conversation_found_closed(dispatch, now=turn.now)
+
+
+def _wait(turn: Turn, dispatch: Dispatch, judgement: Judgement) -> None:
+    dispatch.next_attempt_at = turn.now + timedelta(seconds=judgement.delay_s)
+    if judgement.verdict is Verdict.UNKNOWN:
+        dispatch.state = DispatchState.UNKNOWN
+        dispatch.unknown_at = turn.now
+    else:
+        dispatch.state = DispatchState.QUEUED
+
+
+def _renew(
+    dispatch: Dispatch, error: ConnectorError, desk: TokenDesk, app_generation: int, installation_id: uuid.UUID
+) -> None:
+    if error.provider_code == "40103":
+        ConsumerToken.objects.filter(consumer_id=dispatch.lane.consumer_id, installation_id=installation_id).delete()
+    else:
+        desk.reject(installation_id, generation=app_generation)
+    dispatch.progress = {**dispatch.progress, "renewals": dispatch.progress.get("renewals", 0) + 1}
+    dispatch.state = DispatchState.QUEUED
+
+
+def _pause(dispatch: Dispatch, error: ConnectorError, is_to_channel: bool) -> None:
+    """Wrong credentials are nobody's message's fault: everything waits, nothing is used up."""
+    dispatch.state = DispatchState.QUEUED
+    dispatch.attempt_count = 0
+    dispatch.progress = {key: value for key, value in dispatch.progress.items() if key != "renewals"}
+    channel_id = dispatch.message.channel_id if dispatch.message else dispatch.lane.consumer.channel_id
+    channel = get_connector(channel_id).channel
+    if is_to_channel:
+        installations.pause_channel_for_credentials(channel.pk, detail=error.detail)
+    else:
+        installations.pause_for_credentials(channel.installation_id, detail=error.detail)
+
+
+def _reopen(turn: Turn, dispatch: Dispatch) -> None:
+    dispatch.progress = {**dispatch.progress, "reopenings": dispatch.progress.get("reopenings", 0) + 1}
+    dispatch.state = DispatchState.QUEUED
+    dispatch.next_attempt_at = turn.now
+
+
+def _end_what_needed_opening(turn: Turn, opening: Dispatch, state: str) -> None:
+    """Without this the next in the lane would ask for another opening at once, for ever."""
+    waiting = (
+        Dispatch.objects.filter(lane_id=opening.lane_id, position__gt=opening.position, state=DispatchState.QUEUED)
+        .order_by("position")
+        .select_related("lane__consumer", "message")
+        .first()
+    )
+    if waiting is not None:
+        waiting.error_code, waiting.error_detail = opening.error_code, opening.error_detail
+        end_badly(turn, waiting, state=state)
+
+
+def _raise_message(turn: Turn, dispatch: Dispatch, status: str) -> None:
+    message = dispatch.message
+    if message is None or dispatch.kind == DispatchKind.RECEIPT:
+        return
+    unsent = message.dispatches.exclude(pk=dispatch.pk).exclude(state=DispatchState.SENT)
+    if dispatch.lane.direction == Direction.TO_LIVEPERSON:
+        message.conversation_id = dispatch.conversation_id
+        message.lp_dialog_id = dispatch.lp_dialog_id
+        if message.lp_sequence is None:
+            message.lp_sequence = dispatch.lp_sequence
+    if _is_only_dispatch(dispatch) or not unsent.exists():
+        message.climb_to(status)
+    turn.save_message(message)
+
+
+def _is_only_dispatch(dispatch: Dispatch) -> bool:
+    return dispatch.payload.get("of") == 1
+
+
+def _keep_token(dispatch: Dispatch, consumer: Consumer, brought: Brought) -> None:
+    installation_id = get_connector(
+        dispatch.message.channel_id if dispatch.message else consumer.channel_id
+    ).installation.pk
+    token = ConsumerToken(consumer=consumer, installation_id=installation_id)
+    token.keep(brought.consumer_jws)
+    ConsumerToken.objects.bulk_create(
+        [token],
+        update_conflicts=True,
+        unique_fields=["consumer", "installation"],
+        update_fields=["sealed", "created_at"],
+    )
+    if brought.lp_consumer_id and consumer.lp_consumer_id != brought.lp_consumer_id:
+        consumer.lp_consumer_id = brought.lp_consumer_id
+        consumer.save(update_fields=["lp_consumer_id"])
+
+
+def _keep_file(turn: Turn, dispatch: Dispatch, file: StoredFile) -> None:
+    assert dispatch.message is not None
+    MediaFile.objects.bulk_create(
+        [
+            MediaFile(
+                id=file.id,
+                brand_id=dispatch.brand_id,
+                message=dispatch.message,
+                index=dispatch.payload.get("attachment", 0),
+                name=file.name,
+                mime=file.mime,
+                size=file.size,
+                sha256=file.sha256,
+                expires_on=_expires_on(dispatch, turn),
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    dispatch.progress = {**dispatch.progress, "file_id": str(file.id), "name": file.name}
+
+
+def _expires_on(dispatch: Dispatch, turn: Turn) -> date:
+    return turn.now.date() + timedelta(days=dispatch.lane.brand.retention_days)
+
+
+def _attempt_end(error: ConnectorError, elapsed_ms: int | None) -> tuple[object, ...]:
+    return (
+        _outcome_of(error),
+        error.code[:64],
+        error.http_status,
+        error.provider_code[:64],
+        error.detail[:500],
+        error.answer_head[:512],
+        elapsed_ms,
+    )
+
+
+def _outcome_of(error: ConnectorError) -> Outcome:
+    if isinstance(error, Refused):
+        return Outcome.REFUSED
+    if isinstance(error, OutcomeUnknown):
+        return Outcome.UNANSWERED
+    return Outcome.NOT_PROCESSED if isinstance(error, NotProcessed) else Outcome.REJECTED

@@ -1,0 +1,108 @@
+"""The AppJWTs that a worker uses: read from the database, renewed in a thread, never by two at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import transaction
+
+from conversations import calls
+from core.errors import ConnectorError, CredentialsRejected
+from installations import services as installations
+from installations import tokens
+from installations.connectors import Connector
+from installations.tokens import KnownToken
+from liveperson.auth import AppJWT
+
+_LOOK_AGAIN = timedelta(milliseconds=50)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoToken:
+    """There is no usable token now; look again then."""
+
+    until: datetime
+    why: str
+
+
+class TokenDesk:
+    """Belongs to one worker's main thread; only the renewal call itself runs in a thread of the pool."""
+
+    def __init__(self, *, pool: Executor) -> None:
+        self._pool = pool
+        self._known: dict[uuid.UUID, KnownToken] = {}
+        self._to_start: list[Callable[[], None]] = []
+        self._running: dict[uuid.UUID, Future[AppJWT]] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a renewal is under way."""
+        return bool(self._running or self._to_start)
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether a renewal has come back."""
+        return any(future.done() for future in self._running.values())
+
+    def get(self, connector: Connector, *, now: datetime) -> KnownToken | NoToken:
+        """The installation's token. Called inside a turn's transaction: a renewal starts when that has committed."""
+        installation_id = connector.installation.pk
+        known = self._known.get(installation_id)
+        if known and known.is_fresh(now):
+            return known
+        if installation_id not in self._running:
+            state = tokens.look_up(installation_id, now=now)
+            known = state.known
+            if known and known.is_fresh(now):
+                self._known[installation_id] = known
+                return known
+            if state.retry_at:
+                return known or NoToken(until=state.retry_at, why=state.error_code)
+            if tokens.lease_renewal(installation_id, now=now):
+                self._to_start.append(partial(self._start, connector))
+        return known if known and known.expires_at > now else NoToken(until=now + _LOOK_AGAIN, why="waiting_for_token")
+
+    def reject(self, installation_id: uuid.UUID, *, generation: int) -> None:
+        """LivePerson refused this token."""
+        tokens.reject(installation_id, generation=generation)
+        known = self._known.get(installation_id)
+        if known and known.generation == generation:
+            del self._known[installation_id]
+
+    def start_renewals(self) -> None:
+        """Start what the last turn asked for. Call it outside a transaction."""
+        waiting, self._to_start = self._to_start, []
+        for start in waiting:
+            start()
+
+    def finish_renewals(self, *, now: datetime) -> None:
+        """Store what has come back. Call it outside a transaction."""
+        for installation_id, future in list(self._running.items()):
+            if future.done():
+                del self._running[installation_id]
+                self._finish(installation_id, future, now)
+
+    def _start(self, connector: Connector) -> None:
+        call = partial(
+            calls.renew_app_jwt,
+            client=connector.client,
+            client_id=connector.installation.client_id,
+            secrets=connector.client_secrets,
+        )
+        self._running[connector.installation.pk] = self._pool.submit(call)
+
+    def _finish(self, installation_id: uuid.UUID, future: Future[AppJWT], now: datetime) -> None:
+        try:
+            jwt = future.result()
+        except ConnectorError as error:
+            with transaction.atomic():
+                tokens.note_failure(installation_id, error=error, now=now)
+                if isinstance(error, CredentialsRejected):
+                    installations.pause_for_credentials(installation_id, detail=error.detail)
+            return
+        tokens.keep(installation_id, token=jwt.token, expires_at=jwt.expires_at)

@@ -1,0 +1,144 @@
+"""
+One turn of a worker: everything it reads and writes in one transaction, gathered so that it goes out in few statements.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import connection
+
+from conversations import lanes
+from conversations.models import (
+    Attempt,
+    ConsumerToken,
+    Conversation,
+    ConversationState,
+    Dispatch,
+    Message,
+)
+
+
+_SAVE_DISPATCH = """
+    UPDATE conversations_dispatch SET state = %s, step = %s, attempt_count = %s, next_attempt_at = %s, progress = %s,
+        conversation_id = %s, lp_dialog_id = %s, lp_sequence = %s, provider_ids = %s, error_code = %s,
+        error_detail = %s, resolution = %s, sequence_before = %s, unknown_at = %s, possible_duplicate = %s,
+        finished_at = %s
+    WHERE id = %s
+"""
+_FINISH_ATTEMPT = """
+    UPDATE conversations_attempt SET finished_at = %s, outcome = %s, error_code = %s, http_status = %s,
+        provider_code = %s, detail = %s, answer_head = %s, elapsed_ms = %s
+    WHERE id = %s
+"""
+_SAVE_MESSAGE = """
+    UPDATE conversations_message SET status = %s, error_code = %s, conversation_id = %s, lp_dialog_id = %s,
+        lp_sequence = %s
+    WHERE id = %s
+"""
+_RAISE_SEQUENCE = """
+    UPDATE conversations_dialog SET last_sequence = GREATEST(last_sequence, %s)
+    WHERE conversation_id = %s AND lp_dialog_id = %s
+"""
+
+
+class Turn:
+    """
+    Collects changes of one transaction. The mutexes of all consumers it touches are held.
+
+    now: the database's clock, the same for the whole turn.
+    """
+
+    def __init__(self, *, now: datetime) -> None:
+        self.now = now
+        self._dispatches: dict[uuid.UUID, Dispatch] = {}
+        self._messages: dict[uuid.UUID, Message] = {}
+        self._finished: list[tuple[object, ...]] = []
+        self._sequences: list[tuple[object, ...]] = []
+        self._attempts: list[Attempt] = []
+        self._releases: list[tuple[uuid.UUID, datetime | None, str]] = []
+        self._extended: list[uuid.UUID] = []
+        self._conversations: dict[uuid.UUID, Conversation | None] = {}
+        self._tokens: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
+
+    # What is known of the consumers of this turn
+
+    def read_consumers(self, consumer_ids: Iterable[uuid.UUID]) -> None:
+        """Read the open conversations and the tokens of many consumers at once."""
+        wanted = [consumer_id for consumer_id in consumer_ids if consumer_id not in self._conversations]
+        if not wanted:
+            return
+        self._conversations.update(dict.fromkeys(wanted))
+        conversations = Conversation.objects.filter(consumer_id__in=wanted).exclude(state=ConversationState.CLOSED)
+        for conversation in conversations.prefetch_related("dialogs"):
+            self._conversations[conversation.consumer_id] = conversation
+        for token in ConsumerToken.objects.filter(consumer_id__in=wanted):
+            self._tokens[token.consumer_id, token.installation_id] = token.reveal()
+
+    def open_conversation_of(self, consumer_id: uuid.UUID) -> Conversation | None:
+        """The conversation of a consumer that is not closed."""
+        return self._conversations[consumer_id]
+
+    def consumer_token(self, consumer_id: uuid.UUID, installation_id: uuid.UUID) -> str:
+        """The consumer's token for an installation; empty when there is none yet."""
+        return self._tokens.get((consumer_id, installation_id), "")
+
+    # Changes
+
+    def save(self, dispatch: Dispatch) -> None:
+        self._dispatches[dispatch.pk] = dispatch
+
+    def save_message(self, message: Message) -> None:
+        self._messages[message.pk] = message
+
+    def finish_attempt(self, attempt_id: uuid.UUID, values: tuple[object, ...]) -> None:
+        """values: outcome, error_code, http_status, provider_code, detail, answer_head, elapsed_ms."""
+        self._finished.append((self.now, *values, attempt_id))
+
+    def raise_sequence(self, *, conversation_id: uuid.UUID, lp_dialog_id: str, sequence: int) -> None:
+        """A sequence was seen in a dialog."""
+        self._sequences.append((sequence, conversation_id, lp_dialog_id))
+
+    def start_attempt(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+
+    def extend(self, lane_id: uuid.UUID) -> None:
+        self._extended.append(lane_id)
+
+    def release(self, lane_id: uuid.UUID, *, due_at: datetime | None, blocked_by: str = "") -> None:
+        self._releases.append((lane_id, due_at, blocked_by))
+
+    def flush(self) -> None:
+        """Write what was collected so far."""
+        with connection.cursor() as cursor:
+            if self._finished:
+                cursor.executemany(_FINISH_ATTEMPT, self._finished)
+            if self._dispatches:
+                cursor.executemany(_SAVE_DISPATCH, [_dispatch_values(d) for d in self._dispatches.values()])
+            if self._messages:
+                cursor.executemany(_SAVE_MESSAGE, [_message_values(m) for m in self._messages.values()])
+            if self._sequences:
+                cursor.executemany(_RAISE_SEQUENCE, self._sequences)
+        if self._attempts:
+            Attempt.objects.bulk_create(self._attempts)
+        lanes.extend(self._extended)
+        lanes.release(self._releases)
+        self._dispatches, self._messages, self._finished, self._sequences = {}, {}, [], []
+        self._attempts, self._extended, self._releases = [], [], []
+        self._conversations, self._tokens = {}, {}
+
+
+def _dispatch_values(d: Dispatch) -> tuple[object, ...]:
+    return (
+        d.state, d.step, d.attempt_count, d.next_attempt_at, json.dumps(d.progress),
+        d.conversation_id, d.lp_dialog_id, d.lp_sequence, json.dumps(d.provider_ids), d.error_code[:64],
+        d.error_detail[:500], d.resolution, d.sequence_before, d.unknown_at, d.possible_duplicate,
+        d.finished_at, d.pk,
+    )  # fmt: skip
+
+
+def _message_values(m: Message) -> tuple[object, ...]:
+    return (m.status, m.error_code[:64], m.conversation_id, m.lp_dialog_id, m.lp_sequence, m.pk)

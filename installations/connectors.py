@@ -1,0 +1,120 @@
+"""
+A connector ready for use: a channel, its installation and account, with clients and revealed secrets.
+
+Kept in the process for a few seconds, so that a send needs no query for it; a pause or a rotation takes effect within
+that time.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from functools import cache
+
+from django.conf import settings
+
+from adapters.base import ChannelAdapter, Secret
+from adapters.registry import get_adapter
+from core.http import HttpClient, OutboundPolicy
+from installations.models import AppInstallation, Channel, State
+from liveperson.client import LivePersonClient
+from liveperson.domains import DomainResolver
+
+KEPT_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connector:
+    """secrets: newest first; never shown."""
+
+    channel: Channel
+    installation: AppInstallation
+    client: LivePersonClient
+    adapter: ChannelAdapter
+    client_secrets: tuple[str, ...] = field(repr=False)
+    channel_secrets: tuple[Secret, ...] = field(repr=False)
+
+    @property
+    def blocked_by(self) -> str:
+        """Why nothing may be sent through it at present; empty when it may."""
+        if self.installation.state != State.ACTIVE:
+            return "installation_paused"
+        if self.channel.state != State.ACTIVE:
+            return "channel_paused"
+        return ""
+
+
+_kept: dict[uuid.UUID, tuple[float, Connector]] = {}
+
+
+def get_connector(channel_id: uuid.UUID) -> Connector:
+    """The connector of a channel, at most a few seconds old. Raises Channel.DoesNotExist."""
+    now_s = time.monotonic()
+    known = _kept.get(channel_id)
+    if known and now_s - known[0] < KEPT_S:
+        return known[1]
+    connector = _load(channel_id)
+    _kept[channel_id] = (now_s, connector)
+    return connector
+
+
+def forget_connectors() -> None:
+    """Read everything afresh: after a change made by this process."""
+    _kept.clear()
+
+
+def client_for(installation: AppInstallation) -> LivePersonClient:
+    """A client of LivePerson for one installation; connections are shared by the whole process."""
+    account = installation.account
+    return LivePersonClient(
+        http=liveperson_http(),
+        domains=_domains(account.domain_api or settings.LIVEPERSON_DOMAIN_API),
+        account_id=account.lp_account_id,
+        features=tuple(installation.features),
+    )
+
+
+def secrets_of(installation: AppInstallation) -> tuple[str, ...]:
+    """The valid client secrets, newest first, revealed for use."""
+    rows = installation.secrets.filter(retired_at=None).order_by("-created_at")
+    return tuple(row.reveal().decode() for row in rows)
+
+
+def channel_secrets_of(channel: Channel) -> tuple[Secret, ...]:
+    """The valid secrets of a channel, newest first, revealed for use."""
+    rows = channel.secrets.filter(retired_at=None).order_by("-created_at")
+    return tuple(Secret(id=row.pk, value=row.reveal(), name=row.name) for row in rows)
+
+
+@cache
+def liveperson_http() -> HttpClient:
+    """The process's connections to LivePerson: only its own domains may be called."""
+    return HttpClient(
+        OutboundPolicy(
+            host_suffixes=tuple(settings.LIVEPERSON_DOMAINS), allow_private=settings.ALLOW_PRIVATE_OUTBOUND
+        )
+    )
+
+
+@cache
+def channel_http() -> HttpClient:
+    """The process's connections to channels: any public address."""
+    return HttpClient(OutboundPolicy(host_suffixes=None, allow_private=settings.ALLOW_PRIVATE_OUTBOUND))
+
+
+@cache
+def _domains(base_url: str) -> DomainResolver:
+    return DomainResolver(http=liveperson_http(), base_url=base_url)
+
+
+def _load(channel_id: uuid.UUID) -> Connector:
+    channel = Channel.objects.select_related("installation__account").get(pk=channel_id)
+    return Connector(
+        channel=channel,
+        installation=channel.installation,
+        client=client_for(channel.installation),
+        adapter=get_adapter(channel.type),
+        client_secrets=secrets_of(channel.installation),
+        channel_secrets=channel_secrets_of(channel),
+    )

@@ -1,0 +1,178 @@
+"""What is done to connectors. Each function is one transaction with its record in the trail."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from audit import api as audit
+from core.actor import SYSTEM, Actor
+from core.errors import ConfigurationError, ConnectorError
+from installations import tokens
+from installations.connectors import client_for, forget_connectors, secrets_of
+from installations.models import (
+    AppInstallation,
+    Channel,
+    ChannelSecret,
+    InstallationSecret,
+    State,
+)
+from installations.signals import sending_resumed
+from liveperson.auth import fetch_app_jwt
+
+logger = structlog.get_logger(__name__)
+
+CREDENTIALS_REJECTED = "credentials rejected"
+
+
+@transaction.atomic
+def add_client_secret(installation: AppInstallation, *, secret: str, actor: Actor) -> InstallationSecret | None:
+    """Add a valid client secret; None when it is there already. Others stay valid until they are retired."""
+    secret = secret.strip()
+    if not secret:
+        raise ConfigurationError("The client secret is empty.")
+    if secret in secrets_of(installation):
+        return None
+    row = InstallationSecret(brand_id=installation.brand_id, installation=installation)
+    row.keep(secret.encode())
+    row.save()
+    audit.record("installation.secret.added", actor=actor, subject=installation, data={"secret": str(row.pk)})
+    tokens.forget(installation.pk)
+    if installation.state == State.PAUSED and installation.state_reason.startswith(CREDENTIALS_REJECTED):
+        resume(installation, actor=actor, reason="a new secret was added")
+    forget_connectors()
+    return row
+
+
+@transaction.atomic
+def retire_client_secret(row: InstallationSecret, *, actor: Actor) -> None:
+    """Stop accepting a secret. The last valid one cannot be retired: disable the installation instead."""
+    valid = InstallationSecret.objects.select_for_update().filter(installation_id=row.installation_id, retired_at=None)
+    if len(valid) < 2 and row.retired_at is None:
+        raise ConfigurationError("This is the only valid secret. Add a new one first, or disable the app installation.")
+    row.retired_at = timezone.now()
+    row.save(update_fields=["retired_at"])
+    audit.record(
+        "installation.secret.retired", actor=actor, subject=row.installation, data={"secret": str(row.pk)}
+    )
+    tokens.forget(row.installation_id)
+    forget_connectors()
+
+
+@transaction.atomic
+def add_channel_secret(channel: Channel, *, secret: str, actor: Actor, name: str = "signing_secret") -> ChannelSecret:
+    """Add a valid secret of a channel."""
+    row = ChannelSecret(brand_id=channel.brand_id, channel=channel, name=name)
+    row.keep(secret.strip().encode())
+    row.save()
+    audit.record("channel.secret.added", actor=actor, subject=channel, data={"secret": str(row.pk)})
+    forget_connectors()
+    return row
+
+
+@transaction.atomic
+def retire_channel_secret(row: ChannelSecret, *, actor: Actor) -> None:
+    """Stop accepting and using a channel's secret. The last valid one cannot be retired."""
+    valid = ChannelSecret.objects.select_for_update().filter(channel_id=row.channel_id, name=row.name, retired_at=None)
+    if len(valid) < 2 and row.retired_at is None:
+        raise ConfigurationError("This is the only valid secret. Add a new one first, or disable the channel.")
+    row.retired_at = timezone.now()
+    row.save(update_fields=["retired_at"])
+    audit.record("channel.secret.retired", actor=actor, subject=row.channel, data={"secret": str(row.pk)})
+    forget_connectors()
+
+
+@transaction.atomic
+def pause(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
+    """Stop sending; webhooks are still stored."""
+    _set_state(row, State.PAUSED, reason)
+    audit.record(f"{_noun(row)}.paused", actor=actor, subject=row, reason=reason)
+
+
+@transaction.atomic
+def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") -> None:
+    """Send again; what has waited goes out in its order."""
+    _set_state(row, State.ACTIVE, "")
+    if isinstance(row, AppInstallation):
+        tokens.forget(row.pk)
+    audit.record(f"{_noun(row)}.resumed", actor=actor, subject=row, reason=reason)
+    sending_resumed.send(
+        sender=type(row), installation_id=getattr(row, "installation_id", row.pk), channel_id=_channel_id(row)
+    )
+
+
+def pause_for_credentials(installation_id: uuid.UUID, *, detail: str) -> None:
+    """LivePerson rejected the credentials: nothing can be sent until a person has changed them."""
+    _pause_by_itself(AppInstallation, installation_id, "installation.credentials_rejected", detail)
+
+
+def pause_channel_for_credentials(channel_id: uuid.UUID, *, detail: str) -> None:
+    """The channel's provider rejected our credentials."""
+    _pause_by_itself(Channel, channel_id, "channel.credentials_rejected", detail)
+
+
+def test_connection(installation: AppInstallation, *, actor: Actor) -> AppInstallation:
+    """Ask LivePerson for a token with each valid secret, newest first, and remember how it went."""
+    passed, detail = _try_secrets(installation)
+    with transaction.atomic():
+        installation.tested_at = timezone.now()
+        installation.test_passed = passed
+        installation.test_detail = detail[:300]
+        installation.save(update_fields=["tested_at", "test_passed", "test_detail"])
+        audit.record("installation.tested", actor=actor, subject=installation, data={"passed": passed})
+    return installation
+
+
+def _try_secrets(installation: AppInstallation) -> tuple[bool, str]:
+    client = client_for(installation)
+    secrets = secrets_of(installation)
+    failure = "There is no valid client secret. Add one."
+    for number, secret in enumerate(secrets, start=1):
+        try:
+            fetch_app_jwt(
+                http=client.http,
+                domains=client.domains,
+                account_id=client.account_id,
+                client_id=installation.client_id,
+                client_secret=secret,
+            )
+        except ConnectorError as error:
+            failure = f"{error.detail} {error.operator_hint}" if number == 1 else failure
+            continue
+        note = "" if number == 1 else " The newest secret is not accepted yet, an older one is."
+        return True, f"LivePerson issued a token.{note}"
+    return False, failure
+
+
+def _pause_by_itself(model: type[AppInstallation] | type[Channel], row_id: uuid.UUID, action: str, detail: str) -> None:
+    with transaction.atomic():
+        row: Any = model.objects.select_for_update().get(pk=row_id)
+        if row.state == State.ACTIVE:
+            _set_state(row, State.PAUSED, f"{CREDENTIALS_REJECTED}: {detail}")
+            audit.record(action, actor=SYSTEM, subject=row, reason=detail)
+            logger.warning(action, id=str(row_id))
+    forget_connectors()
+
+
+def _set_state(row: AppInstallation | Channel, state: State, reason: str) -> None:
+    row.state = state
+    row.state_reason = reason[:300]
+    fields = ["state", "state_reason"]
+    if isinstance(row, AppInstallation):
+        row.state_changed_at = timezone.now()
+        fields.append("state_changed_at")
+    row.save(update_fields=fields)
+    forget_connectors()
+
+
+def _noun(row: AppInstallation | Channel) -> str:
+    return "installation" if isinstance(row, AppInstallation) else "channel"
+
+
+def _channel_id(row: AppInstallation | Channel) -> uuid.UUID | None:
+    return row.pk if isinstance(row, Channel) else None
+

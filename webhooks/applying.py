@@ -1,0 +1,285 @@
+"""
+From a stored delivery to its effects: split into events, drop what was seen, apply the rest in order.
+
+One transaction a delivery. Whether an event of LivePerson concerns us is decided here: notifications come for every
+conversation of the account, other connectors' too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, transaction
+from django.utils import timezone
+
+from adapters.base import content_of
+from adapters.registry import get_adapter
+from conversations.models import Conversation
+from conversations.services.agent_side import adopt_conversation
+from conversations.services.effects import Effect
+from core.errors import BodyUnusable
+from core.events import (
+    ChannelEvent,
+    ChatStateChanged,
+    ConversationChanged,
+    EventUnknown,
+    EventUnreadable,
+    LivePersonEvent,
+)
+from webhooks import inboxes, ledger
+from webhooks.handlers import apply_channel_event, apply_liveperson_event
+from webhooks.inboxes import Lease
+from webhooks.ledger import Claim
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
+from webhooks.parsers import parse_liveperson
+
+logger = structlog.get_logger(__name__)
+
+MAX_STARTS = 3
+FOREIGN_AFTER = timedelta(seconds=60)
+_CHAT_STATE_SAME_S = 5
+_RECENT = timedelta(minutes=3)
+# The database is there and says that the row cannot be written: a fault of ours or of the row.
+_OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
+
+
+def apply_some() -> bool:
+    """Apply a batch of one inbox; False when no inbox has anything to apply."""
+    lease = inboxes.claim()
+    if lease is None:
+        return False
+    try:
+        for delivery in inboxes.next_batch(lease):
+            if not _apply_guarded(delivery, lease):
+                break
+    finally:
+        inboxes.release(lease)
+    return True
+
+
+def _apply_guarded(delivery: Delivery, lease: Lease) -> bool:
+    """Apply one delivery; an error of our own is retried, then the delivery is set aside. False: the lease is lost."""
+    structlog.contextvars.bind_contextvars(correlation_id=str(delivery.pk))
+    while True:
+        try:
+            with transaction.atomic():
+                if not inboxes.is_held(lease):
+                    return False
+                _apply(delivery)
+            return True
+        except (DatabaseError, InterfaceError) as error:
+            if not isinstance(error, _OUR_FAULT):
+                raise  # the database is away: nothing is wrong with the row
+            _note_break(delivery, error)
+        except Exception as error:
+            _note_break(delivery, error)
+        if delivery.start_count >= MAX_STARTS:
+            Delivery.objects.filter(pk=delivery.pk).update(
+                state=DeliveryState.DEAD, detail=delivery.detail[:300], processed_at=timezone.now()
+            )
+            return True
+        delivery.start_count += 1
+        Delivery.objects.filter(pk=delivery.pk).update(start_count=delivery.start_count)
+
+
+def _apply(delivery: Delivery) -> None:
+    now = timezone.now()
+    raw = bytes(delivery.body.raw)
+    try:
+        if delivery.installation is not None:
+            _apply_from_liveperson(delivery, parse_liveperson(raw), now)
+        else:
+            assert delivery.channel is not None
+            events = get_adapter(delivery.channel.type).parse_inbound(raw, delivery.body.headers)
+            _apply_from_channel(delivery, events, now)
+    except BodyUnusable as error:
+        Delivery.objects.filter(pk=delivery.pk).update(
+            state=DeliveryState.QUARANTINED, detail=error.detail[:300], processed_at=now
+        )
+        return
+    Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.PROCESSED, processed_at=now)
+
+
+def _apply_from_channel(delivery: Delivery, events: list[ChannelEvent], now: datetime) -> None:
+    assert delivery.channel is not None
+    rows = []
+    for index, event in enumerate(events):
+        row = _event_row(delivery, index, type(event).__name__, event.identity, now)
+        seen = Claim.FIRST
+        if ledger.is_lasting(event):
+            seen = ledger.claim(
+                source=delivery.inbox, delivery_id=delivery.pk, identity=event.identity,
+                content=content_of(event), now=now,
+            )  # fmt: skip
+        if seen is Claim.FIRST:
+            effect = apply_channel_event(
+                channel=delivery.channel, event=event, correlation_id=str(delivery.pk), now=now
+            )
+            _set(row, effect)
+        else:
+            row.outcome = EventOutcome[seen.name]
+        rows.append(row)
+    Event.objects.bulk_create(rows)
+
+
+def _apply_from_liveperson(delivery: Delivery, events: list[LivePersonEvent], now: datetime) -> None:
+    rows, handled = [], set()
+    for index, event in enumerate(events):
+        row = _event_row(delivery, index, event.type, event.identity, now)
+        row.lp_conversation_id = event.lp_conversation_id[:256]
+        if event.identity in handled:
+            row.outcome = EventOutcome.DUPLICATE
+        else:
+            _apply_one(delivery, event, row, now)
+        handled.add(event.identity)
+        rows.append(row)
+    Event.objects.bulk_create(rows)
+
+
+def _apply_one(delivery: Delivery, event: LivePersonEvent, row: Event, now: datetime) -> None:
+    """Decide whose an event is, and apply it if it is ours and new; the row says what came of it."""
+    if isinstance(event, (EventUnreadable, EventUnknown)):
+        row.outcome = EventOutcome.UNREADABLE if isinstance(event, EventUnreadable) else EventOutcome.UNKNOWN_TYPE
+        row.detail = getattr(event, "why", "")[:300]
+        return
+    assert delivery.installation is not None
+    conversation = _conversation_of(delivery, event, now)
+    if conversation is None:
+        row.outcome = EventOutcome.WAITING
+        row.account_id = delivery.installation.account_id
+        return
+    if conversation.channel.installation_id != delivery.installation_id:
+        row.outcome = EventOutcome.IGNORED
+        row.detail = "Another app installation carries this conversation."
+        return
+    if conversation.opened_at > now - _RECENT:
+        _apply_waiting(delivery, conversation, now)
+    seen = ledger.claim(
+        source=delivery.inbox, delivery_id=delivery.pk, identity=_identity(event, delivery), content=event.content, now=now
+    )
+    if seen is not Claim.FIRST:
+        row.outcome = EventOutcome[seen.name]
+        return
+    _set(
+        row,
+        apply_liveperson_event(conversation=conversation, event=event, correlation_id=str(delivery.pk), now=now),
+    )
+
+
+def _conversation_of(delivery: Delivery, event: LivePersonEvent, now: datetime) -> Conversation | None:
+    assert delivery.installation is not None
+    known = (
+        Conversation.objects.filter(
+            account_id=delivery.installation.account_id, lp_conversation_id=event.lp_conversation_id
+        )
+        .select_related("channel", "brand")
+        .first()
+    )
+    if known is not None or not isinstance(event, ConversationChanged):
+        return known
+    return adopt_conversation(installation=delivery.installation, event=event, now=now)
+
+
+def _apply_waiting(delivery: Delivery, conversation: Conversation, now: datetime) -> None:
+    """What came before the conversation was known is applied before what comes after."""
+    waiting = Event.objects.filter(
+        outcome=EventOutcome.WAITING,
+        account_id=conversation.account_id,
+        lp_conversation_id=conversation.lp_conversation_id,
+        delivery__installation_id=delivery.installation_id,
+    )
+    for row in waiting.select_related("delivery__body", "delivery__installation", "delivery__inbox").order_by("id"):
+        _apply_late(row, now)
+
+
+def settle_waiting(*, now: datetime) -> None:
+    """Apply what has waited for a conversation that is known by now, and call foreign what has waited too long."""
+    for row in _now_known():
+        with transaction.atomic():
+            locked = (
+                Event.objects.select_for_update(of=("self",), skip_locked=True)
+                .filter(pk=row, outcome=EventOutcome.WAITING)
+                .select_related("delivery__body", "delivery__installation", "delivery__inbox")
+                .first()
+            )
+            if locked is not None:
+                _apply_late(locked, now)
+    _call_foreign(now)
+
+
+def has_waiting() -> bool:
+    """Whether an event waits to see whose it is."""
+    return Event.objects.filter(outcome=EventOutcome.WAITING).exists()
+
+
+def _now_known() -> list[uuid.UUID]:
+    known = Event.objects.raw(
+        """
+        SELECT event.id FROM webhooks_event event
+        JOIN conversations_conversation conversation
+          ON conversation.account_id = event.account_id
+         AND conversation.lp_conversation_id = event.lp_conversation_id
+        WHERE event.outcome = 'WAITING' ORDER BY event.id LIMIT 200
+        """
+    )
+    return [row.pk for row in known]
+
+
+def _apply_late(row: Event, now: datetime) -> None:
+    body = DeliveryBody.objects.filter(pk=row.delivery_id).first()
+    row.at = now
+    if body is None:
+        row.outcome, row.detail = EventOutcome.UNREADABLE, "Its body has been deleted."
+    else:
+        row.outcome = EventOutcome.IGNORED
+        event = parse_liveperson(bytes(body.raw))[row.index]
+        _apply_one(row.delivery, event, row, now)
+    row.save()
+
+
+def _call_foreign(now: datetime) -> None:
+    """Of what belongs to other connectors the digest, the size and the outcome stay; the body goes within a day."""
+    with transaction.atomic():
+        rows = Event.objects.filter(outcome=EventOutcome.WAITING, at__lt=now - FOREIGN_AFTER)
+        delivery_ids = list(rows.values_list("delivery_id", flat=True)[:2000])
+        if not delivery_ids:
+            return
+        rows.filter(delivery_id__in=delivery_ids).update(outcome=EventOutcome.FOREIGN, at=now)
+        still_needed = Event.objects.filter(delivery_id__in=delivery_ids).exclude(outcome=EventOutcome.FOREIGN)
+        kept = set(still_needed.values_list("delivery_id", flat=True))
+        DeliveryBody.objects.filter(pk__in=set(delivery_ids) - kept).update(expires_on=now.date())
+
+
+def _identity(event: LivePersonEvent, delivery: Delivery) -> str:
+    if not isinstance(event, ChatStateChanged):
+        return event.identity
+    # Chat states have neither number nor time: the same one within a few seconds is the same one.
+    return f"{event.identity}:{int(delivery.received_at.timestamp()) // _CHAT_STATE_SAME_S}"
+
+
+def _event_row(delivery: Delivery, index: int, event_type: str, identity: str, now: datetime) -> Event:
+    short = identity if len(identity) <= 600 else hashlib.sha256(identity.encode()).hexdigest()
+    return Event(
+        brand_id=delivery.brand_id,
+        delivery=delivery,
+        index=index,
+        type=event_type[:64],
+        identity=short,
+        outcome=EventOutcome.IGNORED,
+        at=now,
+    )
+
+
+def _set(row: Event, effect: Effect) -> None:
+    row.outcome = EventOutcome[effect.kind.name]
+    row.detail = effect.detail[:300]
+    row.message_id = effect.message_id
+
+
+def _note_break(delivery: Delivery, error: Exception) -> None:
+    # The class only: the message of an error may hold what the consumer wrote.
+    delivery.detail = f"An error of our own: {type(error).__name__}."
+    logger.exception("delivery.apply.broke", delivery_id=str(delivery.pk), starts=delivery.start_count)

@@ -1,0 +1,78 @@
+"""One event to one service call: what an event of each type does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from conversations.models import Conversation
+from conversations.services import agent_side, consumer_side
+from conversations.services.effects import Effect, ignored
+from core.events import (
+    AcceptStatusChanged,
+    ChannelEvent,
+    ChannelEventIgnored,
+    ChatStateChanged,
+    ConsumerClosed,
+    ConsumerMessage,
+    ConsumerTyping,
+    ContentPublished,
+    ConversationChanged,
+    LivePersonEvent,
+    MessageStatusReported,
+    QuickReplyChosen,
+    RichContentPublished,
+)
+from installations.models import Channel
+
+
+def apply_channel_event(*, channel: Channel, event: ChannelEvent, correlation_id: str, now: datetime) -> Effect:
+    """What a channel told."""
+    if isinstance(event, ChannelEventIgnored):
+        return ignored(event.why)
+    return _CHANNEL[type(event)](channel, event, correlation_id, now)
+
+
+def apply_liveperson_event(
+    *, conversation: Conversation, event: LivePersonEvent, correlation_id: str, now: datetime
+) -> Effect:
+    """What LivePerson told of a conversation of ours."""
+    return _LIVEPERSON[type(event)](conversation, event, correlation_id, now)
+
+
+_CHANNEL: dict[type, Callable[[Channel, Any, str, datetime], Effect]] = {
+    ConsumerMessage: lambda channel, event, correlation_id, now: consumer_side.accept_consumer_message(
+        channel=channel, event=event, correlation_id=correlation_id, now=now
+    ),
+    ConsumerTyping: lambda channel, event, correlation_id, now: consumer_side.accept_typing(
+        channel=channel, event=event, correlation_id=correlation_id, now=now
+    ),
+    ConsumerClosed: lambda channel, event, correlation_id, now: consumer_side.accept_close(
+        channel=channel, event=event, correlation_id=correlation_id
+    ),
+    QuickReplyChosen: lambda channel, event, correlation_id, now: consumer_side.accept_quick_reply(
+        channel=channel, event=event, correlation_id=correlation_id, now=now
+    ),
+    MessageStatusReported: lambda channel, event, correlation_id, now: consumer_side.accept_status(
+        channel=channel, event=event
+    ),
+}
+
+_LIVEPERSON: dict[type, Callable[[Conversation, Any, str, datetime], Effect]] = {
+    ContentPublished: lambda conversation, event, correlation_id, now: agent_side.apply_content(
+        conversation=conversation, event=event, correlation_id=correlation_id, now=now
+    ),
+    RichContentPublished: lambda conversation, event, correlation_id, now: agent_side.apply_rich_content(
+        conversation=conversation, event=event, correlation_id=correlation_id, now=now
+    ),
+    AcceptStatusChanged: lambda conversation, event, correlation_id, now: agent_side.apply_accept_status(
+        conversation=conversation, event=event, correlation_id=correlation_id
+    ),
+    ChatStateChanged: lambda conversation, event, correlation_id, now: agent_side.apply_chat_state(
+        conversation=conversation, event=event, correlation_id=correlation_id, now=now
+    ),
+    ConversationChanged: lambda conversation, event, correlation_id, now: agent_side.apply_conversation_change(
+        conversation=conversation, event=event, now=now
+    ),
+}

@@ -1,0 +1,87 @@
+"""Inboxes: which source's deliveries a worker may apply. One worker has a source at a time, so order is kept."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from webhooks.models import Delivery, DeliveryState
+
+LEASE_S = 20
+BATCH = 50
+
+_CLAIM = """
+    UPDATE webhooks_inbox inbox
+    SET fence = inbox.fence + 1, leased_until = now() + make_interval(secs => %s)
+    WHERE inbox.id = (
+        SELECT candidate.id FROM webhooks_inbox candidate
+        WHERE (candidate.leased_until IS NULL OR candidate.leased_until < now())
+          AND EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.inbox_id = candidate.id AND d.state = 'STORED')
+        ORDER BY candidate.leased_until NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING inbox.id, inbox.fence
+"""
+# A released inbox keeps the time of its release, so that inboxes take turns.
+_RELEASE = "UPDATE webhooks_inbox SET leased_until = now() - interval '1 millisecond' WHERE id = %s AND fence = %s"
+_HOLD = "SELECT 1 FROM webhooks_inbox WHERE id = %s AND fence = %s FOR SHARE"
+_HAS_WORK = """
+    SELECT EXISTS (SELECT 1 FROM webhooks_inbox inbox
+                   WHERE (inbox.leased_until IS NULL OR inbox.leased_until < now())
+                     AND EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.inbox_id = inbox.id AND d.state = 'STORED'))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    inbox_id: uuid.UUID
+    fence: int
+
+
+def claim() -> Lease | None:
+    """Lease an inbox with something to apply, the one that has waited longest for its turn."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [LEASE_S])
+        row = cursor.fetchone()
+    return Lease(inbox_id=row[0], fence=row[1]) if row else None
+
+
+def release(lease: Lease) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_RELEASE, [lease.inbox_id, lease.fence])
+
+
+def is_held(lease: Lease) -> bool:
+    """Whether the lease still stands; nobody can take the inbox until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD, [lease.inbox_id, lease.fence])
+        return cursor.fetchone() is not None
+
+
+@transaction.atomic
+def next_batch(lease: Lease) -> list[Delivery]:
+    """
+    The next deliveries to apply, their starts counted and committed before the work.
+
+    What has been started before without coming to an end comes alone: should it kill the worker again, no neighbour
+    is blamed for it.
+    """
+    rows = list(
+        Delivery.objects.filter(inbox_id=lease.inbox_id, state=DeliveryState.STORED)
+        .select_related("body", "installation__account", "channel__brand")
+        .order_by("id")[:BATCH]
+    )
+    first_restarted = next((place for place, row in enumerate(rows) if row.start_count), len(rows))
+    rows = rows[: max(first_restarted, 1)]
+    Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(start_count=F("start_count") + 1)
+    for row in rows:
+        row.start_count += 1
+    return rows
+
+
+def has_work() -> bool:
+    """Whether some inbox could be claimed now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HAS_WORK)
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,56 @@
+"""The ledger of identities: an event takes effect once, however often, however late, however concurrently it comes."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import uuid
+from datetime import datetime
+from typing import Protocol
+
+from django.db import connection
+
+from core.events import ChannelEvent, ConsumerMessage, QuickReplyChosen
+
+
+class Claim(enum.Enum):
+    FIRST = enum.auto()  # this delivery brought it first: it takes effect
+    DUPLICATE = enum.auto()
+    CONFLICT = enum.auto()  # the same identity with other content: kept, flagged, never applied
+
+
+class Source(Protocol):
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def brand_id(self) -> uuid.UUID: ...
+
+
+# The update changes nothing; it makes the statement return the row that is there, and wait for one that is being made.
+_CLAIM = """
+    INSERT INTO webhooks_seen AS seen (brand_id, source_id, digest, content_digest, delivery_id, seen_at)
+    VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (source_id, digest) DO UPDATE SET seen_at = seen.seen_at
+    RETURNING delivery_id, content_digest
+"""
+
+
+def claim(*, source: Source, delivery_id: uuid.UUID, identity: str, content: bytes, now: datetime) -> Claim:
+    """Enter an event of a delivery; tells whether it is the first of its identity. Repeatable for the same delivery."""
+    content_digest = _digest(content)
+    values = [source.brand_id, source.id, _digest(identity.encode()), content_digest, delivery_id, now]
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, values)
+        owner, known_digest = cursor.fetchone()
+    if owner == delivery_id:
+        return Claim.FIRST
+    return Claim.DUPLICATE if bytes(known_digest) == content_digest else Claim.CONFLICT
+
+
+def is_lasting(event: ChannelEvent) -> bool:
+    """Whether an event has an identity of its own beyond the request that brought it."""
+    return isinstance(event, (ConsumerMessage, QuickReplyChosen))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:16]

@@ -1,0 +1,83 @@
+"""The two doors for webhooks: guard, one call, answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.errors import BodyUnusable, WebhookRejected
+from webhooks import receiving
+from webhooks.reading import BodyRefused, read_body
+
+logger = structlog.get_logger(__name__)
+
+
+class WebhookView(APIView):
+    """Signed by the sender, so neither session nor key is asked for; every refusal has the same shape."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    http_method_names = ["post"]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, BodyRefused):
+            return self._refuse(exc.status, "body_refused", exc.detail)
+        if isinstance(exc, BodyUnusable):
+            return self._refuse(400, exc.code, exc.detail, field=exc.field)
+        if isinstance(exc, WebhookRejected):
+            # One answer for an unknown id, a disabled one and a wrong signature: it tells a stranger nothing.
+            logger.info("webhook.rejected", reason=exc.detail)
+            return self._refuse(401, "webhook_rejected", "The request is not authentic.")
+        if isinstance(exc, (DatabaseError, InterfaceError)):
+            logger.error("webhook.not_stored", error=type(exc).__name__)
+            return self._refuse(503, "not_stored", "The request was not stored. Send it again.")
+        return super().handle_exception(exc)
+
+    def _refuse(self, status: int, code: str, detail: str, **more: str) -> Response:
+        correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
+        return Response({"code": code, "detail": detail, "correlation_id": correlation_id, **more}, status=status)
+
+
+class LivePersonWebhook(WebhookView):
+    """LivePerson's notifications."""
+
+    def post(self, request: Request, installation_id: uuid.UUID) -> Response:
+        received = receiving.receive_from_liveperson(
+            installation_id=installation_id,
+            body=read_body(request._request),
+            headers=_headers(request),
+            now=timezone.now(),
+        )
+        return Response({"delivery": str(received.delivery_id)})
+
+
+class ChannelWebhook(WebhookView):
+    """What a channel sends: its consumers' messages, typing, receipts."""
+
+    def post(self, request: Request, channel_id: str, suffix: str = "") -> Response:
+        received = receiving.receive_from_channel(
+            channel_id=uuid.UUID(channel_id),
+            suffix=suffix,
+            method="POST",
+            body=read_body(request._request),
+            headers=_headers(request),
+            now=timezone.now(),
+            url=settings.PUBLIC_BASE_URL + request.get_full_path(),
+        )
+        if received.problem is not None:
+            raise received.problem
+        if received.is_duplicate:
+            return Response({"duplicate": True})
+        return Response({"delivery": str(received.delivery_id)})
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
