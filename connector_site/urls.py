@@ -1,7 +1,5 @@
 """Mounts every app."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import include, path
 
@@ -9,7 +7,8 @@ from connector_site import errors, health, metrics
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    *([path("webhooks/", include("webhooks.urls"))] if find_spec("webhooks.urls") else []),
+    path("webhooks/", include("webhooks.urls")),
+    path("files/", include("conversations.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
