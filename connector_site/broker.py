@@ -27,7 +27,7 @@ logger = structlog.get_logger(__name__)
 Package: TypeAlias = tuple[int | str, str]
 
 
-class Broker(ORM):  # type: ignore[misc]
+class Broker(ORM):
     """Named by Q_CLUSTER["broker_class"]; django-q2 makes one in each process."""
 
     def __init__(self, list_key: str | None = None) -> None:
@@ -80,7 +80,7 @@ class Broker(ORM):  # type: ignore[misc]
 
 def _own_doorbell() -> str:
     name = uuid.uuid4().hex
-    return SignedPackage.dumps(  # type: ignore[no-any-return]
+    return SignedPackage.dumps(
         {
             "id": name,
             "name": name,

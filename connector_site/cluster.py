@@ -44,7 +44,7 @@ def is_stopping() -> bool:
     return event is not None and bool(event.is_set())
 
 
-class WatchfulSentinel(Sentinel):  # type: ignore[misc]
+class WatchfulSentinel(Sentinel):
     """Replaces processes that ended by themselves; leaves when one was killed."""
 
     def reincarnate(self, process: Any) -> None:

@@ -136,7 +136,7 @@ def _onboard(**options: str) -> dict[str, Any]:
     printed = io.StringIO()
     arguments = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
     call_command("onboard", *arguments, stdout=printed)
-    return json.loads(printed.getvalue())  # type: ignore[no-any-return]
+    return json.loads(printed.getvalue())
 
 
 @contextlib.contextmanager
@@ -164,7 +164,7 @@ def _play(brand: _Brand) -> None:
 
 
 def _conversations(brand: _Brand) -> list[dict[str, Any]]:
-    return _simulator("GET", f"accounts/{brand.account}/conversations")["conversations"]  # type: ignore[no-any-return]
+    return _simulator("GET", f"accounts/{brand.account}/conversations")["conversations"]
 
 
 def _conversation_with(brand: _Brand, text: str) -> dict[str, Any] | None:
@@ -204,7 +204,7 @@ def _simulator(method: str, path: str, body: dict[str, Any] | None = None) -> di
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.loads(answer.read())  # type: ignore[no-any-return]
+            return json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise DemoFailed(f"The simulator answered {error.code} to {method} {path}.") from error
     except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ environment.load()
 logs.configure()
 
 
-class _SiteLogger(Logger):  # type: ignore[misc]
+class _SiteLogger(Logger):
     """Leaves the form of the lines to connector_site.logs: gunicorn's own handlers would write another one."""
 
     def setup(self, cfg: Any) -> None:

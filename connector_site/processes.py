@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 _PR_SET_PDEATHSIG = 1
-_PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0)
-_STABLE_AFTER_S = 30.0
+_PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+_STABLE_AFTER_S = 5.0
 
 
 class Child:

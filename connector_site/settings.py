@@ -373,6 +373,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Brands, connectors, conversations, deliveries and the audit log of this site.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["connector_site.api_schema.keep_api"],
     # The docs page takes its scripts from our own host, not from a public one.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -1,0 +1,95 @@
+"""
+Every test: first those that share nothing, two at a time; then those that drive the whole site, one at a time.
+
+Prints one closing line over both in pytest's form. Browser tests need Chromium, which is installed where that may be.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+_WHOLE_SITE = "end_to_end or browser"
+_NO_TESTS = 5  # pytest's exit status for an empty selection
+
+
+def main() -> int:
+    """Return an exit status."""
+    began_at = time.monotonic()
+    has_browser = _ensure_chromium()
+    with tempfile.TemporaryDirectory() as folder:
+        reports = [Path(folder) / name for name in ("parts.xml", "site.xml")]
+        statuses = [
+            _pytest("-n", "2", "-m", f"not ({_WHOLE_SITE})", f"--junitxml={reports[0]}"),
+            _pytest("-m", _WHOLE_SITE, f"--junitxml={reports[1]}"),
+        ]
+        counts = _counts(reports)
+    is_failed = any(status not in (0, _NO_TESTS) for status in statuses)
+    if not has_browser:
+        print("browser tests NOT RUN: there is no Chromium, and it may not be installed here", flush=True)
+        is_failed = is_failed or os.environ.get("CI") == "true"
+    is_failed = is_failed or counts["passed"] == 0
+    _print_closing_line(counts, is_failed=is_failed, elapsed_s=time.monotonic() - began_at)
+    return 1 if is_failed else 0
+
+
+def _pytest(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
+
+
+def _counts(reports: list[Path]) -> dict[str, int]:
+    counts = {"failed": 0, "passed": 0, "skipped": 0, "errors": 0}
+    for report in reports:
+        if not report.is_file():
+            counts["errors"] += 1
+            continue
+        for suite in ElementTree.parse(report).iter("testsuite"):  # noqa: S314 -- pytest wrote it a moment ago
+            failed, errors, skipped = (int(suite.get(name, 0)) for name in ("failures", "errors", "skipped"))
+            counts["failed"] += failed
+            counts["errors"] += errors
+            counts["skipped"] += skipped
+            counts["passed"] += int(suite.get("tests", 0)) - failed - errors - skipped
+    return counts
+
+
+def _print_closing_line(counts: dict[str, int], *, is_failed: bool, elapsed_s: float) -> None:
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no tests ran"
+    verdict = "" if not is_failed or counts["failed"] or counts["errors"] else " (and yet a failure: see above)"
+    print(f" {said}{verdict} in {elapsed_s:.2f}s ".center(80, "="), flush=True)
+
+
+def _ensure_chromium() -> bool:
+    if _chromium():
+        return True
+    prefix = _as_root()
+    if prefix is None or not shutil.which("apt-get"):
+        return False
+    print("Installing Chromium for the browser tests", flush=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
+        if subprocess.run([*prefix, "apt-get", "--quiet", *step], env=environment, check=False).returncode:
+            return False
+    return _chromium() is not None
+
+
+def _chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def _as_root() -> list[str] | None:
+    """How to start a program as root; None where that is not ours to do."""
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "--non-interactive"]
+    if shutil.which("sudo") and subprocess.run([*sudo, "true"], capture_output=True, check=False).returncode == 0:
+        return sudo
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
