@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from . import control, identity, installs, phone_api, send_api, swift
+from . import control, identity, installs, pages, phone_api, send_api, swift
 from .control import answered
 from .gateway import Endpoint, Handler
 
@@ -49,5 +49,5 @@ async def _wrong_method(request: Request, _error: Exception) -> Response:
 
 
 def build_app(world: "World") -> Starlette:
-    routes = [*_api_routes(world), *phone_api.routes(world), *control.routes(world)]
+    routes = [*_api_routes(world), *phone_api.routes(world), *control.routes(world), *pages.routes(world)]
     return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _wrong_method})
