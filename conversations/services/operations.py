@@ -1,0 +1,91 @@
+"""What an operator does by hand to a dispatch that has come to no good end. Each act is in the trail."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit import api as audit
+from conversations import lanes
+from conversations.models import Dispatch, DispatchState, MessageStatus
+from conversations.settling import mark_sent
+from conversations.turn import Turn
+from core import queue
+from core.actor import Actor
+
+_SENDABLE = (DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED, DispatchState.UNKNOWN)
+_UNCERTAIN = (DispatchState.PARKED, DispatchState.UNKNOWN)
+
+
+class NotPossible(Exception):
+    """The dispatch is not in a state in which this can be done; the text says why."""
+
+
+@transaction.atomic
+def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
+    """
+    Queue a dispatch again at its old place, before everything that still waits in its lane.
+
+    One whose first try may have arrived is marked as a possible duplicate.
+    """
+    dispatch = _locked(dispatch_id)
+    if dispatch.state not in _SENDABLE:
+        raise NotPossible(f"It is {dispatch.get_state_display().lower()}: only parked, dead, failed or unknown is resent.")
+    if dispatch.state in _UNCERTAIN:
+        dispatch.possible_duplicate = True
+    before = dispatch.state
+    dispatch.state = DispatchState.QUEUED
+    dispatch.attempt_count = 0
+    dispatch.next_attempt_at = dispatch.expires_at = dispatch.finished_at = None
+    dispatch.error_code = dispatch.error_detail = ""
+    dispatch.save()
+    if dispatch.message and dispatch.message.status == MessageStatus.FAILED:
+        dispatch.message.status = MessageStatus.QUEUED
+        dispatch.message.error_code = ""
+        dispatch.message.save(update_fields=["status", "error_code"])
+    lanes.make_due([dispatch.lane_id])
+    audit.record("dispatch.resent", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
+    queue.ring()
+
+
+@transaction.atomic
+def drop(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
+    """Give a dispatch up: it is not sent, and the lane goes on."""
+    dispatch = _locked(dispatch_id)
+    if dispatch.state not in (*_SENDABLE, DispatchState.QUEUED):
+        raise NotPossible(f"It is {dispatch.get_state_display().lower()}: there is nothing to drop.")
+    before = dispatch.state
+    dispatch.state = DispatchState.DROPPED
+    dispatch.resolution = "person"
+    dispatch.finished_at = timezone.now()
+    dispatch.save(update_fields=["state", "resolution", "finished_at"])
+    if dispatch.message and dispatch.message.status == MessageStatus.QUEUED:
+        dispatch.message.status = MessageStatus.FAILED
+        dispatch.message.error_code = "dropped"
+        dispatch.message.save(update_fields=["status", "error_code"])
+    lanes.make_due([dispatch.lane_id])
+    audit.record("dispatch.dropped", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
+    queue.ring()
+
+
+@transaction.atomic
+def resolve_as_sent(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
+    """A person has seen that it arrived: an unknown outcome becomes sent."""
+    dispatch = _locked(dispatch_id)
+    if dispatch.state not in _UNCERTAIN:
+        raise NotPossible(f"It is {dispatch.get_state_display().lower()}: only unknown or parked is resolved.")
+    before = dispatch.state
+    turn = Turn(now=timezone.now())
+    mark_sent(turn, dispatch, resolution="person", sequence=dispatch.echo_sequence)
+    turn.flush()
+    lanes.make_due([dispatch.lane_id])
+    audit.record("dispatch.resolved_as_sent", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
+    queue.ring()
+
+
+def _locked(dispatch_id: uuid.UUID) -> Dispatch:
+    consumer_id = Dispatch.objects.values_list("lane__consumer_id", flat=True).get(pk=dispatch_id)
+    lanes.lock_consumer(consumer_id)
+    return Dispatch.objects.select_related("lane__consumer", "message", "conversation").get(pk=dispatch_id)
