@@ -20,6 +20,8 @@ from core.errors import (
 )
 from core.redaction import answer_head
 
+MAX_RETRY_AFTER_S = 86_400.0
+
 _MASK = "•••"
 
 
@@ -63,7 +65,7 @@ def parse_retry_after(value: str, *, now: datetime) -> float | None:
     """Seconds to wait, from seconds or from an HTTP date; None where it is absent, in the past or makes no sense."""
     value = value.strip()
     if value.isascii() and value.isdigit():
-        return float(value[:9])
+        return min(float(value[:12]), MAX_RETRY_AFTER_S)
     try:
         until = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -71,7 +73,7 @@ def parse_retry_after(value: str, *, now: datetime) -> float | None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     wait_s = (until - now).total_seconds()
-    return wait_s if wait_s > 0 else None
+    return min(wait_s, MAX_RETRY_AFTER_S) if wait_s > 0 else None
 
 
 def mask(body: bytes, *, hide: Iterable[str]) -> bytes:

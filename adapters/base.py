@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
-from urllib.parse import urlsplit
 
 from adapters.planning import plan_parts
-from core.errors import ConnectorError, NotProcessed, OutcomeUnknown
+from core.errors import ConnectorError, NotProcessed, NotSent, OutcomeUnknown
 from core.events import AgentMessage, ChannelEvent, Json, Signal
+from core.http_guard import OutboundPolicy
 from core.wire import canonical
 
 Config = Mapping[str, Any]
@@ -226,7 +226,11 @@ class ChannelAdapter(ABC):
         return "" if value.strip() else "The secret is empty."
 
     def check_config(self, config: Config, *, allow_http: bool) -> dict[str, str]:
-        """Field name -> a sentence that says what is wrong with it; empty when all is well."""
+        """
+        Field name -> a sentence that says what is wrong with it; empty when all is well.
+
+        allow_http: the site may call plain http and private addresses, as in local mode.
+        """
         problems = {}
         for declared in self.config_fields:
             value = config.get(declared.name)
@@ -235,8 +239,8 @@ class ChannelAdapter(ABC):
             if not isinstance(value, str) or not value.strip():
                 if declared.required or value not in (None, ""):
                     problems[declared.name] = f"Enter the {declared.label}."
-            elif declared.kind == "url" and not _is_web_address(value, allow_http=allow_http):
-                problems[declared.name] = "Enter an address that begins with https:// and holds no name or password."
+            elif declared.kind == "url":
+                problems |= _problem_of_url(declared, value, allow_private=allow_http)
         return problems
 
 
@@ -258,12 +262,10 @@ def content_of(event: ChannelEvent) -> bytes:
     return canonical([type(event).__name__, event.consumer.id if event.consumer else None, facts])
 
 
-def _is_web_address(value: str, *, allow_http: bool) -> bool:
+def _problem_of_url(declared: ConfigField, value: str, *, allow_private: bool) -> dict[str, str]:
+    """Judged by the rule that decides when it is called."""
     try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        return False
-    schemes = ("https", "http") if allow_http else ("https",)
-    is_clean = value.isprintable() and " " not in value and "@" not in parts.netloc
-    return is_clean and parts.scheme in schemes and bool(parts.hostname)
+        OutboundPolicy(host_suffixes=None, allow_private=allow_private).check_url(value)
+    except NotSent as error:
+        return {declared.name: f"The {declared.label} cannot be used. {error.detail}"}
+    return {}
