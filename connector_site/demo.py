@@ -135,7 +135,11 @@ def _onboard(**options: str) -> dict[str, Any]:
     """Onboard by the command that operators use."""
     printed = io.StringIO()
     arguments = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
-    call_command("onboard", *arguments, stdout=printed)
+    remarks = io.StringIO()
+    try:
+        call_command("onboard", *arguments, stdout=printed, stderr=remarks)
+    except SystemExit:
+        raise DemoFailed(remarks.getvalue().strip()) from None
     return json.loads(printed.getvalue())
 
 

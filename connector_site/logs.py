@@ -86,7 +86,7 @@ def _collectors() -> list[Any]:
 
 def _keep_plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Keep facts, name objects by their type: a request's own text shows its query, a model's its content."""
-    return {key: value if key == "exc_info" else _plain(value) for key, value in event.items()}
+    return {key: value if key == "exc_info" else _plain(value) for key, value in event.items() if key != "request"}
 
 
 def _plain(value: Any) -> Any:

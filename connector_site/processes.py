@@ -49,6 +49,7 @@ class Child:
             self._argv,
             env=os.environ | self._env,
             stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),  # what our own standard output says is for whoever started us
             start_new_session=True,
             preexec_fn=die_with_parent(self._when_orphaned),
         )
