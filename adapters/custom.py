@@ -257,6 +257,15 @@ def _private_parts(signal: Signal, secrets: Sequence[Secret]) -> list[str]:
     """What a provider's answer may repeat, and no record of it may keep."""
     parts = [signal.consumer_id, *(secret.value.decode("utf-8", "replace") for secret in secrets)]
     if isinstance(signal, AgentMessage):
-        parts += [signal.text, *(choice.title for choice in signal.quick_replies)]
-        parts += [attachment.url for attachment in signal.attachments]
+        parts += [signal.text, *signal.text.splitlines()]
+        parts += [word for choice in signal.quick_replies for word in (choice.title, choice.text)]
+        parts += [word for file in signal.attachments for word in (file.url, file.name, file.caption)]
+        parts += _texts_in(signal.content)
     return parts
+
+
+def _texts_in(tree: Any) -> list[str]:
+    if isinstance(tree, str):
+        return [tree]
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [text for item in inner for text in _texts_in(item)]

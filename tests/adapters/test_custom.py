@@ -516,6 +516,23 @@ class TestOutbound(OutboundCases):
         provider.answers(Scripted(**odd))
         assert self.send(http, provider.url).state == "delivered"
 
+    def test_an_answer_that_repeats_structured_content_is_kept_without_it(
+        self, provider: Provider, http: HurriedHttp
+    ) -> None:
+        provider.answers(Scripted(status=422, echo=True))
+        message = self.message(
+            text="First line\nSecond line",
+            content={"type": "vertical", "elements": [{"type": "text", "text": 'Inside "quoted" ü'}]},
+            quick_replies=(QuickReply(id="1-a", title="Choice title", text="Choice text"),),
+            attachments=(Attachment(url="https://hub.test/f?sig=abc", name="file name", caption="its caption"),),
+        )
+        with pytest.raises(RequestRejected) as rejected:
+            self.send(http, provider.url, message)
+        head = rejected.value.answer_head
+        assert "message.created" in head
+        for private in ("First", "Second", "Inside", "Choice t", "sig=abc", "file name", "its caption", "+15550100"):
+            assert private not in head
+
     def test_a_channel_without_an_address_sends_nothing(self, http: HurriedHttp) -> None:
         for config in ({}, {"url": ""}, {"url": None}, {"url": 5}):
             with pytest.raises(RequestRejected, match="address"):

@@ -144,6 +144,11 @@ def test_every_valid_secret_verifies_and_tells_which_it_was() -> None:
         assert found == name
 
 
+def test_of_two_equal_secrets_the_first_is_named() -> None:
+    secrets = [("newest", SECRET), ("older", SECRET)]
+    assert verify(body=BODY, header=sign(), secrets=secrets, allowed_algorithms=AUTO) == "newest"
+
+
 def test_a_retired_secret_does_not_verify() -> None:
     assert not is_accepted(sign(secret=b"retired"), secrets=[("a", SECRET)])
 
