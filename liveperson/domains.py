@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import ConnectorError, CredentialsRejected, NotProcessed, RateLimited, RequestRejected
+from core.errors import ConnectorError, CredentialsRejected, NotProcessed, NotSent, RateLimited, RequestRejected
 from core.http import HttpClient
 from core.wire import as_list
 from liveperson.errors import again, error_from_response, json_or_none, preparing, unusable
@@ -31,6 +31,7 @@ TTL_S = 6 * 3600.0
 # After a failure or a forget(): a host that is down must not turn every send into a question to the Domain API.
 PAUSE_S = 15.0
 
+_BARE_HOST = re.compile(r"[^/?#\\@\s]+")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -72,6 +73,8 @@ class DomainResolver:
         host = self._entry(account_id).hosts.get(service)
         if host is None:
             raise RequestRejected(f"The account {account_id} has no service {service}. Ask LivePerson to enable it.")
+        if not _BARE_HOST.fullmatch(host):
+            raise NotSent(f"LivePerson's Domain API names no usable host for the service {service}. Nothing was sent.")
         url = f"{self._scheme(host)}://{host}"
         self._http.policy.check_url(url)
         return url
@@ -145,11 +148,10 @@ class DomainResolver:
                 headers={"Accept": "application/json"},
             )
             hosts = _hosts(json_or_none(answer))
-            if not 200 <= answer.status < 300:
-                error = error_from_response(answer)
-                if not 400 <= answer.status < 500 or isinstance(error, RateLimited):
-                    raise error
-            elif hosts is None:
+            error = error_from_response(answer)
+            if answer.status >= 500 or isinstance(error, RateLimited):
+                raise error
+            if answer.status < 400 and (hosts is None or answer.status >= 300):
                 raise unusable(answer, "it names no services")
         if not hosts or answer.status >= 400:
             raise CredentialsRejected(

@@ -105,7 +105,7 @@ def _is_boundary(text: str, cut: int) -> bool:
         return False
     if ord(before) == _ZERO_WIDTH_JOINER or unicodedata.combining(before) == 9:  # 9: a virama, which joins consonants
         return False
-    if _is_hangul_jamo(before) and _is_hangul_jamo(after):
+    if _is_hangul_initial(before) and (_is_hangul_initial(after) or "\uac00" <= after <= "\ud7a3"):
         return False
     if _is_regional(before) and _is_regional(after):
         flags_before = 0
@@ -116,11 +116,13 @@ def _is_boundary(text: str, cut: int) -> bool:
 
 
 def _extends(code: int) -> bool:
-    """Joiners, skin tones, tags of flags, half-width voice marks, and the two vowels that are letters by category."""
+    """Joiners, skin tones, tags of flags, half-width voice marks, vowels and finals that are letters by category."""
     return (
         code in (0x200C, _ZERO_WIDTH_JOINER, 0x0E33, 0x0EB3, 0xFF9E, 0xFF9F)
         or 0x1F3FB <= code <= 0x1F3FF
         or 0xE0020 <= code <= 0xE007F
+        or 0x1160 <= code <= 0x11FF
+        or 0xD7B0 <= code <= 0xD7FB
     )
 
 
@@ -128,5 +130,5 @@ def _is_regional(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _is_hangul_jamo(character: str) -> bool:
-    return "\u1100" <= character <= "\u11ff" or "\ua960" <= character <= "\ua97c" or "\ud7b0" <= character <= "\ud7fb"
+def _is_hangul_initial(character: str) -> bool:
+    return "\u1100" <= character <= "\u115f" or "\ua960" <= character <= "\ua97c"
