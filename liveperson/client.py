@@ -190,15 +190,10 @@ class LivePersonClient(FileCalls):
         """Replace what the agent sees about the consumer."""
         self.send(tokens=tokens, request_id=request_id, type="userprofile.SetUserProfile", body=_profile_body(profile))
 
-    def set_ttr(
-        self, *, tokens: Tokens, request_id: str, conversation_id: str, ttr: str, value_s: int | None = None
-    ) -> None:
-        """How soon an answer is due. ttr: NORMAL, PRIORITIZED, URGENT, or CUSTOM with value_s."""
-        change: dict[str, Any] = {"field": "TTRField", "ttrType": ttr}
-        if value_s is not None:
-            change["value"] = value_s
+    def set_ttr(self, *, tokens: Tokens, request_id: str, conversation_id: str, ttr: str, value_s: int) -> None:
+        """How soon an answer is due. ttr: NORMAL, PRIORITIZED, URGENT or CUSTOM."""
         # This one is documented as a list; the others as the bare object.
-        self._update(tokens, request_id, conversation_id, [change])
+        self._update(tokens, request_id, conversation_id, [{"field": "TTRField", "ttrType": ttr, "value": value_s}])
 
     def submit_csat(
         self,

@@ -231,7 +231,6 @@ CHANGES = [
     ),
     ("close_stage", {}, {"field": "Stage", "conversationState": "CLOSE"}),
     ("set_ttr", {"ttr": "URGENT", "value_s": 300}, [{"field": "TTRField", "ttrType": "URGENT", "value": 300}]),
-    ("set_ttr", {"ttr": "NORMAL"}, [{"field": "TTRField", "ttrType": "NORMAL"}]),
     (
         "submit_csat",
         {"rate": 4, "resolved": True},
