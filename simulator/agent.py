@@ -73,8 +73,8 @@ class Act:
 
     @property
     def texts(self) -> list[str]:
-        given = self.body.get("text")
-        texts = given if isinstance(given, list) else [given]
+        given = self.body.get("text", "")
+        texts: list[str] = given if isinstance(given, list) else [given]
         if not texts or not all(texts):
             raise ControlError("Add a 'text' that is not empty.")
         return texts

@@ -22,7 +22,8 @@ _ROLE_NAMES = {
 def consumer_name(account: Account, conversation: Conversation) -> str:
     consumer = account.consumers.get(conversation.ext_consumer_id)
     profile = consumer.profile if consumer else {}
-    personal = next((sde["personal"] for sde in _sdes(profile) if isinstance(sde.get("personal"), dict)), {})
+    found = [sde["personal"] for sde in _sdes(profile) if isinstance(sde.get("personal"), dict)]
+    personal: dict[str, Any] = found[0] if found else {}
     first, last = profile.get("firstName"), profile.get("lastName")
     words = (first or personal.get("firstname"), last or personal.get("lastname"))
     return " ".join(str(word) for word in words if word) or conversation.ext_consumer_id
@@ -149,4 +150,4 @@ def _file(account: Account, message: dict[str, Any]) -> dict[str, Any]:
 
 def composing(conversation: Conversation, role: str) -> bool:
     state = conversation.chat_states.get(role)
-    return bool(state) and state["state"] == "COMPOSING" and now_ms() - state["at"] < TYPING_LASTS_MS
+    return state is not None and state["state"] == "COMPOSING" and now_ms() - state["at"] < TYPING_LASTS_MS

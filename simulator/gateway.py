@@ -50,7 +50,12 @@ def _fault_answer(rule: Rule, call: Call) -> Answer:
             return json_answer(auth_error(40102).body, status=401, headers=rule.headers)
         code = ITEM_CODES.get(rule.status, str(rule.status))
         return json_answer(item(code, {"msg": code}, _request_id(call)), status=rule.status, headers=rule.headers)
-    return json_answer({"error": "fault", "error_description": "fault rule"}, status=rule.status, headers=rule.headers)
+    if rule.on == "token":
+        body = {"error": "invalid_client" if rule.status == 401 else "server_error", "error_description": "fault rule"}
+        return json_answer(body, status=rule.status, headers=rule.headers)
+    if rule.on == "consumer" and rule.status == 401:
+        return json_answer(auth_error(40102).body, status=401, headers=rule.headers)
+    return json_answer({"error": "fault rule"}, status=rule.status, headers=rule.headers)
 
 
 def _request_id(call: Call) -> Any:

@@ -1,6 +1,5 @@
 """One POST of one notification: headers, signature, timeouts, and what counts as delivered."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,7 +15,7 @@ import aiohttp
 
 from .faults import Rule
 from .models import Account, Install, now_ms
-from .wire import GARBAGE
+from .wire import GARBAGE, dribble
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
@@ -69,14 +68,6 @@ class Try:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-async def _slowly(body: bytes, seconds: float) -> AsyncIterator[bytes]:
-    pieces = 20
-    step = max(1, -(-len(body) // pieces))
-    for start in range(0, len(body), step):
-        await asyncio.sleep(seconds / pieces)
-        yield body[start : start + step]
-
-
 async def _in_chunks(body: bytes) -> AsyncIterator[bytes]:
     middle = len(body) // 2
     yield body[:middle]
@@ -109,7 +100,7 @@ async def post(
     headers = _headers(account, install, endpoint, body)
     data: Any = body
     if rule and kind == "slow_body":
-        data = _slowly(body, rule.seconds if rule.seconds is not None else 5.0)
+        data = dribble(body, seconds=rule.seconds if rule.seconds is not None else 5.0)
     elif "chunked" in account.switches["quirks"]:
         data = _in_chunks(body)
     url = endpoint["endpoint"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,7 +23,7 @@ class DroppableProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {_TRANSPORT: self.transport}  # type: ignore[typeddict-unknown-key]
+        self.scope["extensions"] = {_TRANSPORT: self.transport}  # type: ignore[dict-item]
 
 
 @dataclass(slots=True)
@@ -100,16 +101,22 @@ async def write(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
+async def dribble(data: bytes, *, seconds: float) -> AsyncIterator[bytes]:
+    """The data in some twenty pieces, spread over the given time."""
+    step = max(1, len(data) // 20)
+    pieces = [data[start : start + step] for start in range(0, len(data), step)]
+    for piece in pieces:
+        await asyncio.sleep(seconds / len(pieces))
+        yield piece
+
+
 async def write_slowly(send: Send, answer: Answer, *, seconds: float) -> None:
     """Send the head at once and the body in small pieces over the given time."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    pieces = max(1, min(20, len(answer.body)))
-    step = -(-len(answer.body) // pieces)
-    for start in range(0, len(answer.body), step or 1):
-        await asyncio.sleep(seconds / pieces)
-        await send({"type": "http.response.body", "body": answer.body[start : start + step], "more_body": True})
+    async for piece in dribble(answer.body, seconds=seconds):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from .channel import ADA, SECRET
 from .client import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,3 +150,11 @@ def receiver() -> Iterator[Receiver]:
     one = Receiver()
     yield one
     one.close()
+
+
+@pytest.fixture
+def phone(simulator: Simulator, receiver: Receiver) -> Simulator:
+    """The simulator with one phone, `acme`, whose channel is the receiver."""
+    body = {"name": "Acme app", "brand": "Acme", "account": "1", "webhook_url": receiver.url, "secret": SECRET}
+    simulator.control("PUT", "phones/acme", {**body, "consumer": ADA})
+    return simulator
