@@ -1,8 +1,42 @@
-"""What the OpenAPI document covers."""
+"""What the OpenAPI document covers, and what holds for every address in it."""
 
 from typing import Any
+
+from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
+
+_ERROR = {
+    "type": "object",
+    "description": "The one shape of every error.",
+    "required": ["code", "detail", "correlation_id"],
+    "additionalProperties": False,
+    "properties": {
+        "code": {"type": "string", "description": "What went wrong, for programs, such as not_found."},
+        "detail": {"type": "string", "description": "The same as a sentence that says what to do."},
+        "correlation_id": {"type": "string", "description": "Finds the request in this site's logs."},
+    },
+}
+_ANSWER = {
+    "description": "Anything else: an error.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
+
+
+class ApiKeyScheme(KnoxTokenScheme):
+    """How the document tells about our keys."""
+
+    target_class = "access.rest.authentication.ApiKey"
+    name = "apiKey"
 
 
 def keep_api(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[tuple[str, str, str, Any]]:
     """Keep the REST API. Webhooks have formats of their own, described where the providers describe them."""
     return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/")]
+
+
+def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Tell of each operation that its errors have the one shape."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["default"] = _ANSWER
+    return result

@@ -44,23 +44,25 @@ def first_line(error: BaseException) -> str:
     return redact(lines[0])[:_MAX_REASON_CHARS] if lines else ""
 
 
+def json_formatter() -> structlog.stdlib.ProcessorFormatter:
+    """Turns a record of whatever library into one line of JSON."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_collectors(), structlog.stdlib.ExtraAdder()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _keep_plain,
+            structlog.processors.ExceptionRenderer(_format_exception),
+            # Plain ASCII: control characters and marks that turn the reading direction arrive escaped.
+            structlog.processors.JSONRenderer(ensure_ascii=True),
+        ],
+    )
+
+
 def _config() -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "json": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": [*_collectors(), structlog.stdlib.ExtraAdder()],
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    _keep_plain,
-                    structlog.processors.ExceptionRenderer(_format_exception),
-                    # Plain ASCII: control characters and marks that turn the reading direction arrive escaped.
-                    structlog.processors.JSONRenderer(ensure_ascii=True, sort_keys=False),
-                ],
-            }
-        },
+        "formatters": {"json": {"()": json_formatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {

@@ -22,8 +22,10 @@ class CorrelationId:
         """Never taken from the request: a stranger must not choose what our logs are searched by."""
         correlation_id = str(new_id())
         request.correlation_id = correlation_id  # type: ignore[attr-defined]
-        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
-            response = self._next(request)
+        # Not unbound at the end: Django logs a failed request after the last middleware has finished.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+        response = self._next(request)
         response["X-Correlation-Id"] = correlation_id
         return response
 

@@ -8,6 +8,7 @@ from connector_site import errors, health, metrics
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("webhooks/", include("webhooks.urls")),
+    path("api/v1/", include("connector_site.api_urls")),
     path("files/", include("conversations.urls")),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

@@ -1,0 +1,18 @@
+"""The REST API: one list a resource, its OpenAPI document, and pages to read that in."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
+
+from conversations.api_views import ConversationList, MessageList
+
+router = SimpleRouter(use_regex_path=False)
+router.register("conversations", ConversationList, basename="conversation")
+router.register("messages", MessageList, basename="message")
+
+urlpatterns = [
+    path("", include(router.urls)),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    # The split view keeps its script in a request of its own: nothing inline for a content policy to allow.
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+]
