@@ -21,6 +21,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from adapters.base import ChannelAdapter, Secret
+from conversations.models import Dispatch
 from core.errors import ConnectorError, ContentUnsupported, RequestRejected, Unanswered
 from core.events import Attachment, Signal
 from core.http import HttpClient
@@ -63,15 +64,22 @@ class Brought:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One attempt to make: what it belongs to, and the call itself."""
+    """
+    One attempt to make: what it belongs to, and the call itself.
 
-    dispatch_id: uuid.UUID
-    lane_id: uuid.UUID
+    dispatch: as it was when the attempt began. Nobody else moves it while the lane's fence stands.
+    """
+
+    dispatch: Dispatch
     fence: int
     attempt_id: uuid.UUID
     app_generation: int
     correlation_id: str
     call: Callable[[], Brought] = field(repr=False)
+
+    @property
+    def lane_id(self) -> uuid.UUID:
+        return self.dispatch.lane_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +103,7 @@ def perform(job: Job) -> Done:
         error = known
     except Exception as bug:
         # The call may have gone out before the bug struck; only the class is kept, for a message may hold anything.
-        logger.exception("dispatch.call.broke", dispatch_id=str(job.dispatch_id))
+        logger.exception("dispatch.call.broke", dispatch_id=str(job.dispatch.pk))
         error = Unanswered(f"An error of our own ({type(bug).__name__}) interrupted the call.")
     elapsed_ms = round((time.perf_counter() - started) * 1000)
     return Done(job=job, brought=brought, error=error, elapsed_ms=elapsed_ms)

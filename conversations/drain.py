@@ -18,7 +18,6 @@ from django.db import connection, transaction
 
 from conversations import lanes
 from conversations.calls import Done, Job, perform
-from conversations.models import Dispatch
 from conversations.preparing import prepare
 from conversations.settling import record_late, settle
 from conversations.token_desk import TokenDesk
@@ -66,7 +65,7 @@ class Drain:
         now = _database_now()
         self._desk.finish_renewals(now=now)
         with transaction.atomic():
-            turn = Turn(now=now)
+            turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens)
             fences = self._settle(turn, done)
             if is_late:
                 for lane_id in fences:
@@ -87,12 +86,11 @@ class Drain:
         self._unsettled = [item for item in done if item.job.lane_id not in held]
         settled = [item for item in done if item.job.lane_id in held]
         fences: dict[uuid.UUID, int] = {}
-        dispatches = _read_dispatches([item.job for item in settled])
         for item in settled:
             if held[item.job.lane_id] != item.job.fence:
                 record_late(turn, item)
                 continue
-            settle(turn, dispatches[item.job.dispatch_id], item, desk=self._desk)
+            settle(turn, item, desk=self._desk)
             fences[item.job.lane_id] = item.job.fence
         turn.flush()
         return fences
@@ -116,13 +114,6 @@ class Drain:
 
     def _perform(self, job: Job) -> None:
         self._done.put(perform(job))
-
-
-def _read_dispatches(jobs: list[Job]) -> dict[uuid.UUID, Dispatch]:
-    if not jobs:
-        return {}
-    rows = Dispatch.objects.filter(pk__in=[job.dispatch_id for job in jobs])
-    return {row.pk: row for row in rows.select_related("lane__consumer", "message__conversation", "conversation")}
 
 
 def _database_now() -> datetime:

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection
 from django.db.models.functions import Now
 
-from conversations.models import Consumer, Conversation, Direction, Dispatch, DispatchKind, Lane, Message
+from conversations.models import Consumer, Direction, Dispatch, DispatchKind, Lane, Message
 from conversations.models.outbox import LIVE_STATES
 from core.ids import new_id
 
@@ -35,7 +35,7 @@ def append(
     direction: str,
     kind: str,
     message: Message | None = None,
-    conversation: Conversation | None = None,
+    conversation_id: uuid.UUID | None = None,
     payload: dict[str, Any] | None = None,
     content_digest: bytes | None = None,
     expires_at: datetime | None = None,
@@ -49,7 +49,7 @@ def append(
         position=position,
         kind=kind,
         message=message,
-        conversation=conversation,
+        conversation_id=conversation_id,
         payload=payload or {},
         content_digest=content_digest,
         expires_at=expires_at,

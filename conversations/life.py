@@ -78,7 +78,7 @@ def tell_channel_closed(conversation: Conversation, consumer: Consumer) -> None:
         consumer=consumer,
         direction=Direction.TO_CHANNEL,
         kind=DispatchKind.CLOSE,
-        conversation=conversation,
+        conversation_id=conversation.pk,
         payload={"reason": conversation.close_reason},
     )
 
@@ -93,7 +93,7 @@ def tell_liveperson(
     consumer: Consumer, message: Message, *, status: str, metadata: list[dict[str, object]] | None = None
 ) -> None:
     """Queue a receipt for an agent's message; receipts of one kind that wait together travel together."""
-    if message.lp_sequence is None or message.conversation is None:
+    if message.lp_sequence is None or message.conversation_id is None:
         return
     place = {"conversation_id": str(message.conversation_id), "dialog_id": message.lp_dialog_id, "status": status}
     waiting = lanes.waiting_dispatch(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.RECEIPT)
@@ -109,7 +109,7 @@ def tell_liveperson(
         consumer=consumer,
         direction=Direction.TO_LIVEPERSON,
         kind=DispatchKind.RECEIPT,
-        conversation=message.conversation,
+        conversation_id=message.conversation_id,
         payload=payload,
         correlation_id=message.correlation_id,
     )

@@ -249,8 +249,7 @@ class _Preparation:
         self.turn.start_attempt(attempt)
         self.turn.extend(head.lane_id)
         return Job(
-            dispatch_id=head.pk,
-            lane_id=head.lane_id,
+            dispatch=head,
             fence=self.fence,
             attempt_id=attempt.pk,
             app_generation=app_generation,

@@ -18,6 +18,7 @@ from conversations.models import (
     DispatchKind,
     DispatchState,
     MediaFile,
+    Message,
     MessageStatus,
     Outcome,
     Step,
@@ -42,8 +43,9 @@ logger = structlog.get_logger(__name__)
 _NEXT_STEPS = frozenset({Step.IDENTIFY, Step.FETCH, Step.UPLOAD})
 
 
-def settle(turn: Turn, dispatch: Dispatch, done: Done, *, desk: TokenDesk) -> None:
+def settle(turn: Turn, done: Done, *, desk: TokenDesk) -> None:
     """Write what a job brought. The consumer's mutex is held and the fence was checked."""
+    dispatch = done.job.dispatch
     if done.error is None:
         assert done.brought is not None
         turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "", None, "", "", "", done.elapsed_ms))
@@ -64,7 +66,7 @@ def settle_interrupted(turn: Turn, dispatch: Dispatch) -> None:
 
 def record_late(turn: Turn, done: Done) -> None:
     """A result under an old fence: somebody else has the lane. It is kept with the attempt and changes nothing else."""
-    logger.warning("dispatch.result.late", dispatch_id=str(done.job.dispatch_id))
+    logger.warning("dispatch.result.late", dispatch_id=str(done.job.dispatch.pk))
     if done.error is None:
         turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "late", None, "", "", "", done.elapsed_ms))
     else:
@@ -180,6 +182,7 @@ def _renew(
     dispatch: Dispatch, error: ConnectorError, desk: TokenDesk, app_generation: int, installation_id: uuid.UUID
 ) -> None:
     if error.provider_code == "40103":
+        desk.consumer_tokens.pop((dispatch.lane.consumer_id, installation_id), None)
         ConsumerToken.objects.filter(consumer_id=dispatch.lane.consumer_id, installation_id=installation_id).delete()
     else:
         desk.reject(installation_id, generation=app_generation)
@@ -223,19 +226,18 @@ def _raise_message(turn: Turn, dispatch: Dispatch, status: str) -> None:
     message = dispatch.message
     if message is None or dispatch.kind == DispatchKind.RECEIPT:
         return
-    unsent = message.dispatches.exclude(pk=dispatch.pk).exclude(state=DispatchState.SENT)
     if dispatch.lane.direction == Direction.TO_LIVEPERSON:
         message.conversation_id = dispatch.conversation_id
         message.lp_dialog_id = dispatch.lp_dialog_id
         if message.lp_sequence is None:
             message.lp_sequence = dispatch.lp_sequence
-    if _is_only_dispatch(dispatch) or not unsent.exists():
+    if dispatch.payload.get("of") == 1 or not _others_wait(message, dispatch):
         message.climb_to(status)
     turn.save_message(message)
 
 
-def _is_only_dispatch(dispatch: Dispatch) -> bool:
-    return dispatch.payload.get("of") == 1
+def _others_wait(message: Message, dispatch: Dispatch) -> bool:
+    return message.dispatches.exclude(pk=dispatch.pk).exclude(state=DispatchState.SENT).exists()
 
 
 def _keep_token(dispatch: Dispatch, consumer: Consumer, brought: Brought) -> None:

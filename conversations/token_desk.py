@@ -12,6 +12,7 @@ from functools import partial
 from django.db import transaction
 
 from conversations import calls
+from conversations.turn import ConsumerTokens
 from core.errors import ConnectorError, CredentialsRejected
 from installations import services as installations
 from installations import tokens
@@ -35,6 +36,7 @@ class TokenDesk:
 
     def __init__(self, *, pool: Executor) -> None:
         self._pool = pool
+        self.consumer_tokens: ConsumerTokens = {}
         self._known: dict[uuid.UUID, KnownToken] = {}
         self._to_start: list[Callable[[], None]] = []
         self._running: dict[uuid.UUID, Future[AppJWT]] = {}

@@ -34,15 +34,23 @@ _FINISH_ATTEMPT = """
         provider_code = %s, detail = %s, answer_head = %s, elapsed_ms = %s
     WHERE id = %s
 """
-_SAVE_MESSAGE = """
-    UPDATE conversations_message SET status = %s, error_code = %s, conversation_id = %s, lp_dialog_id = %s,
-        lp_sequence = %s
+_CLIMB = "ARRAY['RECEIVED', 'QUEUED', 'SENT', 'DELIVERED', 'READ']::varchar[]"
+_SAVE_MESSAGE = f"""
+    UPDATE conversations_message SET
+        status = CASE
+            WHEN status IN ('FAILED', 'EXPIRED') OR array_position({_CLIMB}, status) >= array_position({_CLIMB}, %s)
+            THEN status ELSE %s END,
+        error_code = %s, conversation_id = %s, lp_dialog_id = %s, lp_sequence = %s
     WHERE id = %s
 """
 _RAISE_SEQUENCE = """
     UPDATE conversations_dialog SET last_sequence = GREATEST(last_sequence, %s)
     WHERE conversation_id = %s AND lp_dialog_id = %s
 """
+
+
+# (consumer id, installation id) -> ConsumerJWS
+ConsumerTokens = dict[tuple[uuid.UUID, uuid.UUID], str]
 
 
 class Turn:
@@ -52,8 +60,10 @@ class Turn:
     now: the database's clock, the same for the whole turn.
     """
 
-    def __init__(self, *, now: datetime) -> None:
+    def __init__(self, *, now: datetime, consumer_tokens: ConsumerTokens | None = None) -> None:
+        """consumer_tokens: those that the worker knows already; what is read is added."""
         self.now = now
+        self._tokens = {} if consumer_tokens is None else consumer_tokens
         self._dispatches: dict[uuid.UUID, Dispatch] = {}
         self._messages: dict[uuid.UUID, Message] = {}
         self._finished: list[tuple[object, ...]] = []
@@ -62,7 +72,6 @@ class Turn:
         self._releases: list[tuple[uuid.UUID, datetime | None, str]] = []
         self._extended: list[uuid.UUID] = []
         self._conversations: dict[uuid.UUID, Conversation | None] = {}
-        self._tokens: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
 
     # What is known of the consumers of this turn
 
@@ -75,7 +84,8 @@ class Turn:
         conversations = Conversation.objects.filter(consumer_id__in=wanted).exclude(state=ConversationState.CLOSED)
         for conversation in conversations.prefetch_related("dialogs"):
             self._conversations[conversation.consumer_id] = conversation
-        for token in ConsumerToken.objects.filter(consumer_id__in=wanted):
+        known = {consumer_id for consumer_id, _ in self._tokens}
+        for token in ConsumerToken.objects.filter(consumer_id__in=set(wanted) - known):
             self._tokens[token.consumer_id, token.installation_id] = token.reveal()
 
     def open_conversation_of(self, consumer_id: uuid.UUID) -> Conversation | None:
@@ -128,7 +138,7 @@ class Turn:
         lanes.release(self._releases)
         self._dispatches, self._messages, self._finished, self._sequences = {}, {}, [], []
         self._attempts, self._extended, self._releases = [], [], []
-        self._conversations, self._tokens = {}, {}
+        self._conversations = {}
 
 
 def _dispatch_values(d: Dispatch) -> tuple[object, ...]:
@@ -141,4 +151,5 @@ def _dispatch_values(d: Dispatch) -> tuple[object, ...]:
 
 
 def _message_values(m: Message) -> tuple[object, ...]:
-    return (m.status, m.error_code[:64], m.conversation_id, m.lp_dialog_id, m.lp_sequence, m.pk)
+    # A receipt may have raised the message while its last part was on its way.
+    return (m.status, m.status, m.error_code[:64], m.conversation_id, m.lp_dialog_id, m.lp_sequence, m.pk)

@@ -120,7 +120,7 @@ def apply_chat_state(
         consumer=consumer,
         direction=Direction.TO_CHANNEL,
         kind=DispatchKind.TYPING,
-        conversation=conversation,
+        conversation_id=conversation.pk,
         payload=payload,
         expires_at=now + TYPING_USEFUL,
         correlation_id=correlation_id,
@@ -282,7 +282,7 @@ def _queue_agent_message(consumer: Consumer, conversation: Conversation, message
             direction=Direction.TO_CHANNEL,
             kind=kind,
             message=message,
-            conversation=conversation,
+            conversation_id=conversation.pk,
             payload={"part": part, "of": len(planned), "attachment": 0},
             correlation_id=message.correlation_id,
         )
@@ -298,7 +298,7 @@ def _queue_read(consumer: Consumer, conversation: Conversation, message_ids: lis
         consumer=consumer,
         direction=Direction.TO_CHANNEL,
         kind=DispatchKind.RECEIPT,
-        conversation=conversation,
+        conversation_id=conversation.pk,
         payload={"message_ids": message_ids},
         correlation_id=correlation_id,
     )
