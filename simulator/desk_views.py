@@ -142,7 +142,7 @@ def _file(account: Account, message: dict[str, Any]) -> dict[str, Any]:
     path = str(message.get("relativePath", ""))
     kind = str(message.get("fileType", ""))
     return {
-        "url": f"/desk/{account.id}/file?path={quote(path, safe='')}",
+        "url": f"/desk/{account.id}/file?path={quote(path, safe='', errors='replace')}",
         "image": kind in ("PNG", "JPG", "JPEG", "GIF"),
         "name": message.get("caption") or f"{kind} file",
     }

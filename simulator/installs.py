@@ -140,9 +140,15 @@ def _check_entry(key: str, entry: dict[str, Any]) -> None:
     retries = entry.get("max_retries", 0)
     if type(retries) is not int or not 0 <= retries <= 5:
         raise ControlError(f"Give 'max_retries' of {key} as a whole number from 0 to 5.")
-    for header in entry.get("headers", []):
-        if not isinstance(header, dict) or set(header) != {"header_name", "header_value"}:
-            raise ControlError(f"Give each header of {key} as header_name and header_value.")
+    headers = entry.get("headers", [])
+    if not isinstance(headers, list) or not all(_is_header(header) for header in headers):
+        raise ControlError(f"Give the headers of {key} as a list of header_name and header_value, both one-line texts.")
+
+
+def _is_header(header: Any) -> bool:
+    if not isinstance(header, dict) or set(header) != {"header_name", "header_value"} or not header["header_name"]:
+        return False
+    return all(isinstance(value, str) and value.isprintable() for value in header.values())
 
 
 def _is_allowed_endpoint(endpoint: Any) -> bool:

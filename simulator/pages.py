@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -39,12 +40,15 @@ _templates = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
     lstrip_blocks=True,
 )  # fmt: skip
+_templates.filters["urlencode"] = lambda text: quote(str(text), safe="", errors="replace")
 
 Page = Callable[["World", Request], Awaitable[Response]]
 
 
 def _page(template: str, *, status: int = 200, **facts: Any) -> Response:
-    return HTMLResponse(_templates.get_template(template).render(**facts), status_code=status, headers=_HEADERS)
+    text = _templates.get_template(template).render(**facts)
+    # A consumer may send half of a surrogate pair, which UTF-8 cannot carry.
+    return HTMLResponse(text.encode("utf-8", "replace"), status_code=status, headers=_HEADERS)
 
 
 def _served(page: Page, world: "World") -> Callable[[Request], Awaitable[Response]]:

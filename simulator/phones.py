@@ -89,7 +89,7 @@ class Phones:
         webhook_id = call.headers.get("webhook-id", "")
         try:
             content = call.json()
-        except (ValueError, RecursionError):
+        except ValueError:
             content = None
         known = content if isinstance(content, dict) else {}
         entry = {

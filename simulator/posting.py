@@ -113,7 +113,7 @@ async def post(
             await answer.content.read(_ANSWER_READ)
     except TimeoutError:
         error = "no answer in time"
-    except (aiohttp.ClientError, OSError, ValueError) as problem:
+    except (aiohttp.ClientError, OSError, ValueError, TypeError) as problem:
         error = type(problem).__name__
     elapsed = round((time.perf_counter() - started) * 1000, 2)
     if kind == "lose_answer" and error is None:

@@ -64,7 +64,7 @@ def _request(found: Any) -> dict[str, Any]:
 def _parsed(call: Call) -> Any:
     try:
         return call.json()
-    except (ValueError, RecursionError):
+    except ValueError:
         raise bad_request(None) from None
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import trustme
 import uvicorn
 import uvloop
 
@@ -44,6 +45,8 @@ def _certificate(folder: Path, *, host: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     pem = folder / "server.pem"
     if not pem.exists():
+        import trustme  # here, because only the first start needs it
+
         authority = trustme.CA(organization_name="LivePerson simulator")
         issued = authority.issue_cert("localhost", "127.0.0.1", "::1", *({host} - {"localhost", "127.0.0.1", "::1"}))
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -68,9 +71,21 @@ def _config(app: object, *, certificate: Path | None) -> uvicorn.Config:
     )
 
 
+def _lock(data_dir: Path) -> int:
+    """Keep a second process off the same data; the lock ends with the process, however that ends."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    held = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise SystemExit(f"Choose another --data-dir: a simulator is running on {data_dir}.") from None
+    return held
+
+
 async def _serve(*, host: str, port: int, tls_port: int, data_dir: Path) -> None:
     plain = _listen(host, port)
     secure = _listen(host, tls_port) if tls_port else None
+    _lock(data_dir)
     world = World(data_dir)
     world.start()
     app = build_app(world)

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from .journal import dumps
+from .journal import encode
 
 _CACHE_SIZE = 50_000
 
@@ -64,8 +64,8 @@ class Keys:
         return bytes.fromhex(path.read_text())
 
     def sign(self, *, kid: str, claims: dict[str, Any]) -> str:
-        header = _b64(dumps({"kid": kid, "typ": "JWT", "alg": "RS256"}).encode())
-        signed = f"{header}.{_b64(dumps(claims).encode())}"
+        header = _b64(encode({"kid": kid, "typ": "JWT", "alg": "RS256"}))
+        signed = f"{header}.{_b64(encode(claims))}"
         return f"{signed}.{_b64(self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
     def read(self, token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:

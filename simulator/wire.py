@@ -26,6 +26,10 @@ class DroppableProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {_TRANSPORT: self.transport}  # type: ignore[dict-item]
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON knows no {name}.")
+
+
 @dataclass(slots=True)
 class Call:
     """One request, read whole."""
@@ -44,7 +48,10 @@ class Call:
 
     def json(self) -> Any:
         """Return the parsed body; raises ValueError when it is not JSON in UTF-8."""
-        return json.loads(self.body.decode())
+        try:
+            return json.loads(self.body.decode(), parse_constant=_refuse_constant)
+        except RecursionError:
+            raise ValueError("The JSON is nested too deeply.") from None
 
 
 @dataclass(slots=True)

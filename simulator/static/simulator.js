@@ -132,7 +132,7 @@
       clearTimeout(timer);
       timer = setTimeout(stop, 3000);
     });
-    return () => { clearTimeout(timer); told = 0; };
+    return stop;
   }
 
   function closePopUps() {
@@ -211,11 +211,9 @@
       event.preventDefault();
       const text = area.value.trim();
       if (!text) return;
-      quiet();
-      const mode = one("input[name=mode]:checked").value;
-      await act({ do: mode, text });
+      await act({ do: one("input[name=mode]:checked").value, text });
       area.value = "";
-      if (mode === "say") await act({ do: "stop_typing" });
+      quiet();
     }));
     for (const tool of all("[data-act]", form)) {
       tool.addEventListener("click", attempt(() => act({ do: tool.dataset.act })));
@@ -270,9 +268,8 @@
       event.preventDefault();
       const text = area.value.trim();
       if (!text) return;
-      quiet();
       area.value = "";
-      await say({ text });
+      try { await say({ text }); } finally { quiet(); }
     }));
     one("#file").addEventListener("change", attempt(async (event) => {
       const file = event.target.files[0];

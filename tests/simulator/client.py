@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -21,10 +20,8 @@ def manifest(endpoint: str, **entry: Any) -> dict[str, Any]:
 
 
 class Simulator:
-    def __init__(self, url: str, *, tls_port: int = 0, data_dir: Path | None = None) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self.tls_port = tls_port
-        self.data_dir = data_dir
         self.http = requests.Session()
 
     def control(self, method: str, path: str, body: Any = None, *, expect: int = 200) -> Any:

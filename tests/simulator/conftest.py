@@ -27,9 +27,9 @@ def free_port() -> int:
 class Process:
     """One simulator process that tests may kill and start again on the same data."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, tls_port: int = 0) -> None:
         self.data_dir = data_dir
-        self.port, self.tls_port = free_port(), free_port()
+        self.port, self.tls_port = free_port(), tls_port
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -59,17 +59,17 @@ class Process:
 
 
 @pytest.fixture(scope="session")
-def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    process = Process(tmp_path_factory.mktemp("simulator"))
+def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    process = Process(tmp_path_factory.mktemp("simulator"), tls_port=free_port())
     process.start()
     yield process
     process.stop()
 
 
 @pytest.fixture
-def simulator(_shared: Process) -> Simulator:
+def simulator(shared_process: Process) -> Simulator:
     """The shared process, emptied."""
-    api = Simulator(_shared.url, tls_port=_shared.tls_port, data_dir=_shared.data_dir)
+    api = Simulator(shared_process.url)
     api.control("POST", "reset")
     return api
 
@@ -108,10 +108,12 @@ class Receiver:
                 }
                 receiver.got.append(entry)
                 receiver.before_answer()
+                body = b"" if status == 204 else b"OK"
                 self.send_response(status)
-                self.send_header("Content-Length", "2")
+                if body:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(b"OK")
+                self.wfile.write(body)
 
             def log_message(self, *_args: Any) -> None:
                 pass

@@ -85,26 +85,30 @@ def test_it_stops_quickly_while_pages_are_open_and_answers_are_slow(process, rec
     assert seconds < 3
 
 
-def test_tls_offers_the_same_service_under_its_own_authority(process):
-    ca = process.data_dir / "tls" / "ca.pem"
-    url = f"https://127.0.0.1:{process.tls_port}"
+def test_tls_offers_the_same_service_under_its_own_authority(shared_process):
+    url = f"https://127.0.0.1:{shared_process.tls_port}"
+    ca = shared_process.data_dir / "tls" / "ca.pem"
     answer = requests.get(f"{url}/api/account/1/service/idp/baseURI.json", verify=str(ca))
-    assert answer.json()["baseURI"] == f"127.0.0.1:{process.tls_port}"
-    before = ca.read_bytes()
-    process.kill()
-    process.start()
-    assert ca.read_bytes() == before
+    assert answer.json()["baseURI"] == f"127.0.0.1:{shared_process.tls_port}"
 
 
-def test_keys_are_for_their_owner_alone(process):
+def test_keys_are_for_their_owner_alone(shared_process):
     for path in ("keys/sentinel.pem", "keys/secret.hex", "tls/server.pem", "state.jsonl", "requests.jsonl"):
-        assert (process.data_dir / path).stat().st_mode & 0o077 == 0
+        assert (shared_process.data_dir / path).stat().st_mode & 0o077 == 0
 
 
-def test_a_taken_port_ends_with_a_sentence(process):
-    command = [sys.executable, "-m", "simulator", "--port", str(process.port), "--tls-port", "0"]
-    ended = subprocess.run(
-        [*command, "--data-dir", str(process.data_dir / "other")], cwd=ROOT, capture_output=True, text=True, timeout=20
-    )
+def start_another(*, port, data_dir):
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--tls-port", "0", "--data-dir", str(data_dir)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+
+
+def test_a_taken_port_ends_with_a_sentence(shared_process, tmp_path):
+    ended = start_another(port=shared_process.port, data_dir=tmp_path)
     assert ended.returncode == 1
     assert "Choose another port" in ended.stderr
+
+
+def test_a_second_process_is_kept_off_the_same_data(shared_process):
+    ended = start_another(port=0, data_dir=shared_process.data_dir)
+    assert ended.returncode == 1
+    assert "Choose another --data-dir" in ended.stderr

@@ -264,3 +264,18 @@ def test_the_profile_changes_later_and_keeps_the_rest(connector):
     answer = connector.send("userprofile.SetUserProfile", {"authenticatedData": sdes})
     assert answer.json()["body"] == {"msg": "OK User Profile set successfully"}
     assert connector.read(conversation)["profile"] == {"firstName": "Ada", "authenticatedData": sdes}
+
+
+@pytest.mark.parametrize("text", ["\ud800 half a pair", "nul \0 inside", "‮right to left", "👩‍👩‍👧"])
+def test_any_text_travels_unchanged(simulator, connector, text):
+    conversation = connector.open(ext_id=text)
+    assert connector.text(conversation, text, ext_id=text).json()["code"] == "OK"
+    assert connector.read(conversation)["events"][0]["text"] == text
+    assert simulator.http.get(f"{simulator.url}/desk/{connector.account}").status_code == 200
+
+
+@pytest.mark.parametrize("raw", [b"[" * 4000, b'{"id": NaN}', b"\xff", b""])
+def test_what_is_no_json_is_refused_and_logged(simulator, connector, raw):
+    connector.consumer()
+    refused(connector.call("conversation/send", raw))
+    assert simulator.control("GET", "requests")["requests"][-1]["status"] == 400
