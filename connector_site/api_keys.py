@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from knox.models import AuthToken
+from knox.settings import CONSTANTS
 
 from access.models import User
 from access.rest.authentication import KEY_LIFE_MAX
@@ -30,7 +31,7 @@ class NewKey:
 
 @transaction.atomic
 def create(*, owner: User, days: int, actor: Actor) -> NewKey:
-    """Make a key for a person. Raises ConfigurationError for a life that is too long, or a person who may not sign in."""
+    """Make a key. Raises ConfigurationError for a life that is too long, or an owner who may not sign in."""
     if not 1 <= days <= KEY_LIFE_MAX.days:
         raise ConfigurationError(f"A key lives from 1 to {KEY_LIFE_MAX.days} days. Make a new one before it ends.")
     if not owner.is_active:
@@ -52,12 +53,15 @@ def revoke(*, prefix: str, actor: Actor) -> str:
 
     Raises ConfigurationError where none or several begin like this.
     """
-    shown = prefix[: AuthToken._meta.get_field("token_key").max_length]
     if not prefix.startswith(PREFIX) or len(prefix) < len(PREFIX) + _LEAST_OWN_CHARS:
         raise ConfigurationError(
             f"A key is named by its beginning: {PREFIX} and at least {_LEAST_OWN_CHARS} characters after it."
         )
-    found = list(AuthToken.objects.select_for_update(of=("self",)).filter(token_key__startswith=shown)[:2])
+    found = list(
+        AuthToken.objects.select_for_update(of=("self",)).filter(
+            token_key__startswith=prefix[: CONSTANTS.TOKEN_KEY_LENGTH]
+        )[:2]
+    )
     if len(found) != 1:
         raise ConfigurationError(
             "Several keys begin like this. Give more of the key." if found else "No key begins like this."

@@ -6,13 +6,15 @@ from rest_framework.routers import SimpleRouter
 
 from conversations.api_views import ConversationList, MessageList
 
+_READ = ["get", "head"]
+
 router = SimpleRouter(use_regex_path=False)
 router.register("conversations", ConversationList, basename="conversation")
 router.register("messages", MessageList, basename="message")
 
 urlpatterns = [
     path("", include(router.urls)),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", SpectacularAPIView.as_view(http_method_names=_READ), name="schema"),
     # The split view keeps its script in a request of its own: nothing inline for a content policy to allow.
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=_READ), name="docs"),
 ]

@@ -1,0 +1,84 @@
+"""Filters of the lists, as strict as the rest: what is not understood is refused, never ignored."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import Model, QuerySet
+from drf_spectacular.utils import extend_schema_field
+
+from core.ids import first_id_at
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class TimeField(forms.CharField):
+    """A moment in ISO 8601. It has to name its zone: a time without one means something else to every reader."""
+
+    def to_python(self, value: Any) -> Any:
+        if not value:
+            return None
+        try:
+            if not _TIME.fullmatch(value):
+                raise ValueError
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise forms.ValidationError(
+                "Give a time in ISO 8601 with its zone, such as 2026-11-21T10:00:00Z (a + is written as %2B)."
+            ) from None
+
+
+class _TimeFilter(django_filters.Filter):
+    field_class = TimeField
+
+    def filter(self, qs: QuerySet[Model], value: datetime | None) -> QuerySet[Model]:
+        # The id carries the time at which the row was made, and the list is read in the order of ids: any period is
+        # found at once, however long ago.
+        return qs if value is None else qs.filter(**{f"pk__{self.lookup_expr}": first_id_at(value)})
+
+
+@extend_schema_field(
+    {"type": "string", "format": "date-time", "description": "Made at this time or later (ISO 8601, with its zone)."}
+)
+class CreatedAfter(_TimeFilter):
+    """Rows made at this time or later."""
+
+    def __init__(self) -> None:
+        super().__init__(lookup_expr="gte")
+
+
+@extend_schema_field(
+    {"type": "string", "format": "date-time", "description": "Made before this time (ISO 8601, with its zone)."}
+)
+class CreatedBefore(_TimeFilter):
+    """Rows made before this time; together with CreatedAfter, periods meet without a gap and without an overlap."""
+
+    def __init__(self) -> None:
+        super().__init__(lookup_expr="lt")
+
+
+class OneOf(django_filters.ChoiceFilter):
+    """One of a few words."""
+
+    def __init__(self, choices: Any, *, help_text: str) -> None:
+        words = ", ".join(value for value, _ in choices.choices)
+        super().__init__(
+            choices=choices.choices,
+            help_text=help_text,
+            error_messages={"invalid_choice": f"Give one of {words}."},
+        )
+
+
+class IdOf(django_filters.UUIDFilter):
+    """Rows that belong to one thing. The id of one that the reader may not see finds nothing, like an unknown id."""
+
+    def __init__(self, field_name: str, *, of: str) -> None:
+        super().__init__(
+            field_name=field_name,
+            help_text=f"Id of the {of}.",
+            error_messages={"invalid": "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."},
+        )
