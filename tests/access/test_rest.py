@@ -216,7 +216,8 @@ def bad_authorizations(key: str) -> list[str]:
     return [
         "Bearer", "Bearer ", f"Bearer {key} {key}", f"Bearer Bearer {key}", f"Bearer {key}x", f"Bearer {key[:-1]}",
         f"Bearer {key[:-1]}{'0' if key[-1] != '0' else '1'}", f"Bearer {key.upper()}", f"Bearer {key[:15]}",
-        "Bearer null", "Bearer \x00", f"Bearer {key[:20]}\x00{key[21:]}", "Bearer ü", "Bearer \xff\xfe", "Bearer \xf0\x9f\xa6\x8a",
+        "Bearer null", "Bearer \x00", f"Bearer {key[:20]}\x00{key[21:]}", "Bearer ü", "Bearer \xff\xfe",
+        "Bearer \xf0\x9f\xa6\x8a",
         f"Bearer {'x' * 10_000}", "Bearer consite_", "Bearer %", "Bearer consite_%%%%%%%%%%%%%%%%%%%%",
         "Bearer ' OR 1=1 --", f"Bearer '{key}'", f"Bearer={key}", f"Bearer,{key}",
     ]  # fmt: skip
