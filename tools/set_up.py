@@ -21,7 +21,8 @@ def main() -> int:
     """Return an exit status."""
     if sys.version_info < (3, 11):
         return fail(f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}. Set PYTHON.")
-    with (ROOT / ".setup.lock").open("w") as lock:
+    VENV.mkdir(exist_ok=True)
+    with (VENV / "set-up.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = fingerprint()
         if STAMP.is_file() and STAMP.read_text() == wanted:
