@@ -1,0 +1,87 @@
+"""The OpenAPI document is valid, complete, and served from our own host alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.validation import validate_schema
+
+LISTS = {"conversations", "messages"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict:
+    answer = Client().get("/api/v1/schema/?format=json")
+    assert answer.status_code == 200
+    return json.loads(answer.content)
+
+
+def test_the_document_is_made_without_a_warning():
+    out = io.StringIO()
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=out)
+    assert out.getvalue().startswith("openapi: 3.")
+
+
+def test_the_document_is_valid_openapi(document):
+    validate_schema(document)
+
+
+def test_every_list_is_described_with_its_row_and_nothing_else_is(document):
+    wanted = {f"/api/v1/{name}/" for name in LISTS} | {f"/api/v1/{name}/{{id}}/" for name in LISTS}
+    assert set(document["paths"]) == wanted
+    for operations in document["paths"].values():
+        assert set(operations) == {"get"}
+
+
+def test_every_operation_asks_for_a_key_and_tells_of_errors(document):
+    scheme = document["components"]["securitySchemes"]["apiKey"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for operations in document["paths"].values():
+        assert operations["get"]["security"] == [{"apiKey": []}]
+        assert "Error" in json.dumps(operations["get"]["responses"]["default"])
+    assert set(document["components"]["schemas"]["Error"]["required"]) == {"code", "detail", "correlation_id"}
+
+
+@pytest.mark.parametrize(
+    ("name", "filters"),
+    [
+        ("conversations", {"brand", "account", "channel", "consumer", "state", "created_after", "created_before"}),
+        (
+            "messages",
+            {"brand", "account", "channel", "consumer", "conversation", "direction", "status", "created_after"}
+            | {"created_before"},
+        ),
+    ],
+)
+def test_every_parameter_is_described(document, name, filters):
+    described = {entry["name"]: entry for entry in document["paths"][f"/api/v1/{name}/"]["get"]["parameters"]}
+    assert set(described) == filters | {"cursor", "page_size"}
+    assert all(entry["schema"] for entry in described.values())
+    assert all(entry.get("description") for entry in described.values())
+    assert described["page_size"]["schema"]["maximum"] == 500
+    assert described["created_after"]["schema"]["format"] == "date-time"
+
+
+def test_no_field_of_an_answer_can_hold_what_was_said(document):
+    fields = set(document["components"]["schemas"]["Message"]["properties"])
+    assert not fields & {"text", "content", "attachments", "element", "quick_replies", "metadata"}
+
+
+def test_the_pages_load_nothing_from_another_host():
+    page = Client().get("/api/v1/docs/")
+    assert page.status_code == 200
+    script = Client().get("/api/v1/docs/?script=")
+    for text in (page.content.decode(), script.content.decode()):
+        assert not re.findall(r"(?:src|href)=[\"'](?:https?:)?//", text)
+    assert "/static/drf_spectacular_sidecar/" in page.content.decode()
+
+
+def test_the_document_comes_as_yaml_too():
+    answer = Client().get("/api/v1/schema/")
+    assert answer.status_code == 200
+    assert answer.content.startswith(b"openapi: 3.")
