@@ -20,6 +20,7 @@ import pytest
 
 from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
+from tools.run_tests import chromium
 
 TESTS = Path(__file__).parent
 _server: EmbeddedPostgres | None = None
@@ -71,11 +72,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder says what kind of test it is; nobody has to remember the mark."""
+    """The folder says what kind of test it is; nobody has to remember the mark. No browser: said, not passed over."""
+    has_browser = chromium() is not None
     for item in items:
         for folder in ("end_to_end", "browser"):
             if TESTS / folder in item.path.parents:
                 item.add_marker(getattr(pytest.mark, folder))
+        if not has_browser and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason="browser tests NOT RUN: there is no Chromium"))
 
 
 # --- no way to the outside -------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def _print_closing_line(counts: dict[str, int], *, is_failed: bool, elapsed_s: f
 
 
 def _ensure_chromium() -> bool:
-    if _chromium():
+    if chromium():
         return True
     prefix = _as_root()
     if prefix is None or not shutil.which("apt-get"):
@@ -74,10 +74,11 @@ def _ensure_chromium() -> bool:
     for step in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
         if subprocess.run([*prefix, "apt-get", "--quiet", *step], env=environment, check=False).returncode:
             return False
-    return _chromium() is not None
+    return chromium() is not None
 
 
-def _chromium() -> str | None:
+def chromium() -> str | None:
+    """Where the browser is, if there is one."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
