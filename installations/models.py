@@ -149,15 +149,17 @@ class SealedSecret(BrandOwned):
 
     def keep(self, plaintext: bytes) -> None:
         """Encrypt; the row is not saved by this."""
-        self.sealed = ring().seal(plaintext, context=self._context())
+        self.sealed = ring().seal(plaintext, context=self.seal_context)
 
     # Queries
 
     def reveal(self) -> bytes:
         """Decrypt, for use and never for show. Raises core.encryption.SealBroken."""
-        return ring().open(self.sealed, context=self._context())
+        return ring().open(self.sealed, context=self.seal_context)
 
-    def _context(self) -> str:
+    @property
+    def seal_context(self) -> str:
+        """The place that the sealed value is bound to: moved to another row it does not open."""
         return context_of(self._meta.db_table, self.pk, "sealed")
 
 
@@ -194,14 +196,16 @@ class AppToken(models.Model):
 
     def keep(self, token: str, expires_at: datetime) -> None:
         """Store a fresh token; the row is not saved by this."""
-        self.sealed = ring().seal(token.encode(), context=self._context())
+        self.sealed = ring().seal(token.encode(), context=self.seal_context)
         self.expires_at = expires_at
 
     def reveal(self) -> str:
         """The token itself, for use in a call. Raises core.encryption.SealBroken."""
-        return ring().open(self.sealed or b"", context=self._context()).decode()
+        return ring().open(self.sealed or b"", context=self.seal_context).decode()
 
-    def _context(self) -> str:
+    @property
+    def seal_context(self) -> str:
+        """The place that the sealed value is bound to: moved to another row it does not open."""
         return context_of(self._meta.db_table, self.pk, "sealed")
 
 

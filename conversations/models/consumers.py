@@ -75,12 +75,14 @@ class ConsumerToken(models.Model):
 
     def keep(self, token: str) -> None:
         """Encrypt; the row is not saved by this."""
-        self.sealed = ring().seal(token.encode(), context=self._context())
+        self.sealed = ring().seal(token.encode(), context=self.seal_context)
 
     def reveal(self) -> str:
         """The token itself, for use in a call. Raises core.encryption.SealBroken."""
-        return ring().open(self.sealed, context=self._context()).decode()
+        return ring().open(self.sealed, context=self.seal_context).decode()
 
-    def _context(self) -> str:
+    @property
+    def seal_context(self) -> str:
+        """The place that the sealed value is bound to: moved to another row it does not open."""
         # Bound to what it stands for, not to the row's number, which is unknown before the first save.
         return context_of(self._meta.db_table, f"{self.consumer_id}|{self.installation_id}", "sealed")
