@@ -202,7 +202,13 @@ def test_a_process_that_keeps_writing_under_the_old_key_is_reported(worlds, rota
     amber, _ = worlds
     under_old_key = bytes(AppToken.objects.get(pk=amber.installation.pk).sealed)
     rotate()
-    meanwhile(monkeypatch, lambda: AppToken.objects.filter(pk=amber.installation.pk).update(sealed=under_old_key))
+    real = reencryption._pass
+
+    def write_and_pass(**named: Any) -> Any:
+        AppToken.objects.filter(pk=amber.installation.pk).update(sealed=under_old_key)
+        return real(**named)
+
+    monkeypatch.setattr(reencryption, "_pass", write_and_pass)
     report, status = run()
     assert status == 1
     assert report["remaining"] > 0

@@ -14,8 +14,8 @@ from core.actor import COMMAND
 
 class Command(BaseCommand):
     help = (
-        "Move every stored secret to the newest key of ENCRYPTION_KEYS, while the site runs. Put the new key first, keep "
-        "the old one behind it, restart every process, then run this; after it has answered 0, the old key may go."
+        "Move every stored secret to the newest key of ENCRYPTION_KEYS, while the site runs. Put the new key first, "
+        "keep the old one behind it, restart every process, then run this; after it has ended with 0, the old one may go."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
