@@ -15,7 +15,7 @@ from core.actor import COMMAND
 class Command(BaseCommand):
     help = (
         "Move every stored secret to the newest key of ENCRYPTION_KEYS, while the site runs. Put the new key first, "
-        "keep the old one behind it, restart every process, then run this; after it has ended with 0, the old one may go."
+        "keep the old one behind it, restart every process, then run this; once it has ended with 0, the old may go."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
