@@ -90,17 +90,22 @@ def _apply(delivery: Delivery) -> None:
     raw = bytes(delivery.body.raw)
     try:
         if delivery.installation is not None:
-            _apply_from_liveperson(delivery, parse_liveperson(raw), now)
+            changes = parse_liveperson(raw)
+            _apply_from_liveperson(delivery, changes, now)
+            is_empty = not changes
         else:
             assert delivery.channel is not None
             events = get_adapter(delivery.channel.type).parse_inbound(raw, delivery.body.headers)
             _apply_from_channel(delivery, events, now)
+            is_empty = not events
     except BodyUnusable as error:
         Delivery.objects.filter(pk=delivery.pk).update(
             state=DeliveryState.QUARANTINED, detail=error.detail[:300], processed_at=now
         )
         return
-    Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.PROCESSED, processed_at=now)
+    # A notification without a change leaves no event: this tells it from one whose events got lost.
+    detail = "It holds no change." if is_empty else ""
+    Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.PROCESSED, processed_at=now, detail=detail)
 
 
 def _apply_from_channel(delivery: Delivery, events: list[ChannelEvent], now: datetime) -> None:
@@ -158,7 +163,11 @@ def _apply_one(delivery: Delivery, event: LivePersonEvent, row: Event, now: date
     if conversation.opened_at > now - _RECENT:
         _apply_waiting(delivery, conversation, now)
     seen = ledger.claim(
-        source=delivery.inbox, delivery_id=delivery.pk, identity=_identity(event, delivery), content=event.content, now=now
+        source=delivery.inbox,
+        delivery_id=delivery.pk,
+        identity=_identity(event, delivery),
+        content=event.content,
+        now=now,
     )
     if seen is not Claim.FIRST:
         row.outcome = EventOutcome[seen.name]
