@@ -25,6 +25,9 @@ from conversations.turn import Turn
 
 SLOTS = 24
 _PATIENCE_S = 0.02
+# With many calls under way answers come one by one; a moment's wait lets one turn write several of them.
+_GATHER_S = 0.004
+_GATHER_FROM = 8
 
 
 class Drain:
@@ -48,7 +51,9 @@ class Drain:
                 jobs = self._turn(is_late=is_late)
                 if not (found or jobs or self._is_busy or (self._desk.is_busy and not is_late)):
                     break
-                if not jobs and not found:
+                if self._in_flight >= _GATHER_FROM:
+                    time.sleep(_GATHER_S)
+                elif not jobs and not found:
                     self._wait()
         finally:
             self._pool.shutdown(wait=True)

@@ -10,8 +10,6 @@ from functools import partial
 from conversations import calls, evidence, lanes, signals
 from conversations.calls import Brought, Job
 from conversations.models import (
-    Attempt,
-    Conversation,
     ConversationState,
     Direction,
     Dispatch,
@@ -22,16 +20,14 @@ from conversations.models import (
 from conversations.profiles import build_profile
 from conversations.settling import drop, settle_interrupted
 from conversations.token_desk import NoToken, TokenDesk
-from conversations.turn import Turn
+from conversations.turn import OpenConversation, Turn
 from core.events import Attachment
 from core.ids import new_id
 from installations.connectors import Connector, channel_http, get_connector
 from liveperson.client import Tokens
 
 # What is of no use without a conversation; the others open one.
-_NEEDS_CONVERSATION = frozenset(
-    {DispatchKind.TYPING, DispatchKind.RECEIPT, DispatchKind.CLOSE, DispatchKind.PROFILE}
-)
+_NEEDS_CONVERSATION = frozenset({DispatchKind.TYPING, DispatchKind.RECEIPT, DispatchKind.CLOSE, DispatchKind.PROFILE})
 _MAX_HEADS = 16  # of one lane in one turn: what is dropped makes way for the next
 
 
@@ -148,7 +144,7 @@ class _Preparation:
         return NEXT_HEAD
 
     def _with_tokens(
-        self, connector: Connector, conversation: Conversation | None, tokens: Tokens, generation: int
+        self, connector: Connector, conversation: OpenConversation | None, tokens: Tokens, generation: int
     ) -> Job | NextHead:
         if conversation is None:
             call = partial(
@@ -165,25 +161,20 @@ class _Preparation:
         if dialog_id is None:
             drop(self.turn, self.head, code="dialog_closed")
             return NEXT_HEAD
-        self.head.conversation = conversation
+        self.head.conversation = conversation.row
         self.head.lp_dialog_id = dialog_id
-        self.head.sequence_before = max(
-            (d.last_sequence for d in conversation.dialogs.all() if d.lp_dialog_id == dialog_id), default=-1
-        )
+        self.head.sequence_before = conversation.last_sequence(dialog_id)
         return self._job(Step.PUBLISH, signals.liveperson_call(self.head, connector, tokens), generation)
 
-    def _dialog_id(self, conversation: Conversation) -> str | None:
-        """Where it goes: the dialog it speaks of, else the open survey after the main dialog has closed."""
+    def _dialog_id(self, conversation: OpenConversation) -> str | None:
+        """Where it goes: the dialog that it speaks of, or the one that takes the consumer's words now."""
         named = self.head.payload.get("dialog_id")
         if named:
-            is_same = self.head.payload.get("conversation_id") == str(conversation.pk)
+            is_same = self.head.payload.get("conversation_id") == str(conversation.row.pk)
             return str(named) if is_same else None
-        if conversation.state == ConversationState.OPEN:
-            return conversation.lp_conversation_id
-        if self.head.kind == DispatchKind.TYPING:
+        if self.head.kind == DispatchKind.TYPING and conversation.row.state == ConversationState.SURVEY:
             return None  # a survey takes no typing
-        surveys = [d.lp_dialog_id for d in conversation.dialogs.all() if d.type == "POST_SURVEY" and d.is_open]
-        return surveys[0] if surveys else conversation.lp_conversation_id
+        return conversation.dialog_id
 
     def _upload_call(self, connector: Connector, tokens: Tokens) -> partial[Brought]:
         return partial(
@@ -238,23 +229,18 @@ class _Preparation:
 
     def _job(self, step: Step, call: partial[Brought], app_generation: int) -> Job:
         head = self.head
-        attempt = Attempt(
-            brand_id=head.brand_id, dispatch=head, step=step, fence=self.fence, started_at=self.turn.now
-        )
         head.attempt_count = head.attempt_count + 1 if head.step == step else 1
         head.step = step
         head.state = DispatchState.SENDING
         head.next_attempt_at = None
         self.turn.save(head)
-        self.turn.start_attempt(attempt)
+        attempt_id = self.turn.start_attempt(head, fence=self.fence)
         self.turn.extend(head.lane_id)
         return Job(
             dispatch=head,
             fence=self.fence,
-            attempt_id=attempt.pk,
+            attempt_id=attempt_id,
             app_generation=app_generation,
             correlation_id=head.correlation_id,
             call=call,
         )
-
-

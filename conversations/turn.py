@@ -7,19 +7,21 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
 
 from conversations import lanes
 from conversations.models import (
-    Attempt,
     ConsumerToken,
     Conversation,
     ConversationState,
+    Dialog,
     Dispatch,
     Message,
 )
+from core.ids import new_id
 
 
 _SAVE_DISPATCH = """
@@ -28,6 +30,11 @@ _SAVE_DISPATCH = """
         error_detail = %s, resolution = %s, sequence_before = %s, unknown_at = %s, possible_duplicate = %s,
         finished_at = %s
     WHERE id = %s
+"""
+_START_ATTEMPT = """
+    INSERT INTO conversations_attempt (id, brand_id, dispatch_id, step, fence, started_at, outcome, error_code,
+        provider_code, detail, answer_head)
+    VALUES (%s, %s, %s, %s, %s, %s, '', '', '', '', '')
 """
 _FINISH_ATTEMPT = """
     UPDATE conversations_attempt SET finished_at = %s, outcome = %s, error_code = %s, http_status = %s,
@@ -53,6 +60,27 @@ _RAISE_SEQUENCE = """
 ConsumerTokens = dict[tuple[uuid.UUID, uuid.UUID], str]
 
 
+@dataclass
+class OpenConversation:
+    """A conversation that is not closed, with its dialogs."""
+
+    row: Conversation
+    dialogs: list[Dialog] = field(default_factory=list)
+
+    @property
+    def dialog_id(self) -> str:
+        """Where a consumer's words go: after the main dialog has closed, into the open survey."""
+        if self.row.state == ConversationState.SURVEY:
+            for dialog in self.dialogs:
+                if dialog.type == "POST_SURVEY" and dialog.is_open:
+                    return dialog.lp_dialog_id
+        return self.row.lp_conversation_id
+
+    def last_sequence(self, lp_dialog_id: str) -> int:
+        """Highest sequence seen in a dialog; -1 when none."""
+        return max((d.last_sequence for d in self.dialogs if d.lp_dialog_id == lp_dialog_id), default=-1)
+
+
 class Turn:
     """
     Collects changes of one transaction. The mutexes of all consumers it touches are held.
@@ -68,10 +96,10 @@ class Turn:
         self._messages: dict[uuid.UUID, Message] = {}
         self._finished: list[tuple[object, ...]] = []
         self._sequences: list[tuple[object, ...]] = []
-        self._attempts: list[Attempt] = []
+        self._attempts: list[tuple[object, ...]] = []
         self._releases: list[tuple[uuid.UUID, datetime | None, str]] = []
         self._extended: list[uuid.UUID] = []
-        self._conversations: dict[uuid.UUID, Conversation | None] = {}
+        self._conversations: dict[uuid.UUID, OpenConversation | None] = {}
 
     # What is known of the consumers of this turn
 
@@ -81,14 +109,20 @@ class Turn:
         if not wanted:
             return
         self._conversations.update(dict.fromkeys(wanted))
-        conversations = Conversation.objects.filter(consumer_id__in=wanted).exclude(state=ConversationState.CLOSED)
-        for conversation in conversations.prefetch_related("dialogs"):
-            self._conversations[conversation.consumer_id] = conversation
-        known = {consumer_id for consumer_id, _ in self._tokens}
-        for token in ConsumerToken.objects.filter(consumer_id__in=set(wanted) - known):
-            self._tokens[token.consumer_id, token.installation_id] = token.reveal()
+        dialogs = Dialog.objects.filter(conversation__consumer_id__in=wanted).exclude(
+            conversation__state=ConversationState.CLOSED
+        )
+        for dialog in dialogs.select_related("conversation"):
+            known = self._conversations[dialog.conversation.consumer_id]
+            if known is None:
+                known = self._conversations[dialog.conversation.consumer_id] = OpenConversation(dialog.conversation)
+            known.dialogs.append(dialog)
+        unidentified = set(wanted) - {consumer_id for consumer_id, _ in self._tokens}
+        if unidentified:
+            for token in ConsumerToken.objects.filter(consumer_id__in=unidentified):
+                self._tokens[token.consumer_id, token.installation_id] = token.reveal()
 
-    def open_conversation_of(self, consumer_id: uuid.UUID) -> Conversation | None:
+    def open_conversation_of(self, consumer_id: uuid.UUID) -> OpenConversation | None:
         """The conversation of a consumer that is not closed."""
         return self._conversations[consumer_id]
 
@@ -112,8 +146,11 @@ class Turn:
         """A sequence was seen in a dialog."""
         self._sequences.append((sequence, conversation_id, lp_dialog_id))
 
-    def start_attempt(self, attempt: Attempt) -> None:
-        self._attempts.append(attempt)
+    def start_attempt(self, dispatch: Dispatch, *, fence: int) -> uuid.UUID:
+        """A try of a dispatch's current step begins as soon as this transaction has committed. Returns its id."""
+        attempt_id = new_id()
+        self._attempts.append((attempt_id, dispatch.brand_id, dispatch.pk, dispatch.step, fence, self.now))
+        return attempt_id
 
     def extend(self, lane_id: uuid.UUID) -> None:
         self._extended.append(lane_id)
@@ -132,8 +169,8 @@ class Turn:
                 cursor.executemany(_SAVE_MESSAGE, [_message_values(m) for m in self._messages.values()])
             if self._sequences:
                 cursor.executemany(_RAISE_SEQUENCE, self._sequences)
-        if self._attempts:
-            Attempt.objects.bulk_create(self._attempts)
+            if self._attempts:
+                cursor.executemany(_START_ATTEMPT, self._attempts)
         lanes.extend(self._extended)
         lanes.release(self._releases)
         self._dispatches, self._messages, self._finished, self._sequences = {}, {}, [], []
