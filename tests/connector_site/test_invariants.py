@@ -1,0 +1,396 @@
+"""Each promise query finds nothing where the promise holds, and finds the row where somebody breaks it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from access.models import Brand
+from audit import api as audit
+from audit.models import AuditEntry
+from connector_site.invariants import Invariant, all_invariants, check
+from conversations.models import (
+    Attempt,
+    Audience,
+    ConsumerToken,
+    Conversation,
+    Dialog,
+    Direction,
+    Dispatch,
+    DispatchState,
+    Lane,
+    MediaFile,
+    Message,
+    MessageContent,
+)
+from core.actor import COMMAND
+from core.ids import new_id
+from installations.models import AppToken, Channel, ChannelSecret, InstallationSecret
+from tests.factories import World, make_two_brands
+from webhooks.models import Delivery, DeliveryBody, Event, Seen
+
+pytestmark = pytest.mark.django_db
+
+Break = Callable[[World, World], object]
+BREAKS: list[tuple[str, Break]] = []
+
+
+def breaks(name: str) -> Callable[[Break], Break]:
+    """Marks a function that breaks the promise of this name, past all services."""
+
+    def add(act: Break) -> Break:
+        BREAKS.append((name, act))
+        return act
+
+    return add
+
+
+def without_constraint(table: str, constraint: str) -> None:
+    """Constraints forbid some of it: what is asked for has to be found even where one was lost."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {constraint}")
+        cursor.execute(f"DROP INDEX IF EXISTS {constraint}")
+
+
+def without_keys(table: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass", [table])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+
+
+def sent_text(world: World) -> Dispatch:
+    return Dispatch.objects.get(brand=world.brand, state=DispatchState.SENT, kind="TEXT")
+
+
+def copy_of(row: Any, **changes: Any) -> Any:
+    """Another row like this one."""
+    row.pk = new_id()
+    row._state.adding = True
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.save(force_insert=True)
+    return row
+
+
+# --- the breaks ------------------------------------------------------------------------------------------------------
+
+
+@breaks("identity_claimed_once")
+def _two_owners(amber: World, birch: World) -> object:
+    without_constraint("webhooks_seen", "seen_once")
+    seen = Seen.objects.filter(brand=amber.brand).first()
+    seen.pk = None
+    return seen.save()
+
+
+@breaks("identity_has_its_delivery")
+def _seen_but_not_stored(amber: World, birch: World) -> object:
+    return Seen.objects.filter(brand=amber.brand).update(delivery_id=new_id())
+
+
+@breaks("stored_delivery_has_its_body")
+def _body_deleted(amber: World, birch: World) -> object:
+    return DeliveryBody.objects.filter(delivery__state="STORED").delete()
+
+
+@breaks("processed_delivery_has_events")
+def _events_lost(amber: World, birch: World) -> object:
+    return Event.objects.filter(brand=amber.brand).delete()
+
+
+@breaks("event_of_a_delivery_applied")
+def _applied_by_half(amber: World, birch: World) -> object:
+    return Delivery.objects.filter(brand=amber.brand, state="PROCESSED").update(state="STORED")
+
+
+@breaks("sent_is_proved")
+def _no_attempt_was_accepted(amber: World, birch: World) -> object:
+    return Attempt.objects.filter(dispatch=sent_text(amber)).update(outcome="UNANSWERED")
+
+
+@breaks("sent_is_proved")
+def _only_another_step_was_accepted(amber: World, birch: World) -> object:
+    return Attempt.objects.filter(dispatch=sent_text(amber)).update(step="UPLOAD")
+
+
+@breaks("sent_is_proved")
+def _sent_without_a_word(amber: World, birch: World) -> object:
+    return Dispatch.objects.filter(pk=amber.dead.pk).update(state="SENT", resolution="")
+
+
+@breaks("nothing_overtakes")
+def _sent_before_its_turn(amber: World, birch: World) -> object:
+    later = timezone.now() + timedelta(seconds=5)
+    return Dispatch.objects.filter(pk=amber.unknown.pk).update(
+        position=F("position") - (1 << 23), created_at=timezone.now() - timedelta(hours=1)
+    ) and Dispatch.objects.filter(pk=sent_text(amber).pk).update(finished_at=later)
+
+
+@breaks("one_attempt_under_way")
+def _two_at_once(amber: World, birch: World) -> object:
+    lane = amber.unknown.lane
+    Dispatch.objects.filter(lane=lane).update(state="SENDING")
+    Lane.objects.filter(pk=lane.pk).update(leased_until=timezone.now() + timedelta(minutes=1))
+    return Attempt.objects.filter(dispatch__lane=lane).update(finished_at=None)
+
+
+@breaks("attempt_under_way_is_sending")
+def _attempt_without_end(amber: World, birch: World) -> object:
+    return Attempt.objects.filter(dispatch=amber.unknown).update(finished_at=None)
+
+
+@breaks("sending_is_leased")
+def _worker_died_long_ago(amber: World, birch: World) -> object:
+    Lane.objects.filter(pk=amber.unknown.lane_id).update(leased_until=timezone.now() - timedelta(seconds=61))
+    return Dispatch.objects.filter(pk=amber.unknown.pk).update(state="SENDING")
+
+
+@breaks("waiting_is_looked_at")
+def _forgotten(amber: World, birch: World) -> object:
+    return Lane.objects.filter(pk=amber.unknown.lane_id).update(due_at=None, blocked_by="")
+
+
+@breaks("sequence_given_once")
+def _one_sequence_twice(amber: World, birch: World) -> object:
+    return copy_of(sent_text(amber), position=1, resolution="echo")
+
+
+@breaks("ended_has_an_end")
+def _ended_at_no_time(amber: World, birch: World) -> object:
+    return Dispatch.objects.filter(pk=amber.dead.pk).update(finished_at=None)
+
+
+@breaks("acts_of_people_are_in_the_trail")
+def _dropped_in_silence(amber: World, birch: World) -> object:
+    return Dispatch.objects.filter(pk=amber.dead.pk).update(state="DROPPED", resolution="person")
+
+
+@breaks("consumer_message_is_queued")
+def _message_without_dispatch(amber: World, birch: World) -> object:
+    return Dispatch.objects.filter(message=amber.from_consumer).update(message=None)
+
+
+@breaks("queued_message_is_under_way")
+def _queued_for_ever(amber: World, birch: World) -> object:
+    return Message.objects.filter(pk=amber.from_agent.pk).update(status="QUEUED")
+
+
+@breaks("private_note_stays_private")
+def _note_was_sent(amber: World, birch: World) -> object:
+    return Message.objects.filter(pk=amber.from_agent.pk).update(audience=Audience.STAFF)
+
+
+@breaks("one_open_conversation")
+def _two_open_conversations(amber: World, birch: World) -> object:
+    without_constraint("conversations_conversation", "conversation_one_open_per_consumer")
+    return Conversation.objects.filter(pk=amber.closed_conversation.pk).update(state="SURVEY")
+
+
+@breaks("one_consumer_along_a_dispatch")
+def _lane_of_somebody_else(amber: World, birch: World) -> object:
+    lane = Lane.objects.get(brand=birch.brand, direction=Direction.TO_LIVEPERSON)
+    return Dispatch.objects.filter(pk=amber.dead.pk).update(lane=lane, position=1)
+
+
+@breaks("one_consumer_along_a_dispatch")
+def _conversation_of_somebody_else(amber: World, birch: World) -> object:
+    return Dispatch.objects.filter(pk=amber.unknown.pk).update(conversation=birch.conversation)
+
+
+@breaks("one_account_along_a_conversation")
+def _account_of_somebody_else(amber: World, birch: World) -> object:
+    return Conversation.objects.filter(pk=amber.conversation.pk).update(account=birch.account)
+
+
+@breaks("secrets_are_sealed")
+def _secret_in_the_clear(amber: World, birch: World) -> object:
+    return InstallationSecret.objects.filter(brand=amber.brand).update(
+        sealed=b"a client secret in the clear, long enough"
+    )
+
+
+@breaks("secrets_are_sealed")
+def _channel_secret_cut_off(amber: World, birch: World) -> object:
+    return ChannelSecret.objects.filter(brand=amber.brand).update(sealed=b"\x01")
+
+
+@breaks("secrets_are_sealed")
+def _token_in_the_clear(amber: World, birch: World) -> object:
+    return AppToken.objects.filter(installation=amber.installation).update(sealed=b"eyJ" * 20)
+
+
+@breaks("secrets_are_sealed")
+def _consumer_token_in_the_clear(amber: World, birch: World) -> object:
+    return ConsumerToken.objects.filter(consumer=amber.consumer).update(sealed=b"eyJ" * 20)
+
+
+@breaks("one_brand_along_every_link")
+def _identity_of_another_source(amber: World, birch: World) -> object:
+    return Seen.objects.filter(brand=amber.brand, source_id=amber.channel.pk).update(source_id=birch.channel.pk)
+
+
+# --- the tests -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worlds() -> tuple[World, World]:
+    return make_two_brands()
+
+
+def broken_names() -> dict[str, list[dict[str, Any]]]:
+    return {breach.invariant.name: breach.rows for breach in check(all_invariants())}
+
+
+def test_two_brands_with_rows_of_every_kind_break_nothing(worlds):
+    assert broken_names() == {}
+
+
+@pytest.mark.parametrize(("name", "act"), BREAKS, ids=[f"{name}-{act.__name__}" for name, act in BREAKS])
+def test_a_broken_promise_is_found(worlds, name, act):
+    act(*worlds)
+    found = broken_names()
+    assert name in found
+    assert found[name]
+
+
+def test_every_promise_has_a_test_that_breaks_it():
+    assert {name for name, _ in BREAKS} == {invariant.name for invariant in all_invariants()}
+
+
+LINKS = [
+    (model, field)
+    for model, fields in {
+        Attempt: ["dispatch"],
+        AuditEntry: [],
+        Channel: ["account", "installation"],
+        ChannelSecret: ["channel"],
+        ConsumerToken: ["installation"],
+        Conversation: ["account", "installation", "channel", "consumer"],
+        Delivery: ["inbox", "installation", "channel"],
+        Dispatch: ["lane", "message", "conversation"],
+        Event: ["delivery"],
+        InstallationSecret: ["installation"],
+        Lane: ["account", "consumer"],
+        MediaFile: ["message"],
+        Message: ["consumer", "conversation", "channel"],
+    }.items()
+    for field in fields
+]
+
+
+@pytest.mark.parametrize(("model", "field"), LINKS, ids=[f"{model.__name__}.{field}" for model, field in LINKS])
+def test_a_link_into_another_brand_is_found(worlds, model, field):
+    amber, birch = worlds
+    without_keys(model._meta.db_table)
+    for constraint in ("dispatch_one_per_position", "conversation_one_open_per_consumer", "lane_once"):
+        without_constraint(model._meta.db_table, constraint)
+    row = amber.row_of(model)
+    other = birch.row_of(model._meta.get_field(field).related_model)
+    type(row)._default_manager.filter(pk=row.pk).update(**{field: other})
+    links = {found["link"]: found for found in broken_names()["one_brand_along_every_link"]}
+    found = links[f"{model._meta.db_table}.{field}_id"]
+    assert (found["id"], found["other"]) == (str(row.pk), str(birch.brand.pk))
+
+
+@pytest.mark.parametrize("model", [Dispatch, Attempt, Event, Lane, MediaFile, Message, Delivery, ChannelSecret])
+def test_a_row_that_changes_its_brand_is_found(worlds, model):
+    amber, birch = worlds
+    row = amber.row_of(model)
+    model.objects.filter(pk=row.pk).update(brand=birch.brand)
+    assert "one_brand_along_every_link" in broken_names()
+
+
+def test_rows_without_a_brand_of_their_own_are_covered_by_their_parents(worlds):
+    """Content, bodies and dialogs have one parent, whose brand is theirs; the query asks of every other link."""
+    (invariant,) = (one for one in all_invariants() if one.name == "one_brand_along_every_link")
+    for model in (MessageContent, DeliveryBody, Dialog, AppToken):
+        assert len([field for field in model._meta.get_fields() if field.many_to_one or field.one_to_one]) == 1, model
+    assert "conversations_consumertoken.installation_id" in invariant.sql
+
+
+# --- what is allowed -------------------------------------------------------------------------------------------------
+
+
+def test_what_a_person_sent_again_waits_at_its_old_place_and_overtakes_nothing(worlds):
+    amber, _ = worlds
+    sent = Dispatch.objects.get(pk=sent_text(amber).pk)
+    Dispatch.objects.filter(pk=amber.dead.pk).update(
+        state="QUEUED", position=1, created_at=sent.created_at - timedelta(hours=1)
+    )
+    Message.objects.filter(pk=amber.failed.pk).update(status="QUEUED")
+    Dispatch.objects.filter(pk=sent.pk).update(finished_at=timezone.now())
+    assert "nothing_overtakes" not in broken_names()  # the world's trail says that it was sent again just now
+    AuditEntry.objects.filter(subject_id=str(amber.dead.pk)).update(at=timezone.now() - timedelta(minutes=30))
+    assert "nothing_overtakes" in broken_names()
+
+
+def test_parked_rows_may_be_overtaken(worlds):
+    amber, _ = worlds
+    Dispatch.objects.filter(pk=amber.parked.pk).update(position=1, created_at=timezone.now() - timedelta(hours=1))
+    assert broken_names() == {}
+
+
+def test_what_a_person_ended_stands_in_the_trail(worlds):
+    amber, _ = worlds
+    Dispatch.objects.filter(pk=amber.dead.pk).update(state="DROPPED", resolution="person")
+    audit.record("dispatch.dropped", actor=COMMAND, subject=amber.dead)
+    assert broken_names() == {}
+
+
+def test_what_is_sending_under_a_lease_is_in_order(worlds):
+    amber, _ = worlds
+    Lane.objects.filter(pk=amber.unknown.lane_id).update(leased_until=timezone.now() - timedelta(seconds=30))
+    Dispatch.objects.filter(pk=amber.unknown.pk).update(state="SENDING")
+    Attempt.objects.filter(dispatch=amber.unknown).update(finished_at=None)
+    assert broken_names() == {}
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def run() -> tuple[dict[str, Any], str, int]:
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("check_invariants", stdout=out, stderr=err)
+    except SystemExit as end:
+        return json.loads(out.getvalue()), err.getvalue(), int(str(end.code))
+    return json.loads(out.getvalue()), err.getvalue(), 0
+
+
+def test_the_command_ends_with_0_while_every_promise_holds(worlds):
+    assert run() == ({"checked": len(all_invariants()), "broken": []}, "", 0)
+
+
+def test_the_command_prints_the_rows_that_break_one_and_ends_with_1(worlds):
+    amber, _ = worlds
+    Dispatch.objects.filter(pk=amber.dead.pk).update(finished_at=None)
+    told, said, status = run()
+    assert status == 1
+    (broken,) = told["broken"]
+    assert broken["name"] == "ended_has_an_end"
+    assert broken["rows"] == [{"id": str(amber.dead.pk), "state": "DEAD"}]
+    assert broken["promise"] in said
+    assert amber.mark not in json.dumps(told) + said
+
+
+def test_an_empty_site_breaks_nothing():
+    assert not Brand.objects.exists()
+    assert run()[2] == 0
+
+
+def test_only_the_first_rows_are_told():
+    many = Invariant(name="many", promise="Few.", sql="SELECT n FROM generate_series(1, 1000) n")
+    (breach,) = check([many])
+    assert len(breach.rows) == 100
