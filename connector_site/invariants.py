@@ -1,8 +1,8 @@
 """
 The promises that can be checked in the database: each is a query that must return no row.
 
-Run by `manage.py check_invariants`, by every crash test, and in production. `promise` says in a sentence what a returned
-row breaks. A row names itself by ids only: never by what somebody said.
+Run by `manage.py check_invariants`, by every crash test, and in production. `promise` says in a sentence what a
+returned row breaks. A row names itself by ids only: never by what somebody said.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ _WRITTEN = [
     ),
     Invariant(
         name="processed_delivery_has_events",
-        promise="Everything in a delivery has an outcome: it has events, or it held none, or it is quarantined or dead.",
+        promise="All in a delivery has an outcome: it has events, or it held none, or it is quarantined or dead.",
         sql="""
             SELECT delivery.id, delivery.received_at FROM webhooks_delivery delivery
             WHERE delivery.state = 'PROCESSED' AND delivery.detail = ''
