@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
+from connector_site import errors
 from core.ids import new_id
 
 NextHandler = Callable[[HttpRequest], HttpResponse]
@@ -47,6 +48,33 @@ class TrustedProxy:
                 request.META["wsgi.url_scheme"] = "https" if scheme == "https" else "http"
             request.META["REMOTE_ADDR"] = _caller(forwarded_for) or request.META.get("REMOTE_ADDR", "")
         return self._next(request)
+
+
+class Probes:
+    """
+    Answers the addresses that machines ask before anything looks at the host name or asks for https: a load balancer
+    or Prometheus calls this process by its IP address.
+    """
+
+    def __init__(self, get_response: NextHandler) -> None:
+        from connector_site import health, metrics  # late: metrics needs the models
+
+        self._next = get_response
+        self._views: dict[str, NextHandler] = {
+            "/healthz": health.healthz,
+            "/readyz": health.readyz,
+            "/metrics": metrics.metrics,
+        }
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """A 404 of /metrics looks like any other one."""
+        view = self._views.get(request.path_info)
+        if view is None:
+            return self._next(request)
+        try:
+            return view(request)
+        except Http404:
+            return errors.not_found(request)
 
 
 def _caller(forwarded_for: str) -> str:

@@ -25,8 +25,8 @@ from connector_site.processes import Child, Spacing, describe, stop_all
 
 READY_WITHIN_S = 60.0
 # Together below the 15 seconds that a caller may count on, with time left for the database.
-_SITE_GRACE_S = 10.0
-_SIMULATOR_GRACE_S = 1.5
+_SITE_GRACE_S = 12.0
+_SIMULATOR_GRACE_S = 1.0
 
 logger = structlog.get_logger(__name__)
 

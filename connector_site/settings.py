@@ -62,9 +62,8 @@ AUTH_USER_MODEL = "access.User"
 
 INSTALLED_APPS = [
     "connector_site",  # first: its templates and its qcluster command stand before those of the libraries
-    "unfold",  # before django.contrib.admin, whose templates it replaces
-    "unfold.contrib.filters",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces; without a site of its own
+    "connector_site.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -86,6 +85,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "connector_site.middleware.CorrelationId",
     "connector_site.middleware.TrustedProxy",
+    "connector_site.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -335,8 +335,8 @@ CACHES: dict[str, dict[str, Any]] = {
 
 _is_https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = IS_PRODUCTION
-# Probes come over plain http from inside. A signed webhook is authentic on any wire; a redirected POST is lost.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^webhooks/"]
+# A signed webhook is authentic on any wire; a redirected POST is lost.
+SECURE_REDIRECT_EXEMPT = [r"^webhooks/"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _is_https else 0
 # Whether other hosts under this name, or the whole registered domain, may only be reached by https is not ours to say.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -411,7 +411,31 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
 WHITENOISE_MAX_AGE = 300
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-UNFOLD = {"SITE_TITLE": "Connector Site", "SITE_HEADER": "Connector Site"}
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Connector Site",
+    "SITE_HEADER": "Connector Site",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "SHOW_BACK_BUTTON": True,
+    "STYLES": ["connector_site.admin_assets.style"],
+    "SCRIPTS": ["connector_site.admin_assets.script"],
+    "SIDEBAR": {"navigation": "connector_site.dashboard.navigation"},
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.3% .012 231)",
+            "100": "oklch(94.3% .026 231)",
+            "200": "oklch(89.2% .051 231)",
+            "300": "oklch(81.5% .09 231)",
+            "400": "oklch(71.5% .125 233)",
+            "500": "oklch(61.5% .133 236)",
+            "600": "oklch(52.3% .122 239)",
+            "700": "oklch(45.2% .104 240)",
+            "800": "oklch(39.5% .086 240)",
+            "900": "oklch(35% .07 241)",
+            "950": "oklch(26% .05 243)",
+        }
+    },
+}
 
 
 # --- logs ------------------------------------------------------------------------------------------------------------

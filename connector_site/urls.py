@@ -3,17 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from connector_site import errors, health, metrics
+from connector_site import errors
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("webhooks/", include("webhooks.urls")),
     path("api/v1/", include("connector_site.api_urls")),
     path("files/", include("conversations.urls")),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
-    path("metrics", metrics.metrics),
-]
+]  # and /healthz, /readyz, /metrics, which connector_site.middleware.Probes answers
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden

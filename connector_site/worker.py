@@ -24,7 +24,7 @@ from connector_site.logs import first_line
 from connector_site.processes import Child, Spacing, describe, stop_all
 
 SWEEP_EVERY_S = 1.0
-STOP_GRACE_S = 9.0
+STOP_GRACE_S = 11.0  # below the grace that `run` gives to us
 
 logger = structlog.get_logger(__name__)
 

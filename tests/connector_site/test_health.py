@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -54,3 +56,16 @@ def test_answers_carry_a_fresh_correlation_id_whatever_was_asked_for(client: Cli
     ids = {first["X-Correlation-Id"], second["X-Correlation-Id"]}
     assert len(ids) == 2
     assert "chosen-by-a-stranger" not in ids
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "unknown.example"])
+def test_a_probe_may_call_by_address(client: Client, host: str) -> None:
+    assert client.get("/healthz", headers={"Host": host}).status_code == 200
+    assert client.get("/admin/login/", headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_a_probe_is_not_sent_to_https(client: Client, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/admin/login/").status_code == 301
