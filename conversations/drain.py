@@ -14,14 +14,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from django.db import connection, transaction
+import structlog
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from conversations import lanes
 from conversations.calls import Done, Job, perform
 from conversations.preparing import prepare
-from conversations.settling import record_late, settle
+from conversations.settling import record_late, set_aside, settle
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
+
+logger = structlog.get_logger(__name__)
 
 SLOTS = 24
 _PATIENCE_S = 0.02
@@ -49,7 +52,8 @@ class Drain:
                 is_late = time.monotonic() >= self._ends_at_s
                 found = False if is_late else feed()
                 jobs = self._turn(is_late=is_late)
-                if not (found or jobs or self._is_busy or (self._desk.is_busy and not is_late)):
+                # Also when late: the token that was asked for serves the next worker.
+                if not (found or jobs or self._is_busy or self._desk.is_busy):
                     break
                 if self._in_flight >= _GATHER_FROM:
                     time.sleep(_GATHER_S)
@@ -95,10 +99,20 @@ class Drain:
             if held[item.job.lane_id] != item.job.fence:
                 record_late(turn, item)
                 continue
-            settle(turn, item, desk=self._desk)
+            self._settle_one(turn, item)
             fences[item.job.lane_id] = item.job.fence
         turn.flush()
         return fences
+
+    def _settle_one(self, turn: Turn, item: Done) -> None:
+        """Whatever is wrong with one result must not lose the others."""
+        try:
+            settle(turn, item, desk=self._desk)
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception as bug:
+            logger.exception("dispatch.settle.broke", dispatch_id=str(item.job.dispatch.pk))
+            set_aside(turn, item.job.dispatch, bug)
 
     def _collect(self) -> list[Done]:
         done, self._unsettled = self._unsettled, []

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from conversations.models import Consumer, Direction, Dispatch, DispatchKind, Lane, Message
@@ -90,6 +90,19 @@ def waiting_dispatch(*, consumer: Consumer, direction: str, kind: str) -> Dispat
 def make_due(lane_ids: Collection[uuid.UUID]) -> None:
     """Have the heads of these lanes looked at now."""
     Lane.objects.filter(pk__in=list(lane_ids)).update(due_at=Now(), blocked_by="")
+
+
+def wake(*, installation_id: uuid.UUID, blocked_by: str = "") -> None:
+    """
+    Have the blocked lanes of an installation's account looked at now, or only those that one thing blocks.
+
+    Lanes that somebody works on at this moment are left out, so that this waits for nobody; they are looked at anyway.
+    """
+    blocked = Lane.objects.filter(account__installations=installation_id)
+    blocked = blocked.filter(blocked_by=blocked_by) if blocked_by else blocked.exclude(blocked_by="")
+    ids = blocked.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+    with transaction.atomic():
+        make_due(list(ids))
 
 
 _NEXT_POSITION = """
@@ -229,4 +242,5 @@ __all__ = [
     "regain",
     "release",
     "waiting_dispatch",
+    "wake",
 ]

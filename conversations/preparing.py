@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+
+import structlog
+from django.db import DatabaseError, InterfaceError
 
 from conversations import calls, evidence, lanes, signals
 from conversations.calls import Brought, Job
@@ -18,16 +21,21 @@ from conversations.models import (
     Step,
 )
 from conversations.profiles import build_profile
-from conversations.settling import drop, settle_interrupted
+from conversations.settling import drop, set_aside, settle_interrupted
 from conversations.token_desk import NoToken, TokenDesk
 from conversations.turn import OpenConversation, Turn
+from core.errors import ConfigurationError
 from core.events import Attachment
 from core.ids import new_id
-from installations.connectors import Connector, channel_http, get_connector
+from installations.connectors import Connector, channel_http, get_connector, is_still_blocked
 from liveperson.client import Tokens
+
+logger = structlog.get_logger(__name__)
 
 # What is of no use without a conversation; the others open one.
 _NEEDS_CONVERSATION = frozenset({DispatchKind.TYPING, DispatchKind.RECEIPT, DispatchKind.CLOSE, DispatchKind.PROFILE})
+_UNTIL_CONFIGURED = timedelta(minutes=1)
+_LOOK_AGAIN = timedelta(milliseconds=500)
 _MAX_HEADS = 16  # of one lane in one turn: what is dropped makes way for the next
 
 
@@ -62,7 +70,7 @@ def prepare(turn: Turn, *, fences: dict[uuid.UUID, int], desk: TokenDesk) -> lis
         turn.read_consumers({head.lane.consumer_id for head in heads})
         waiting = set()
         for head in heads:
-            step = _Preparation(turn, head, fences[head.lane_id], desk).run()
+            step = _decide(turn, head, fences[head.lane_id], desk)
             if isinstance(step, Job):
                 jobs.append(step)
             elif isinstance(step, Later):
@@ -75,6 +83,21 @@ def prepare(turn: Turn, *, fences: dict[uuid.UUID, int], desk: TokenDesk) -> lis
         turn.release(lane_id, due_at=turn.now)
     turn.flush()
     return jobs
+
+
+def _decide(turn: Turn, head: Dispatch, fence: int, desk: TokenDesk) -> Job | Later | NextHead:
+    """What is done about a head. Whatever is wrong with it must not stop the lanes beside it."""
+    try:
+        return _Preparation(turn, head, fence, desk).run()
+    except (DatabaseError, InterfaceError):
+        raise
+    except ConfigurationError as error:
+        logger.error("dispatch.not_configured", dispatch_id=str(head.pk), problem=str(error))
+        return Later(until=turn.now + _UNTIL_CONFIGURED, blocked_by="configuration")
+    except Exception as bug:
+        logger.exception("dispatch.prepare.broke", dispatch_id=str(head.pk))
+        set_aside(turn, head, bug)
+        return NEXT_HEAD
 
 
 class _Preparation:
@@ -101,10 +124,16 @@ class _Preparation:
         channel_id = self.head.message.channel_id if self.head.message else self.consumer.channel_id
         connector = get_connector(channel_id)
         if connector.blocked_by:
-            return Later(until=None, blocked_by=connector.blocked_by)
+            return self._blocked(connector)
         if self.head.lane.direction == Direction.TO_LIVEPERSON:
             return self._towards_liveperson(connector)
         return self._towards_channel(connector)
+
+    def _blocked(self, connector: Connector) -> Later | NextHead:
+        still = is_still_blocked(connector)
+        if still is False:
+            return NEXT_HEAD
+        return Later(until=None if still else self.turn.now + _LOOK_AGAIN, blocked_by=connector.blocked_by)
 
     def _decide_unknown(self) -> Later | NextHead:
         until = evidence.decide(self.turn, self.head)

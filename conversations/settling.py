@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import structlog
 
-from conversations import lanes, life
+from conversations import life
 from conversations.calls import Brought, Done, StoredFile
 from conversations.models import (
     Attempt,
@@ -23,6 +23,7 @@ from conversations.models import (
     Outcome,
     Step,
 )
+from conversations.models.outbox import LIVE_STATES
 from conversations.outcomes import Judgement, Try, Verdict, judge
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
@@ -97,6 +98,25 @@ def drop(turn: Turn, dispatch: Dispatch, *, code: str) -> None:
     turn.save(dispatch)
 
 
+def set_aside(turn: Turn, dispatch: Dispatch, bug: Exception) -> None:
+    """
+    An error of our own struck: it is listed and the lane goes on.
+
+    What was under way may have arrived, so a person decides; what was decided before the error stays decided.
+    """
+    if dispatch.state not in LIVE_STATES:
+        return
+    was_under_way = dispatch.state != DispatchState.QUEUED
+    dispatch.error_code = "our_error"
+    # The class only: the message of an error may hold what somebody wrote.
+    dispatch.error_detail = f"An error of our own ({type(bug).__name__}): look in the log, then send it again."
+    if was_under_way:
+        dispatch.state = DispatchState.PARKED
+        turn.save(dispatch)
+    else:
+        end_badly(turn, dispatch, state=DispatchState.DEAD)
+
+
 def end_badly(turn: Turn, dispatch: Dispatch, *, state: str) -> None:
     """Failed or dead: it is listed, the lane goes on, and who waits for it is told."""
     dispatch.state = state
@@ -138,7 +158,9 @@ def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought) -> None:
         turn.save_message(dispatch.message)
 
 
-def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, *, desk: TokenDesk | None, app_generation: int) -> None:
+def _fail(
+    turn: Turn, dispatch: Dispatch, error: ConnectorError, *, desk: TokenDesk | None, app_generation: int
+) -> None:
     is_to_channel = dispatch.step == Step.SEND
     connector = get_connector(dispatch.message.channel_id if dispatch.message else dispatch.lane.consumer.channel_id)
     tried = Try(
@@ -152,6 +174,9 @@ def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, *, desk: TokenD
     judgement = judge(tried, error, policy=retry.CHANNEL if is_to_channel else retry.LIVEPERSON)
     dispatch.error_code = error.code
     dispatch.error_detail = error.detail
+    if judgement.verdict is not Verdict.RENEW:
+        # Once in a row: what expires after another trouble has expired anew.
+        dispatch.progress = {key: value for key, value in dispatch.progress.items() if key != "renewals"}
     turn.save(dispatch)
     if judgement.verdict is Verdict.RENEW and desk is not None:
         _renew(dispatch, error, desk, app_generation, connector.installation.pk)
@@ -162,7 +187,9 @@ def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, *, desk: TokenD
     elif judgement.verdict is Verdict.DROP:
         drop(turn, dispatch, code=error.code)
     elif judgement.verdict in (Verdict.FAIL, Verdict.DIE):
-        end_badly(turn, dispatch, state=DispatchState.FAILED if judgement.verdict is Verdict.FAIL else DispatchState.DEAD)
+        end_badly(
+            turn, dispatch, state=DispatchState.FAILED if judgement.verdict is Verdict.FAIL else DispatchState.DEAD
+        )
     else:
         _wait(turn, dispatch, judgement)
     if isinstance(error, ConversationClosed) and dispatch.lane.direction == Direction.TO_LIVEPERSON:
@@ -194,7 +221,6 @@ def _pause(dispatch: Dispatch, error: ConnectorError, is_to_channel: bool) -> No
     """Wrong credentials are nobody's message's fault: everything waits, nothing is used up."""
     dispatch.state = DispatchState.QUEUED
     dispatch.attempt_count = 0
-    dispatch.progress = {key: value for key, value in dispatch.progress.items() if key != "renewals"}
     channel_id = dispatch.message.channel_id if dispatch.message else dispatch.lane.consumer.channel_id
     channel = get_connector(channel_id).channel
     if is_to_channel:

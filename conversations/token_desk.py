@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+import structlog
 from django.db import transaction
 
-from conversations import calls
+from conversations import calls, lanes
 from conversations.turn import ConsumerTokens
-from core.errors import ConnectorError, CredentialsRejected
+from core.errors import ConnectorError, CredentialsRejected, NotSent
 from installations import services as installations
 from installations import tokens
 from installations.connectors import Connector
 from installations.tokens import KnownToken
 from liveperson.auth import AppJWT
 
+logger = structlog.get_logger(__name__)
+
+WAITING = "waiting_for_token"
 _LOOK_AGAIN = timedelta(milliseconds=50)
 
 
@@ -39,7 +43,7 @@ class TokenDesk:
         self.consumer_tokens: ConsumerTokens = {}
         self._known: dict[uuid.UUID, KnownToken] = {}
         self._to_start: list[Callable[[], None]] = []
-        self._running: dict[uuid.UUID, Future[AppJWT]] = {}
+        self._running: dict[uuid.UUID, tuple[Future[AppJWT], datetime]] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -49,7 +53,7 @@ class TokenDesk:
     @property
     def has_returned(self) -> bool:
         """Whether a renewal has come back."""
-        return any(future.done() for future in self._running.values())
+        return any(future.done() for future, _ in self._running.values())
 
     def get(self, connector: Connector, *, now: datetime) -> KnownToken | NoToken:
         """The installation's token. Called inside a turn's transaction: a renewal starts when that has committed."""
@@ -65,9 +69,10 @@ class TokenDesk:
                 return known
             if state.retry_at:
                 return known or NoToken(until=state.retry_at, why=state.error_code)
-            if tokens.lease_renewal(installation_id, now=now):
-                self._to_start.append(partial(self._start, connector))
-        return known if known and known.expires_at > now else NoToken(until=now + _LOOK_AGAIN, why="waiting_for_token")
+            lease = tokens.lease_renewal(installation_id, now=now)
+            if lease is not None:
+                self._to_start.append(partial(self._start, connector, lease))
+        return known if known and known.expires_at > now else NoToken(until=now + _LOOK_AGAIN, why=WAITING)
 
     def reject(self, installation_id: uuid.UUID, *, generation: int) -> None:
         """LivePerson refused this token."""
@@ -84,27 +89,36 @@ class TokenDesk:
 
     def finish_renewals(self, *, now: datetime) -> None:
         """Store what has come back. Call it outside a transaction."""
-        for installation_id, future in list(self._running.items()):
+        for installation_id, (future, lease) in list(self._running.items()):
             if future.done():
                 del self._running[installation_id]
-                self._finish(installation_id, future, now)
+                self._finish(installation_id, future, lease, now)
 
-    def _start(self, connector: Connector) -> None:
+    def _start(self, connector: Connector, lease: datetime) -> None:
         call = partial(
             calls.renew_app_jwt,
             client=connector.client,
             client_id=connector.installation.client_id,
             secrets=connector.client_secrets,
         )
-        self._running[connector.installation.pk] = self._pool.submit(call)
+        self._running[connector.installation.pk] = (self._pool.submit(call), lease)
 
-    def _finish(self, installation_id: uuid.UUID, future: Future[AppJWT], now: datetime) -> None:
+    def _finish(self, installation_id: uuid.UUID, future: Future[AppJWT], lease: datetime, now: datetime) -> None:
         try:
             jwt = future.result()
         except ConnectorError as error:
-            with transaction.atomic():
-                tokens.note_failure(installation_id, error=error, now=now)
-                if isinstance(error, CredentialsRejected):
-                    installations.pause_for_credentials(installation_id, detail=error.detail)
-            return
-        tokens.keep(installation_id, token=jwt.token, expires_at=jwt.expires_at)
+            self._note_failure(installation_id, error, lease, now)
+        except Exception as bug:
+            logger.exception("token.renewal.broke", installation_id=str(installation_id))
+            error = NotSent(f"An error of our own ({type(bug).__name__}) interrupted the request for an AppJWT.")
+            self._note_failure(installation_id, error, lease, now)
+        else:
+            tokens.keep(installation_id, token=jwt.token, expires_at=jwt.expires_at)
+        # Either way there is something to be decided now, not when the waiting ones would look again.
+        lanes.wake(installation_id=installation_id, blocked_by=WAITING)
+
+    def _note_failure(self, installation_id: uuid.UUID, error: ConnectorError, lease: datetime, now: datetime) -> None:
+        with transaction.atomic():
+            is_noted = tokens.note_failure(installation_id, lease=lease, error=error, now=now)
+            if is_noted and isinstance(error, CredentialsRejected):
+                installations.pause_for_credentials(installation_id, detail=error.detail)

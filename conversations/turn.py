@@ -21,8 +21,8 @@ from conversations.models import (
     Dispatch,
     Message,
 )
+from core.encryption import SealBroken
 from core.ids import new_id
-
 
 _SAVE_DISPATCH = """
     UPDATE conversations_dispatch SET state = %s, step = %s, attempt_count = %s, next_attempt_at = %s, progress = %s,
@@ -120,7 +120,10 @@ class Turn:
         unidentified = set(wanted) - {consumer_id for consumer_id, _ in self._tokens}
         if unidentified:
             for token in ConsumerToken.objects.filter(consumer_id__in=unidentified):
-                self._tokens[token.consumer_id, token.installation_id] = token.reveal()
+                try:
+                    self._tokens[token.consumer_id, token.installation_id] = token.reveal()
+                except SealBroken:
+                    pass  # its key is gone or it was tampered with: a fresh one costs one call
 
     def open_conversation_of(self, consumer_id: uuid.UUID) -> OpenConversation | None:
         """The conversation of a consumer that is not closed."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from django.conf import settings
+from django.db import connection
 
 from adapters.base import ChannelAdapter, Secret
 from adapters.registry import get_adapter
@@ -59,6 +60,29 @@ def get_connector(channel_id: uuid.UUID) -> Connector:
     return connector
 
 
+_IS_STILL_BLOCKED = """
+    SELECT installation.state <> 'ACTIVE' OR channel.state <> 'ACTIVE'
+    FROM installations_channel channel
+    JOIN installations_appinstallation installation ON installation.id = channel.installation_id
+    WHERE channel.id = %s FOR SHARE SKIP LOCKED
+"""
+
+
+def is_still_blocked(connector: Connector) -> bool | None:
+    """
+    Whether a blocked connector is blocked at this very moment; None while somebody is changing it.
+
+    What we keep may be older than a resume. Until the running transaction ends nobody can resume it, so that what is
+    put to sleep in it is certainly found by whoever wakes the sleepers.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_IS_STILL_BLOCKED, [connector.channel.pk])
+        row = cursor.fetchone()
+    if row is not None and not row[0]:
+        _kept.pop(connector.channel.pk, None)
+    return bool(row[0]) if row else None
+
+
 def forget_connectors() -> None:
     """Read everything afresh: after a change made by this process."""
     _kept.clear()
@@ -91,9 +115,7 @@ def channel_secrets_of(channel: Channel) -> tuple[Secret, ...]:
 def liveperson_http() -> HttpClient:
     """The process's connections to LivePerson: only its own domains may be called."""
     return HttpClient(
-        OutboundPolicy(
-            host_suffixes=tuple(settings.LIVEPERSON_DOMAINS), allow_private=settings.ALLOW_PRIVATE_OUTBOUND
-        )
+        OutboundPolicy(host_suffixes=tuple(settings.LIVEPERSON_DOMAINS), allow_private=settings.ALLOW_PRIVATE_OUTBOUND)
     )
 
 

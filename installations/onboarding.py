@@ -21,6 +21,7 @@ from core.errors import ConfigurationError
 from installations import services
 from installations.connectors import channel_secrets_of, forget_connectors
 from installations.models import Account, AppInstallation, Channel
+from installations.signals import sending_resumed
 from liveperson.installs import RetryByTtl, build_manifest
 
 # The longest that LivePerson stores notifications while we are away. Stored ones keep their order in a conversation.
@@ -206,6 +207,9 @@ def _update_channel(channel: Channel, installation: AppInstallation, url: str, a
     if change:
         channel.save(update_fields=["config", "installation"])
         audit.record("channel.changed", actor=actor, subject=channel, data=change)
+    if "installation" in change:
+        # What waited for the former installation can go out through this one.
+        sending_resumed.send(sender=Channel, installation_id=installation.pk)
 
 
 def _channel_secret(channel: Channel, given: str, adapter: ChannelAdapter, actor: Actor) -> str:

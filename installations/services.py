@@ -56,9 +56,7 @@ def retire_client_secret(row: InstallationSecret, *, actor: Actor) -> None:
         raise ConfigurationError("This is the only valid secret. Add a new one first, or disable the app installation.")
     row.retired_at = timezone.now()
     row.save(update_fields=["retired_at"])
-    audit.record(
-        "installation.secret.retired", actor=actor, subject=row.installation, data={"secret": str(row.pk)}
-    )
+    audit.record("installation.secret.retired", actor=actor, subject=row.installation, data={"secret": str(row.pk)})
     tokens.forget(row.installation_id)
     forget_connectors()
 
@@ -100,9 +98,7 @@ def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") ->
     if isinstance(row, AppInstallation):
         tokens.forget(row.pk)
     audit.record(f"{_noun(row)}.resumed", actor=actor, subject=row, reason=reason)
-    sending_resumed.send(
-        sender=type(row), installation_id=getattr(row, "installation_id", row.pk), channel_id=_channel_id(row)
-    )
+    sending_resumed.send(sender=type(row), installation_id=getattr(row, "installation_id", row.pk))
 
 
 def pause_for_credentials(installation_id: uuid.UUID, *, detail: str) -> None:
@@ -171,8 +167,3 @@ def _set_state(row: AppInstallation | Channel, state: State, reason: str) -> Non
 
 def _noun(row: AppInstallation | Channel) -> str:
     return "installation" if isinstance(row, AppInstallation) else "channel"
-
-
-def _channel_id(row: AppInstallation | Channel) -> uuid.UUID | None:
-    return row.pk if isinstance(row, Channel) else None
-

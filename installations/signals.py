@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-# Sent when an installation or a channel may send again. installation_id or channel_id tells which.
+# Sent when an installation or one of its channels may send again, with its installation_id.
 sending_resumed = Signal()

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 
+from core.encryption import SealBroken
 from core.errors import ConnectorError, RateLimited
 from installations.models import AppToken
 
@@ -49,17 +50,22 @@ def look_up(installation_id: uuid.UUID, *, now: datetime) -> TokenState:
         return TokenState(known=None, retry_at=None, error_code="")
     known = None
     if row.sealed and row.expires_at and row.expires_at > now:
-        known = KnownToken(token=row.reveal(), generation=row.generation, expires_at=row.expires_at)
+        try:
+            known = KnownToken(token=row.reveal(), generation=row.generation, expires_at=row.expires_at)
+        except SealBroken:
+            pass  # its key is gone or it was tampered with: a fresh one costs one call
     waiting = row.not_before if row.not_before and row.not_before > now else None
     return TokenState(known=known, retry_at=waiting, error_code=row.error_code if waiting else "")
 
 
-def lease_renewal(installation_id: uuid.UUID, *, now: datetime) -> bool:
-    """Whether this process may renew the token now; for a few seconds nobody else may."""
+def lease_renewal(installation_id: uuid.UUID, *, now: datetime) -> datetime | None:
+    """Until when this process has the renewal to itself; None when another one has it, or it is too early."""
     AppToken.objects.bulk_create([AppToken(installation_id=installation_id)], ignore_conflicts=True)
     free = Q(renewing_until=None) | Q(renewing_until__lt=now)
     allowed = Q(not_before=None) | Q(not_before__lte=now)
-    return bool(AppToken.objects.filter(free, allowed, pk=installation_id).update(renewing_until=now + _LEASE))
+    until = now + _LEASE
+    is_leased = AppToken.objects.filter(free, allowed, pk=installation_id).update(renewing_until=until)
+    return until if is_leased else None
 
 
 def keep(installation_id: uuid.UUID, *, token: str, expires_at: datetime) -> None:
@@ -77,9 +83,16 @@ def keep(installation_id: uuid.UUID, *, token: str, expires_at: datetime) -> Non
     )
 
 
-def note_failure(installation_id: uuid.UUID, *, error: ConnectorError, now: datetime) -> None:
-    """Remember that a renewal failed, and when the next may be tried."""
-    row = AppToken.objects.get(pk=installation_id)
+def note_failure(installation_id: uuid.UUID, *, lease: datetime, error: ConnectorError, now: datetime) -> bool:
+    """
+    Remember that a renewal failed, and when the next may be tried.
+
+    False when the lease is gone: the credentials have changed in between, or it took too long. Then the failure says
+    nothing about what is there now.
+    """
+    row = AppToken.objects.select_for_update().filter(pk=installation_id, renewing_until=lease).first()
+    if row is None:
+        return False
     pause_s = float(_FAILURE_PAUSES_S[min(row.failures, len(_FAILURE_PAUSES_S) - 1)])
     if isinstance(error, RateLimited) and error.retry_after_s:
         pause_s = max(pause_s, error.retry_after_s)
@@ -89,6 +102,7 @@ def note_failure(installation_id: uuid.UUID, *, error: ConnectorError, now: date
         failures=F("failures") + 1,
         error_code=error.code,
     )
+    return True
 
 
 def reject(installation_id: uuid.UUID, *, generation: int) -> None:

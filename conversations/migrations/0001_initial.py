@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ('ext_consumer_id', models.CharField(help_text='Our id of the consumer, as LivePerson is told it.', max_length=300)),
                 ('channel_consumer_id', models.CharField(help_text="The channel's own id of the consumer.", max_length=256)),
                 ('search_hash', models.BinaryField(db_index=True, help_text="Keyed hash of the channel's id, for exact search.")),
-                ('lp_consumer_id', models.CharField(blank=True, help_text="LivePerson's id of the consumer.", max_length=64)),
+                ('lp_consumer_id', models.CharField(blank=True, help_text="LivePerson's id of the consumer.", max_length=256)),
                 ('name', models.CharField(blank=True, help_text='Name that the channel told.', max_length=256)),
                 ('profile', models.JSONField(blank=True, default=dict, help_text='What the channel told about the consumer.')),
                 ('is_typing', models.BooleanField(default=False, help_text='Whether LivePerson was told that the consumer types; it has to be told of the end.')),

@@ -28,7 +28,7 @@ class Consumer(BrandOwned):
     ext_consumer_id = models.CharField(max_length=300, help_text="Our id of the consumer, as LivePerson is told it.")
     channel_consumer_id = models.CharField(max_length=256, help_text="The channel's own id of the consumer.")
     search_hash = models.BinaryField(db_index=True, help_text="Keyed hash of the channel's id, for exact search.")
-    lp_consumer_id = models.CharField(max_length=64, blank=True, help_text="LivePerson's id of the consumer.")
+    lp_consumer_id = models.CharField(max_length=256, blank=True, help_text="LivePerson's id of the consumer.")
     name = models.CharField(max_length=256, blank=True, help_text="Name that the channel told.")
     profile = models.JSONField(default=dict, blank=True, help_text="What the channel told about the consumer.")
     is_typing = models.BooleanField(

@@ -1,0 +1,280 @@
+"""The worker's loop: bounded, fair, and not to be stopped by one bad thing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from conversations import lanes
+from conversations.drain import Drain
+from conversations.models import Consumer, Dispatch, DispatchState, Lane, MessageStatus
+from core.encryption import KeyRing
+from installations.models import Channel, InstallationSecret
+from tests.conversations.stand import Stand, forget_caches, in_thread, make_door, only_message
+from webhooks import services
+
+
+@contextmanager
+def counted() -> Iterator[CaptureQueriesContext]:
+    with CaptureQueriesContext(connection) as queries:
+        yield queries
+
+
+def ready(stand: Stand, consumers: int) -> None:
+    """Consumers whose conversations are open, each with one more text to send."""
+    for number in range(consumers):
+        stand.says("Hello", consumer=f"consumer-{number}")
+    stand.settle()
+    for number in range(consumers):
+        stand.says("and this", consumer=f"consumer-{number}")
+    from webhooks.applying import apply_some
+
+    while apply_some():
+        pass
+
+
+def test_a_turn_takes_as_many_statements_for_24_lanes_as_for_one(stand: Stand) -> None:
+    ready(stand, 1)
+    with counted() as for_one:
+        Drain(deadline_s=4).run()
+    ready(stand, 24)
+
+    with counted() as for_many:
+        Drain(deadline_s=4).run()
+
+    assert all(stand.heard(number)[-1] == "and this" for number in range(24))
+    # Answers come back in several turns, so there are a few more; but not one set for each lane.
+    assert len(for_many) < len(for_one) * 6, f"{len(for_one)} statements for one lane, {len(for_many)} for 24"
+
+
+def test_no_transaction_is_open_while_a_call_is_under_way(stand: Stand) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.faults({"on": "send", "do": "delay", "seconds": 0.4, "times": 1})
+    stand.says("and this")
+    seen: list[int] = []
+
+    def look() -> None:
+        stand.simulator_waits_for("send", count=2)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND xact_start < now() - interval '100 milliseconds'"
+            )
+            seen.append(cursor.fetchone()[0])
+
+    worker = in_thread(stand.work)
+    time.sleep(0.1)
+    look()
+    worker.join()
+
+    assert seen == [0]
+
+
+def test_the_attempt_is_on_record_before_the_request_is_answered(stand: Stand) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.faults({"on": "send", "do": "delay", "seconds": 0.4, "times": 1})
+    stand.says("and this")
+
+    worker = in_thread(stand.work)
+    stand.simulator_waits_for("send", count=2)
+    dispatch = Dispatch.objects.get(state=DispatchState.SENDING)
+    assert dispatch.attempts.filter(step="PUBLISH", finished_at=None).count() == 1
+    worker.join()
+
+
+def test_nothing_new_is_started_after_the_deadline(stand: Stand) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.faults({"on": "send", "do": "delay", "seconds": 0.25})
+    for number in range(6):
+        stand.says(f"text {number}")
+
+    started = time.monotonic()
+    stand.work(deadline_s=0.4)
+
+    assert time.monotonic() - started < 1.2
+    assert 2 <= len(stand.requests("send")) <= 4
+    assert not Dispatch.objects.filter(state=DispatchState.SENDING).exists(), "what is under way is finished"
+    assert Lane.objects.filter(leased_until__isnull=False).count() == 0
+
+
+def test_what_is_left_at_the_deadline_rings_again(stand: Stand) -> None:
+    from django_q.models import OrmQ
+
+    stand.says("Hello")
+    stand.settle()
+    stand.faults({"on": "send", "do": "delay", "seconds": 0.2})
+    for number in range(4):
+        stand.says(f"text {number}")
+    OrmQ.objects.all().delete()
+
+    stand.work(deadline_s=0.3)
+
+    assert OrmQ.objects.count() == 1
+    stand.faults()
+    stand.work()
+    assert stand.heard() == ["Hello", "text 0", "text 1", "text 2", "text 3"]
+
+
+def test_a_call_that_raises_anything_does_not_stop_the_others(stand: Stand) -> None:
+    stand.says("from Ada", consumer="ada")
+    stand.says("from Ben", consumer="ben")
+    stand.settle()
+    stand.agent("say", text="to Ada", conversation=stand.conversation_of("ada")["id"])
+    stand.agent("say", text="to Ben", conversation=stand.conversation_of("ben")["id"])
+    stand.deliver()
+    # A setting that no check has seen: the adapter gets something that is no address at all.
+    Channel.objects.update(config={"url": "http://[broken"})
+    forget_caches()
+
+    stand.work()
+    stand.says("again", consumer="ada")
+    stand.work()
+
+    assert stand.heard(consumer="ada") == ["from Ada", "again"]
+
+
+def test_a_dispatch_that_cannot_be_prepared_is_set_aside_and_its_lane_goes_on(stand: Stand) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.says("cannot be prepared")
+    stand.says("after it")
+    from webhooks.applying import apply_some
+
+    apply_some()
+    Dispatch.objects.filter(message__content__text="cannot be prepared").update(payload={"part": 99, "of": 1})
+
+    stand.work()
+
+    assert stand.heard() == ["Hello", "after it"]
+    broken = Dispatch.objects.get(state=DispatchState.DEAD)
+    assert broken.error_code == "our_error"
+    assert "IndexError" in broken.error_detail
+    assert broken.message.status == MessageStatus.FAILED
+
+
+def test_content_that_was_erased_while_it_waited_ends_that_dispatch_only(stand: Stand) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.says("erased")
+    stand.says("after it")
+    from webhooks.applying import apply_some
+
+    apply_some()
+    Dispatch.objects.get(message__content__text="erased").message.content.delete()
+
+    stand.work()
+
+    assert stand.heard() == ["Hello", "after it"]
+
+
+def test_secrets_that_cannot_be_opened_hold_their_own_lanes_and_no_others(stand: Stand) -> None:
+    other = make_door(brand="other", account="99999999")
+    other.says("waits")
+    lost_key = KeyRing([bytes(range(32))])
+    for secret in InstallationSecret.objects.filter(installation=other.onboarded.installation):
+        InstallationSecret.objects.filter(pk=secret.pk).update(
+            sealed=lost_key.seal(secret.reveal(), context=secret.seal_context)
+        )
+    forget_caches()
+    stand.says("goes out")
+
+    stand.work()
+
+    assert stand.heard() == ["goes out"]
+    held = Lane.objects.get(account__lp_account_id="99999999")
+    assert held.blocked_by == "configuration"
+    assert held.due_at > timezone.now()
+    assert Dispatch.objects.filter(lane=held, state=DispatchState.QUEUED).count() == 1, "nothing is lost or used up"
+
+
+def test_liveperson_may_name_a_consumer_by_a_long_id(stand: Stand) -> None:
+    assert Consumer._meta.get_field("lp_consumer_id").max_length >= 256
+
+
+def test_accounts_take_turns_so_that_a_flood_does_not_keep_the_others_waiting(transactional_db: None) -> None:
+    flood, small = make_door(account="11111111"), make_door(brand="small", account="22222222")
+    for number in range(40):
+        flood.says("flood", consumer=f"f-{number}")
+    small.says("mine", consumer="s-0")
+    from webhooks.applying import apply_some
+
+    while apply_some():
+        pass
+
+    claimed = lanes.claim(10)
+
+    accounts = Lane.objects.filter(pk__in=claimed).values_list("account__lp_account_id", flat=True)
+    assert sorted(set(accounts)) == ["11111111", "22222222"]
+    assert len(claimed) == 10
+
+
+def test_two_workers_never_have_the_same_lane(transactional_db: None) -> None:
+    door = make_door()
+    for number in range(10):
+        door.says("Hello", consumer=f"c-{number}")
+    from webhooks.applying import apply_some
+
+    while apply_some():
+        pass
+    found: list[dict[object, int]] = []
+    first = lanes.claim(6)
+    worker = in_thread(lambda: found.append(lanes.claim(24)))
+    worker.join()
+
+    assert len(first) == 6
+    assert len(found[0]) == 4
+    assert not set(first) & set(found[0])
+
+
+def test_a_consumer_in_use_elsewhere_is_left_for_later_not_waited_for(transactional_db: None) -> None:
+    from django.db import transaction
+
+    door = make_door()
+    door.says("Hello")
+    from webhooks.applying import apply_some
+
+    apply_some()
+    found: list[dict[object, int]] = []
+    with transaction.atomic():
+        lanes.lock_consumer(Consumer.objects.get().pk)
+        worker = in_thread(lambda: found.append(lanes.claim(24)))
+        worker.join(3)
+        assert not worker.is_alive()
+
+    assert found == [{}]
+    assert len(lanes.claim(24)) == 1
+
+
+def test_work_with_nothing_due_ends_at_once(transactional_db: None) -> None:
+    started = time.monotonic()
+
+    services.work(deadline_s=5)
+
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_text_is_heard_once_although_two_workers_drain_at_the_same_time(stand: Stand) -> None:
+    for number in range(12):
+        stand.says("Hello", consumer=f"c-{number}")
+
+    workers = [in_thread(stand.work) for _ in range(3)]
+    for worker in workers:
+        worker.join()
+    stand.settle()
+
+    assert [one["text"] for talk in stand.at_liveperson() for one in talk["events"]] == ["Hello"] * 12
+
+
+def test_a_message_stays_one_message_for_its_reader(stand: Stand) -> None:
+    stand.says("Hello")
+    stand.settle()
+
+    assert only_message().dispatches.count() == 1
