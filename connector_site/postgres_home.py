@@ -84,6 +84,7 @@ def remove(data_dir: Path) -> None:
     name = own / "system-folder"
     if name.exists():
         shutil.rmtree(SYSTEM_ROOT / name.read_text().strip(), ignore_errors=True)
+        _record_of(name.read_text().strip()).unlink(missing_ok=True)
     if own.exists() and not name.exists():
         shutil.rmtree(_temporary_socket_dir(own), ignore_errors=True)
     shutil.rmtree(own, ignore_errors=True)
@@ -114,10 +115,43 @@ def _system_folder(own: Path, user: ServerUser) -> Path:
         name = secrets.token_hex(6)
         name_file.write_text(name)
     folder = SYSTEM_ROOT / name
+    _record_of(name).write_text(str(own))
     if not folder.is_dir():
+        _drop_abandoned()
         folder.mkdir(mode=0o700)
         os.chown(folder, user.options["user"], user.options["group"])
     return folder
+
+
+def _record_of(name: str) -> Path:
+    """The file that says which data folder a system folder belongs to."""
+    return SYSTEM_ROOT / f"{name}.of"
+
+
+def _drop_abandoned() -> None:
+    """
+    Delete the clusters of temporary data folders that are gone.
+
+    Only of those below the machine's folder for temporary files: elsewhere a missing folder may be a disk that is not
+    mounted at the moment.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for record in SYSTEM_ROOT.glob("*.of"):
+        own = Path(record.read_text())
+        name_file = own / "system-folder"
+        is_kept = name_file.is_file() and name_file.read_text().strip() == record.stem
+        folder = SYSTEM_ROOT / record.stem
+        if temporary in own.resolve().parents and not is_kept and not _has_server(folder / "cluster"):
+            shutil.rmtree(folder, ignore_errors=True)
+            record.unlink(missing_ok=True)
+
+
+def _has_server(cluster: Path) -> bool:
+    try:
+        os.kill(int((cluster / "postmaster.pid").read_text().split()[0]), 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
 
 
 def _make_system_root() -> None:

@@ -175,6 +175,18 @@ def test_a_cluster_of_another_version_is_refused_with_a_sentence(make: Make, tmp
         server.start(tie_to_parent=True)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root keeps clusters outside of the data folder")
+def test_a_cluster_whose_temporary_data_folder_is_gone_makes_room_for_the_next(make: Make, tmp_path: Path) -> None:
+    gone = make(tmp_path / "gone")
+    with gone.shared():
+        pass
+    kept = make(tmp_path / "kept")
+    shutil.rmtree(tmp_path / "gone")
+    make(tmp_path / "next")
+    assert not gone.home.cluster.parent.exists()
+    assert kept.home.cluster.parent.exists()
+
+
 @pytest.fixture
 def somebodys_home() -> Iterator[tuple[Path, dict[str, object]]]:
     """The home of an ordinary user, closed to everybody else, with a copy of what the launcher needs."""
