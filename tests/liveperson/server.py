@@ -68,6 +68,7 @@ class ScriptedServer:
     play: Play = field(default=lambda _: http())
     tls: ssl.SSLContext | None = None
     before: Iterable[Step] = ()  # played before a request is read: a server that misbehaves from the start
+    reads: bool = True  # False: connects, agrees on TLS, and never reads
 
     def __post_init__(self) -> None:
         self.requests: list[Received] = []
@@ -114,6 +115,9 @@ class ScriptedServer:
             if self.tls:
                 connection = self.tls.wrap_socket(connection, server_side=True)
                 self._open.add(connection)
+            if not self.reads:
+                self._stopping.wait(30)
+                return
             with connection.makefile("rb") as reader:
                 while received := _read(reader, number):
                     self.requests.append(received)

@@ -268,6 +268,19 @@ def test_callers_with_stores_of_their_own_over_one_table_share_the_renewal() -> 
     assert len(issuer.calls) == 1
 
 
+def test_a_renewal_that_ended_between_look_and_lease_is_not_repeated() -> None:
+    class Overtaken(InMemoryTokenStore):
+        def acquire(self, key: str, *, lease_s: float) -> bool:
+            self.save(key, AppJWT("theirs", datetime.now(UTC) + HOUR))
+            return super().acquire(key, lease_s=lease_s)
+
+    store, issuer = Overtaken(), Issuer()
+    tokens = AppTokens(store, issuer)
+    assert tokens.renew("a", rejected="ours").token == "theirs"
+    assert issuer.calls == []
+    assert InMemoryTokenStore.acquire(store, "a", lease_s=1)  # the lease was given back
+
+
 def test_a_token_is_renewed_ahead_and_the_old_one_serves_meanwhile() -> None:
     store, issuer = InMemoryTokenStore(), Issuer(pause_s=0.3)
     store.save("a", AppJWT("old", datetime.now(UTC) + timedelta(minutes=4)))
