@@ -35,6 +35,8 @@ ACTIONS: dict[str, str] = {
     "channel.credentials_rejected": "paused the channel because its provider rejected our credentials",
     "channel.paused": "paused the channel",
     "channel.resumed": "resumed the channel",
+    "channel.disabled": "disabled the channel",
+    "channel.enabled": "enabled the channel",
     "conversation.close_requested": "asked to close the conversation",
     "dispatch.resent": "sent a dispatch again",
     "dispatch.dropped": "dropped a dispatch",

@@ -6,4 +6,4 @@ class ConversationsConfig(AppConfig):
     verbose_name = "Conversations"
 
     def ready(self) -> None:
-        from conversations import receivers  # noqa: F401  (connects its receivers)
+        from conversations import health, receivers  # noqa: F401  (connects their receivers)

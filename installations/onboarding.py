@@ -185,7 +185,7 @@ def _channel(
             installation=installation,
             type=adapter.type,
             name=name,
-            prefix=_free_prefix(account, adapter.type, name),
+            prefix=free_prefix(account, adapter.type, name),
             config={"url": wanted.channel_url} if wanted.channel_url else {},
         )
         audit.record("channel.created", actor=actor, subject=channel)
@@ -225,7 +225,7 @@ def _channel_secret(channel: Channel, given: str, adapter: ChannelAdapter, actor
     return fresh
 
 
-def _free_prefix(account: Account, channel_type: str, name: str) -> str:
+def free_prefix(account: Account, channel_type: str, name: str) -> str:
     """The type's name for the first channel of a type in an account, the channel's own for others."""
     taken = set(Channel.objects.filter(account=account).values_list("prefix", flat=True))
     own = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:32] or channel_type

@@ -93,12 +93,22 @@ def pause(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
 
 @transaction.atomic
 def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") -> None:
-    """Send again; what has waited goes out in its order."""
+    """Send again, and take webhooks again if they were refused; what has waited goes out in its order."""
+    done = "enabled" if row.state == State.DISABLED else "resumed"
     _set_state(row, State.ACTIVE, "")
     if isinstance(row, AppInstallation):
         tokens.forget(row.pk)
-    audit.record(f"{_noun(row)}.resumed", actor=actor, subject=row, reason=reason)
-    sending_resumed.send(sender=type(row), installation_id=getattr(row, "installation_id", row.pk))
+    audit.record(f"{_noun(row)}.{done}", actor=actor, subject=row, reason=reason)
+    sending_resumed.send(
+        sender=type(row), installation_id=getattr(row, "installation_id", row.pk), channel_id=_channel_id(row)
+    )
+
+
+@transaction.atomic
+def disable(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
+    """Send nothing, and refuse its webhooks."""
+    _set_state(row, State.DISABLED, reason)
+    audit.record(f"{_noun(row)}.disabled", actor=actor, subject=row, reason=reason)
 
 
 def pause_for_credentials(installation_id: uuid.UUID, *, detail: str) -> None:
@@ -167,3 +177,7 @@ def _set_state(row: AppInstallation | Channel, state: State, reason: str) -> Non
 
 def _noun(row: AppInstallation | Channel) -> str:
     return "installation" if isinstance(row, AppInstallation) else "channel"
+
+
+def _channel_id(row: AppInstallation | Channel) -> uuid.UUID | None:
+    return row.pk if isinstance(row, Channel) else None

@@ -6,3 +6,7 @@ from django.dispatch import Signal
 
 # Sent when an installation or one of its channels may send again, with its installation_id.
 sending_resumed = Signal()
+
+# Asks what is to be said about an installation's health; receivers return a list of installations.verdicts.Finding.
+# installation: which one. now: the time.
+health_asked = Signal()

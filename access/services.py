@@ -1,0 +1,98 @@
+"""What is done to brands, people and roles. Each function is one transaction with its record in the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.db import transaction
+
+from access import acts
+from access.models import Brand, Membership, User
+from core.actor import Actor
+from core.changes import changes_between, facts_of
+from core.errors import ConfigurationError
+
+_BRAND_FACTS = ("slug", "name", "retention_days")
+_PERSON_FACTS = ("username", "first_name", "last_name", "email", "is_active", "is_superuser")
+
+
+@transaction.atomic
+def add_brand(brand: Brand, *, actor: Actor) -> None:
+    """Add a tenant."""
+    brand.save(force_insert=True)
+    acts.tell("brand.created", actor=actor, subject=brand, data=facts_of(brand, _BRAND_FACTS))
+
+
+@transaction.atomic
+def change_brand(brand: Brand, *, fields: Collection[str], actor: Actor) -> None:
+    """Store those fields of a brand, as they stand on the row that is given."""
+    before = Brand.objects.select_for_update().get(pk=brand.pk)
+    if changes := changes_between(before, brand, fields):
+        brand.save(update_fields=list(changes))
+        acts.tell("brand.changed", actor=actor, subject=brand, data=changes)
+
+
+@transaction.atomic
+def add_person(user: User, *, actor: Actor) -> None:
+    """Add somebody who may sign in; what they may see follows from the roles they are given."""
+    user.save(force_insert=True)
+    acts.tell("user.created", actor=actor, subject=user, data=facts_of(user, _PERSON_FACTS))
+
+
+@transaction.atomic
+def change_person(user: User, *, fields: Collection[str], actor: Actor) -> None:
+    """
+    Store those fields of a person.
+
+    Raises ConfigurationError when nobody would be left to run the site.
+    """
+    before = User.objects.select_for_update().get(pk=user.pk)
+    if changes := changes_between(before, user, fields):
+        if before.is_superuser and before.is_active and not (user.is_superuser and user.is_active):
+            ensure_somebody_runs_the_site(without=user)
+        user.save(update_fields=list(changes))
+        acts.tell("user.changed", actor=actor, subject=user, data=changes)
+
+
+def ensure_somebody_runs_the_site(*, without: User) -> None:
+    """Raises ConfigurationError when this person is the last who runs the site."""
+    if not User.objects.filter(is_superuser=True, is_active=True).exclude(pk=without.pk).exists():
+        raise ConfigurationError("This is the last person who runs the site. Let somebody else run it first.")
+
+
+@transaction.atomic
+def record_new_password(user: User, *, actor: Actor) -> None:
+    """Note that a password was set; the password itself is stored by whoever checked it, in the same transaction."""
+    acts.tell("user.changed", actor=actor, subject=user, data={"changed": ["password"]})
+
+
+@transaction.atomic
+def give_role(membership: Membership, *, actor: Actor) -> None:
+    """Make somebody a member of a brand, or of all brands."""
+    membership.save(force_insert=True)
+    acts.tell("membership.created", actor=actor, subject=membership, data=_facts_of_membership(membership))
+
+
+@transaction.atomic
+def change_role(membership: Membership, *, actor: Actor) -> None:
+    """Give a member another role."""
+    before = Membership.objects.select_for_update().get(pk=membership.pk)
+    if changes := changes_between(before, membership, ("role",)):
+        membership.save(update_fields=["role"])
+        data = {**changes, "user": membership.user.get_username()}
+        acts.tell("membership.changed", actor=actor, subject=membership, data=data)
+
+
+@transaction.atomic
+def take_role_away(membership: Membership, *, actor: Actor) -> None:
+    """End a membership."""
+    acts.tell("membership.deleted", actor=actor, subject=membership, data=_facts_of_membership(membership))
+    membership.delete()
+
+
+def _facts_of_membership(membership: Membership) -> dict[str, str | None]:
+    return {
+        "user": membership.user.get_username(),
+        "role": membership.role,
+        "brand": str(membership.brand_id) if membership.brand_id else None,
+    }

@@ -1,0 +1,64 @@
+"""How the admin's pages show what strangers wrote, times, and states."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from core import visible_text
+
+register = template.Library()
+
+
+@register.filter
+def seen(text: Any) -> SafeString:
+    """Text of a stranger: escaped, and with a mark for every character that would not be seen or would turn others."""
+    return format_html_join(
+        "",
+        "{}",
+        ((_odd(piece, name) if name else piece,) for piece, name in visible_text.parts(str(text))),
+    )
+
+
+@register.filter
+def moment(at: datetime | None, form: str = "") -> SafeString | str:
+    """
+    A time, in the reader's own time zone once the page's script has run; the title says it in UTC.
+
+    form: "time" for the time of day alone.
+    """
+    if at is None:
+        return "–"
+    utc = at.astimezone(UTC)
+    shown = utc.strftime("%H:%M:%S" if form == "time" else "%Y-%m-%d %H:%M:%S")
+    return format_html(
+        '<time class="cs-time" datetime="{}" title="{} UTC" data-form="{}">{}</time>',
+        utc.isoformat(timespec="milliseconds"),
+        utc.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+        form or "full",
+        shown,
+    )
+
+
+@register.simple_tag
+def chip(text: Any, tone: str = "plain", title: str = "") -> SafeString:
+    """A state as a coloured label. tone: good, wait, bad or plain."""
+    return format_html('<span class="cs-chip cs-chip-{}" title="{}">{}</span>', tone, title, text)
+
+
+@register.filter
+def size(count: int | None) -> str:
+    """Bytes as people read them."""
+    if count is None:
+        return "–"
+    if count < 1024:
+        return f"{count} bytes"
+    return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MiB"
+
+
+def _odd(mark: str, name: str) -> SafeString:
+    return format_html('<span class="cs-odd" title="{}">{}</span>', name, mark)

@@ -1,0 +1,109 @@
+"""The trail as people read it: who did what, when, from where, why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from access.admin_base import RecordAdmin, id_in
+from access.admin_filters import BrandFilter, LinkFilter, OfferedFilter, TimeFilter, choice_filter
+from access.templatetags.readable import moment, seen
+from audit.actions import ACTIONS
+from audit.models import ActorKind, AuditEntry
+
+# Subject types that have a page of their own: model name to app label.
+_PAGES = {
+    "brand": "access",
+    "user": "access",
+    "membership": "access",
+    "account": "installations",
+    "appinstallation": "installations",
+    "channel": "installations",
+    "conversation": "conversations",
+    "dispatch": "conversations",
+}
+
+
+class ActionFilter(OfferedFilter):
+    title = "what was done"
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(ACTIONS.items())
+
+    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+        return queryset.filter(action=value)
+
+
+class SubjectFilter(LinkFilter):
+    """Set by the History button of every page."""
+
+    title = "subject"
+    parameter_name = "subject_id"
+    lookup = "subject_id"
+
+
+class SubjectTypeFilter(OfferedFilter):
+    title = "kind of subject"
+    parameter_name = "subject_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in _PAGES]
+
+    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+        return queryset.filter(subject_type=value)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(RecordAdmin):
+    list_display = ("when", "actor_name", "what", "subject", "why", "address")
+    list_display_links = ("when",)
+    list_filter = (BrandFilter, TimeFilter, choice_filter("actor_kind", ActorKind, title="kind of actor"),
+                   ActionFilter, SubjectTypeFilter, SubjectFilter)  # fmt: skip
+    list_select_related = ("brand",)
+    search_fields = ("subject_id",)
+    search_help_text = "Id of the entry, of what it was done to, or who did it"
+    page_template = "admin/audit/entry.html"
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        wanted = id_in(term)
+        if wanted is None:
+            return queryset.filter(actor_name=term)
+        return queryset.filter(models.Q(pk=wanted) | models.Q(subject_id=str(wanted)))
+
+    def title_of(self, obj: AuditEntry) -> str:
+        return f"{obj.actor_name} {ACTIONS.get(obj.action, obj.action)}"
+
+    def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
+        return {
+            "sentence": ACTIONS.get(obj.action, obj.action),
+            "subject_app": _PAGES.get(obj.subject_type, ""),
+            "changes": [_change(name, value) for name, value in obj.data.items()],
+        }
+
+    @admin.display(description="When")
+    def when(self, obj: AuditEntry) -> SafeString | str:
+        return moment(obj.at)
+
+    @admin.display(description="What")
+    def what(self, obj: AuditEntry) -> str:
+        return ACTIONS.get(obj.action, obj.action)
+
+    @admin.display(description="To what")
+    def subject(self, obj: AuditEntry) -> SafeString:
+        return seen(obj.subject_name)
+
+    @admin.display(description="Why")
+    def why(self, obj: AuditEntry) -> SafeString:
+        return seen(obj.reason)
+
+
+def _change(name: str, value: Any) -> dict[str, Any]:
+    """A fact of an entry: [before, after] where it says both."""
+    if isinstance(value, list) and len(value) == 2:
+        return {"name": name, "before": value[0], "after": value[1], "is_change": True}
+    return {"name": name, "after": value, "is_change": False}

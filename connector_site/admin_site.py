@@ -1,0 +1,83 @@
+"""
+The admin as a whole: who may enter, and which pages there are at all.
+
+Only pages of ours are mounted. What libraries register (task queues, keys, groups) would show rows of every brand to
+whoever holds Django's own permissions, which this site does not use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import ModelAdmin
+from django.db import models, transaction
+from django.db.models.base import ModelBase
+from django.forms import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.forms import AuthenticationForm
+from unfold.sites import UnfoldAdminSite
+
+from access.admin_base import PLATFORM_ONLY, BrandScopedAdmin, PlatformAdmin, acting
+from access.rules import Verb, may
+from access.services import record_new_password
+from connector_site import dashboard
+
+
+class SignInForm(AuthenticationForm):
+    """Lets in whoever runs the site or has a role in a brand."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        if not may(user, Verb.VIEW):
+            # The same sentence as for a wrong password: it tells a stranger nothing.
+            raise ValidationError(
+                self.error_messages["invalid_login"],
+                code="invalid_login",
+                params={"username": self.username_field.verbose_name},
+            )
+
+
+class ConnectorAdminSite(UnfoldAdminSite):
+    login_form = SignInForm
+    index_title = "Overview"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, Verb.VIEW)  # type: ignore[arg-type]
+
+    def register(
+        self,
+        model_or_iterable: type[models.Model] | Iterable[type[models.Model]],
+        admin_class: type[ModelAdmin] | None = None,
+        **options: Any,
+    ) -> None:
+        """Mount a page of ours; what else asks to be mounted is left out."""
+        asked = [model_or_iterable] if isinstance(model_or_iterable, ModelBase) else list(model_or_iterable)
+        for model in asked:
+            if admin_class is not None and _is_ours(model, admin_class):
+                super().register(model, admin_class, **options)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        return super().index(request, {**dashboard.context(request), **(extra_context or {})})
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The library's search over names of pages: our sidebar does without it."""
+        raise Http404
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.method == "POST" and response.status_code == 302:
+                record_new_password(request.user, actor=acting(request))  # type: ignore[arg-type]
+        return response
+
+    def get_log_entries(self, request: HttpRequest) -> models.QuerySet[LogEntry]:
+        """Not kept: the trail is."""
+        return LogEntry.objects.none()
+
+
+def _is_ours(model: type[models.Model], admin_class: type[ModelAdmin]) -> bool:
+    if issubclass(admin_class, PlatformAdmin):
+        return model._meta.label in PLATFORM_ONLY
+    return issubclass(admin_class, BrandScopedAdmin)

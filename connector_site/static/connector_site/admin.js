@@ -1,0 +1,42 @@
+// What the admin's pages need beside the library's scripts: copying, and times in the reader's own zone.
+"use strict";
+
+(() => {
+    const two = (number) => String(number).padStart(2, "0");
+
+    // The server writes UTC, which stays in the title; here it becomes the reader's own time.
+    const showLocally = (element) => {
+        const at = new Date(element.dateTime);
+        if (Number.isNaN(at.getTime())) return;
+        const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+        const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+        element.textContent = element.dataset.form === "time" ? time : `${day} ${time}`;
+    };
+
+    const copy = async (button) => {
+        const source = document.getElementById(button.dataset.copy);
+        const text = source.value ?? source.textContent;
+        try {
+            await navigator.clipboard.writeText(text);
+        } catch {
+            // Without TLS there is no clipboard: select it, so that the reader's own key copies it.
+            const range = document.createRange();
+            range.selectNodeContents(source);
+            const selection = window.getSelection();
+            selection.removeAllRanges();
+            selection.addRange(range);
+            if (!document.execCommand("copy")) return;
+        }
+        const label = button.textContent;
+        button.textContent = "Copied";
+        window.setTimeout(() => { button.textContent = label; }, 1500);
+    };
+
+    document.addEventListener("DOMContentLoaded", () => {
+        document.querySelectorAll("time.cs-time").forEach(showLocally);
+        document.addEventListener("click", (event) => {
+            const button = event.target.closest("[data-copy]");
+            if (button) copy(button);
+        });
+    });
+})();

@@ -1,0 +1,227 @@
+"""Conversations, their messages, and the people in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.contrib import admin
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from access.admin_base import RecordAdmin, id_in
+from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
+from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
+from access.rules import limit
+from access.templatetags.readable import chip, moment, seen
+from audit import api as audit
+from conversations.admin_filters import ChannelFilter
+from conversations.admin_transcript import said, transcript_of, with_everything
+from conversations.models import (
+    Audience,
+    Consumer,
+    Conversation,
+    ConversationState,
+    Direction,
+    Message,
+    MessageKind,
+    MessageStatus,
+)
+from conversations.services.consumer_side import request_close
+from core import visible_text
+from core.actor import Actor
+from core.vault import search_hash
+from installations.models import Account, Channel
+
+STATE_TONES = {"OPEN": "good", "SURVEY": "wait", "CLOSED": "plain"}
+STATUS_TONES = {"FAILED": "bad", "EXPIRED": "bad", "QUEUED": "wait", "DELIVERED": "good", "READ": "good"}
+_MOST_SHOWN = 20
+
+
+@transaction.atomic
+def _close(row: Conversation, given: dict[str, Any], actor: Actor) -> Told:
+    correlation_id = str(structlog.contextvars.get_contextvars().get("correlation_id", ""))
+    if not request_close(conversation_id=row.pk, correlation_id=correlation_id):
+        return Told(sentence="It is closed already.", is_good=False)
+    audit.record("conversation.close_requested", actor=actor, subject=row, reason=given["reason"])
+    return Told(sentence="LivePerson is asked to close it, after all that was said before.")
+
+
+@admin.register(Conversation)
+class ConversationAdmin(DeedsMixin, RecordAdmin):
+    deeds = (
+        Deed(
+            name="close",
+            label="Ask LivePerson to close",
+            icon="chat_bubble_off",
+            explain="Queues the closing behind everything the consumer has said. It cannot be taken back.",
+            run=_close,
+            offered=lambda row: row.is_open,
+            form=ReasonForm,
+            tone="danger",
+        ),
+    )
+    list_display = ("who", "state_chip", "channel", "opened", "closed", "lp_id")
+    list_display_links = ("who",)
+    list_filter = (
+        BrandFilter,
+        TimeFilter,
+        choice_filter("state", ConversationState),
+        ChannelFilter,
+        link_filter("consumer", title="consumer"),
+    )
+    list_select_related = ("consumer", "channel")
+    search_fields = ("lp_conversation_id",)
+    search_help_text = "Id, LivePerson's id, or the consumer's id on the channel"
+    page_template = "admin/conversations/conversation.html"
+
+    @admin.display(description="Consumer")
+    def who(self, obj: Conversation) -> SafeString:
+        return seen(obj.consumer)
+
+    @admin.display(description="State")
+    def state_chip(self, obj: Conversation) -> SafeString:
+        return chip(obj.get_state_display(), STATE_TONES[obj.state])
+
+    @admin.display(description="Opened")
+    def opened(self, obj: Conversation) -> SafeString | str:
+        return moment(obj.opened_at)
+
+    @admin.display(description="Closed")
+    def closed(self, obj: Conversation) -> SafeString | str:
+        return moment(obj.closed_at)
+
+    @admin.display(description="LivePerson's id")
+    def lp_id(self, obj: Conversation) -> SafeString:
+        return seen(obj.lp_conversation_id)
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        wanted = id_in(term)
+        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
+            return by_id
+        accounts = limit(Account.objects.all(), request.user).values("pk")  # type: ignore[arg-type]
+        by_lp_id = queryset.filter(account__in=accounts, lp_conversation_id=term)
+        return by_lp_id if by_lp_id.exists() else queryset.filter(consumer__search_hash=search_hash(term))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        return found and Conversation.objects.select_related(
+            "consumer", "channel", "installation", "account", "brand"
+        ).get(pk=found.pk)
+
+    def title_of(self, obj: Conversation) -> str:
+        return f"{visible_text.visible(str(obj.consumer))} on {visible_text.visible(obj.channel.name)}"
+
+    def page_context(self, request: HttpRequest, obj: Conversation) -> dict[str, Any]:
+        return {
+            "transcript": transcript_of(obj, before=request.GET.get("before", ""), today=timezone.now().date()),
+            "state_tone": STATE_TONES[obj.state],
+            "buttons": self.deeds_for(request, obj),
+            "sends_url": f"{reverse('admin:conversations_dispatch_changelist')}?conversation={obj.pk}",
+        }
+
+
+@admin.register(Message)
+class MessageAdmin(RecordAdmin):
+    list_display = ("when", "sender", "kind", "status_chip", "channel", "conversation_link")
+    list_display_links = ("when",)
+    list_filter = (
+        BrandFilter,
+        TimeFilter,
+        choice_filter("status", MessageStatus),
+        choice_filter("direction", Direction),
+        choice_filter("kind", MessageKind),
+        choice_filter("audience", Audience),
+        ChannelFilter,
+        link_filter("conversation", title="conversation"),
+        link_filter("consumer", title="consumer"),
+    )
+    list_select_related = ("channel", "consumer", "conversation")
+    search_fields = ("channel_message_id",)
+    search_help_text = "Id, or the channel's own id of the message"
+    page_template = "admin/conversations/message.html"
+
+    @admin.display(description="When")
+    def when(self, obj: Message) -> SafeString | str:
+        return moment(obj.created_at)
+
+    @admin.display(description="Who")
+    def sender(self, obj: Message) -> SafeString:
+        return seen(obj.consumer if obj.sender_role == "CONSUMER" else obj.sender_role.replace("_", " ").lower())
+
+    @admin.display(description="Status")
+    def status_chip(self, obj: Message) -> SafeString:
+        return chip(obj.get_status_display(), STATUS_TONES.get(obj.status, "plain"), obj.error_code)
+
+    @admin.display(description="Conversation")
+    def conversation_link(self, obj: Message) -> SafeString | str:
+        return seen(obj.conversation) if obj.conversation else "not in one yet"
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        wanted = id_in(term)
+        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
+            return by_id
+        channels = limit(Channel.objects.all(), request.user).values("pk")  # type: ignore[arg-type]
+        return queryset.filter(channel__in=channels, channel_message_id=term, direction=Direction.TO_LIVEPERSON)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        return found and with_everything(Message.objects.filter(pk=found.pk)).select_related(
+            "content", "channel", "consumer", "conversation", "brand"
+        ).get()  # fmt: skip
+
+    def page_context(self, request: HttpRequest, obj: Message) -> dict[str, Any]:
+        return {
+            "entry": said(obj, today=timezone.now().date()),
+            "is_open": True,
+            "status_tone": STATUS_TONES.get(obj.status, "plain"),
+        }
+
+
+@admin.register(Consumer)
+class ConsumerAdmin(RecordAdmin):
+    list_display = ("who", "on_channel", "channel", "account", "last_seen")
+    list_display_links = ("who",)
+    list_filter = (BrandFilter, TimeFilter, ChannelFilter)
+    list_select_related = ("channel", "account")
+    search_fields = ("channel_consumer_id",)
+    search_help_text = "Id, the consumer's whole id on the channel, or ours at LivePerson (prefix:id)"
+    page_template = "admin/conversations/consumer.html"
+
+    @admin.display(description="Consumer")
+    def who(self, obj: Consumer) -> SafeString:
+        return seen(obj)
+
+    @admin.display(description="Id on the channel")
+    def on_channel(self, obj: Consumer) -> SafeString:
+        return seen(obj.channel_consumer_id)
+
+    @admin.display(description="Last wrote")
+    def last_seen(self, obj: Consumer) -> SafeString | str:
+        return moment(obj.last_seen_at)
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        wanted = id_in(term)
+        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
+            return by_id
+        by_channel_id = queryset.filter(search_hash=search_hash(term))
+        if by_channel_id.exists():
+            return by_channel_id
+        accounts = limit(Account.objects.all(), request.user).values("pk")  # type: ignore[arg-type]
+        return queryset.filter(account__in=accounts, ext_consumer_id=term)
+
+    def title_of(self, obj: Consumer) -> str:
+        return visible_text.visible(str(obj))
+
+    def page_context(self, request: HttpRequest, obj: Consumer) -> dict[str, Any]:
+        today = timezone.now().date()
+        apart = with_everything(Message.objects.filter(consumer=obj, conversation=None)).order_by("-id")[:_MOST_SHOWN]
+        return {
+            "profile": list(obj.profile.items()),
+            "conversations": obj.conversations.select_related("channel").order_by("-id")[:_MOST_SHOWN],
+            "lanes": obj.lanes.order_by("direction"),
+            "apart": [said(message, today=today) for message in reversed(apart)],
+        }

@@ -1,0 +1,46 @@
+"""What the outbox knows of a connector's health: whether what LivePerson accepts comes back as an echo."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.dispatch import receiver
+
+from conversations.models import Dispatch, DispatchKind, DispatchState
+from core.ids import first_id_at
+from installations.models import AppInstallation
+from installations.signals import health_asked
+from installations.verdicts import Finding, Tone
+
+_LOOKED_BACK = timedelta(hours=24)
+_ECHO_WITHIN = timedelta(minutes=2)
+_LOOKED_AT = 20
+_ENOUGH = 3
+
+
+@receiver(health_asked)
+def tell_of_echoes(*, installation: AppInstallation, now: datetime, **_: Any) -> list[Finding]:
+    """Echoes are the evidence that settles a send whose answer was lost: without them a person has to decide."""
+    echoes = list(
+        Dispatch.objects.filter(
+            brand_id=installation.brand_id,
+            conversation__installation=installation,
+            kind=DispatchKind.TEXT,
+            state=DispatchState.SENT,
+            lp_sequence__isnull=False,
+            pk__gte=first_id_at(now - _LOOKED_BACK),
+            finished_at__lt=now - _ECHO_WITHIN,
+        )
+        .order_by("-id")
+        .values_list("echo_sequence", flat=True)[:_LOOKED_AT]
+    )
+    if len(echoes) < _ENOUGH or any(echo is not None for echo in echoes):
+        return []
+    return [
+        Finding(
+            tone=Tone.WORRIES,
+            what=f"LivePerson accepted the last {len(echoes)} messages, but none came back as a notification.",
+            do="See that its manifest names this site for ContentEvent: echoes settle sends whose answer was lost.",
+        )
+    ]

@@ -1,0 +1,26 @@
+"""What pages ask about conversations and the outbox, each question with its price in mind."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+
+from django.db import connection
+
+TROUBLED_STATES = ("UNKNOWN", "PARKED", "DEAD", "FAILED")
+COUNTED_AT_MOST = 1000
+
+# Each count walks the partial index dispatch_troubled, and no further than it is told.
+_ONE = "(SELECT count(*) FROM (SELECT 1 FROM conversations_dispatch WHERE brand_id = b.id AND state = '{}' LIMIT %s) t)"
+_TROUBLED = "SELECT b.id, {} FROM access_brand b WHERE b.id = ANY(%s)".format(  # noqa: S608 -- constants of ours
+    ", ".join(_ONE.format(state) for state in TROUBLED_STATES)
+)
+
+
+def count_troubled(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, int]]:
+    """Of each brand: state to how many dispatches are in it, counted no further than COUNTED_AT_MOST."""
+    if not brand_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_TROUBLED, [*[COUNTED_AT_MOST] * len(TROUBLED_STATES), list(brand_ids)])
+        return {row[0]: dict(zip(TROUBLED_STATES, row[1:], strict=True)) for row in cursor.fetchall()}

@@ -1,0 +1,208 @@
+"""Channels: how consumers reach the brand, with the settings that each kind of channel has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+
+from access.admin_base import BrandScopedAdmin
+from access.admin_deeds import Deed, DeedsMixin, Told
+from access.admin_filters import BrandFilter, choice_filter, link_filter
+from access.rules import Verb
+from access.templatetags.readable import chip
+from adapters.base import ChannelAdapter
+from adapters.registry import get_adapter, list_adapters
+from core.actor import Actor
+from core.errors import ConfigurationError
+from installations import editing, services
+from installations.admin_forms import ChannelSecretForm, RetireChannelSecretForm, channel_form, secrets_of_adapter
+from installations.admin_installation import STATE_DEEDS, STATE_TONES
+from installations.models import Channel, State
+from installations.onboarding import channel_webhook_url
+
+SHOWN_ONCE = "admin/installations/secret_once.html"
+
+
+def _add_secret(row: Channel, given: dict[str, Any], actor: Actor) -> Told:
+    adapter = get_adapter(row.type)
+    secret = given["secret"].strip() or adapter.new_secret()
+    services.add_channel_secret(row, secret=secret, actor=actor, name=given["name"])
+    if given["secret"].strip():
+        return Told(sentence="Added. The older ones stay valid until they are retired.")
+    return Told(template=SHOWN_ONCE, context=_once(row, {given["name"]: secret}))
+
+
+def _retire_secret(row: Channel, given: dict[str, Any], actor: Actor) -> Told:
+    services.retire_channel_secret(given["secret"], actor=actor)
+    return Told(sentence="Retired: what it signs is refused from now on.")
+
+
+def _once(row: Channel, made: dict[str, str]) -> dict[str, Any]:
+    labels = {declared.name: declared.label for declared in get_adapter(row.type).config_fields}
+    return {
+        "title": "Copy this now",
+        "made": [(labels.get(name, name), secret) for name, secret in made.items()],
+        "webhook_url": channel_webhook_url(row),
+    }
+
+
+@admin.register(Channel)
+class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
+    add_verb = change_verb = Verb.OPERATE
+    deeds = (
+        *STATE_DEEDS,
+        Deed(
+            name="add-secret",
+            label="Add secret",
+            icon="key",
+            explain="Adds a secret beside those that are valid, so that a rotation needs no pause.",
+            run=_add_secret,
+            offered=lambda row: bool(secrets_of_adapter(get_adapter(row.type))),
+            form=ChannelSecretForm,
+        ),
+        Deed(
+            name="retire-secret",
+            label="Retire a secret",
+            icon="key_off",
+            explain="What it signs is refused from then on, and nothing is signed with it. "
+            "The last valid one cannot be retired.",
+            run=_retire_secret,
+            form=RetireChannelSecretForm,
+            tone="danger",
+        ),
+    )
+
+    list_display = ("name", "state_chip", "kind", "prefix", "installation", "brand")
+    list_filter = (BrandFilter, choice_filter("state", State), link_filter("installation", title="app installation"))
+    list_select_related = ("brand", "installation")
+    search_fields = ("name",)
+    search_help_text = "Name, or our id"
+    change_form_outer_before_template = "admin/installations/channel_top.html"
+
+    @admin.display(description="State")
+    def state_chip(self, obj: Channel) -> SafeString:
+        return chip(obj.get_state_display(), STATE_TONES[State(obj.state)], obj.state_reason)
+
+    @admin.display(description="Kind")
+    def kind(self, obj: Channel) -> str:
+        return get_adapter(obj.type).label
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        by_name = queryset.filter(name=term)
+        return by_name if by_name.exists() else super().find(request, queryset, term)
+
+    # --- the form ---
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if self.has_add_permission(request) and _adapter_asked(request) is None:
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "Add channel",
+                "adapters": list_adapters(),
+                "asked": request.GET.urlencode(),
+            }
+            return TemplateResponse(request, "admin/installations/channel_kinds.html", context)
+        return super().add_view(request, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        adapter = get_adapter(obj.type) if obj is not None else _adapter_asked(request)
+        assert adapter is not None
+        return super().get_form(request, obj, change, **{**kwargs, "form": channel_form(adapter, is_new=obj is None)})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        adapter = get_adapter(obj.type) if obj is not None else _adapter_asked(request)
+        assert adapter is not None
+        plain = [f"config_{one.name}" for one in adapter.config_fields if one.kind != "secret"]
+        secrets = [] if obj is not None else [f"secret_{one.name}" for one in secrets_of_adapter(adapter)]
+        if obj is not None and not self.has_change_permission(request, obj):
+            plain = []  # somebody who only looks is shown them above, as facts
+        return [
+            (adapter.label if obj is None else "Settings", {"fields": ["installation", "name", *plain, *secrets]}),
+            ("Consumers", {"fields": ["prefix", "shares_prefix"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("prefix",) if obj is not None and editing.has_been_used(obj) else ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "installation" and field is not None:
+            field.queryset = field.queryset.select_related("account")
+            if (obj := _row_of(request)) is not None:
+                # Conversations belong to the account: the channel may move inside it only.
+                field.queryset = field.queryset.filter(account_id=obj.account_id)
+        return field
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        # The choices of a field are made before the form knows its row.
+        request._channel_row = self.get_object(request, object_id) if object_id else None  # type: ignore[attr-defined]
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        obj = kwargs.get("obj")
+        if obj is not None:
+            context.update(self._top(request, obj))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _top(self, request: HttpRequest, obj: Channel) -> dict[str, Any]:
+        adapter = get_adapter(obj.type)
+        buttons = self.deeds_for(request, obj)
+        urls = {button["deed"].name: button["url"] for button in buttons}
+        return {
+            "adapter": adapter,
+            "state_tone": STATE_TONES[State(obj.state)],
+            "buttons": [button for button in buttons if not button["deed"].name.endswith("-secret")],
+            "secrets": obj.secrets.order_by("-created_at"),
+            "takes_secrets": bool(secrets_of_adapter(adapter)),
+            "add_secret_url": urls.get("add-secret", ""),
+            "retire_secret_url": urls.get("retire-secret", ""),
+            "webhook_url": channel_webhook_url(obj),
+            "config": [
+                (one.label, obj.config.get(one.name, "")) for one in adapter.config_fields if one.kind != "secret"
+            ],
+            "may_change": self.has_change_permission(request, obj),
+        }
+
+    # --- changes ---
+
+    def store_new(self, obj: Channel, *, form: forms.Form, actor: Actor) -> None:
+        secrets = {
+            declared.name: str(form.cleaned_data.get(f"secret_{declared.name}") or "").strip()
+            for declared in secrets_of_adapter(get_adapter(obj.type))
+        }
+        # For the answer to this request alone; the row in the database does not know it.
+        obj._made_secrets = editing.add_channel(obj, secrets=secrets, actor=actor)  # type: ignore[attr-defined]
+
+    def store_changes(self, obj: Channel, *, form: forms.Form, actor: Actor) -> None:
+        fields = [name for name in form.changed_data if not name.startswith("config_")]
+        editing.change(obj, fields=[*fields, "config"], actor=actor)
+
+    def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
+        made: dict[str, str] = getattr(obj, "_made_secrets", {})
+        if made:
+            return self.shown_once(request, obj, template=SHOWN_ONCE, context=_once(obj, made))
+        return super().response_add(request, obj, post_url_continue)
+
+
+def _adapter_asked(request: HttpRequest) -> ChannelAdapter | None:
+    """The kind of a new channel: the one in the address, or the only one there is."""
+    adapters = list_adapters()
+    if len(adapters) == 1:
+        return adapters[0]
+    try:
+        return get_adapter(request.GET.get("type", ""))
+    except ConfigurationError:
+        return None
+
+
+def _row_of(request: HttpRequest) -> Channel | None:
+    return getattr(request, "_channel_row", None)

@@ -1,0 +1,296 @@
+"""The forms behind accounts, app installations and channels. What is wrong is said beside the field, as a sentence."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldAdminURLInputWidget,
+)
+
+from access.admin_deeds import NothingToFillIn
+from adapters.base import ChannelAdapter, ConfigField
+from adapters.registry import get_adapter
+from core.errors import NotSent
+from core.http_guard import OutboundPolicy
+from installations.editing import has_been_used
+from installations.models import (
+    LIVEPERSON_FEATURES,
+    Account,
+    AppInstallation,
+    Channel,
+    ChannelSecret,
+    InstallationSecret,
+    SealedSecret,
+)
+
+_SECRET_ATTRS = {"autocomplete": "new-password", "spellcheck": "false"}
+
+
+def secret_field(**options: Any) -> forms.CharField:
+    """A field whose value goes in and never comes out again, not even after an error."""
+    return forms.CharField(
+        max_length=4096, widget=UnfoldAdminPasswordWidget(attrs=_SECRET_ATTRS, render_value=False), **options
+    )
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    domain_api = forms.URLField(
+        label="Domain API",
+        required=False,
+        assume_scheme="https",
+        widget=UnfoldAdminURLInputWidget,
+        help_text="Scheme and host of the Domain API, where it is not LivePerson's own; normally empty.",
+    )
+
+    class Meta:
+        model = Account
+        fields = ("brand", "lp_account_id", "name", "domain_api")
+        error_messages = {
+            "lp_account_id": {"unique": "This account is on this site already; an account belongs to one brand."}
+        }
+
+    def clean_domain_api(self) -> str:
+        given: str = self.cleaned_data["domain_api"].rstrip("/")
+        if not given:
+            return ""
+        policy = OutboundPolicy(
+            host_suffixes=tuple(settings.LIVEPERSON_DOMAINS), allow_private=settings.ALLOW_PRIVATE_OUTBOUND
+        )
+        try:
+            policy.check_url(given)
+        except NotSent as error:
+            raise forms.ValidationError(f"This address cannot be used. {error.detail}") from None
+        if given.count("/") != 2:
+            raise forms.ValidationError("Scheme and host only, such as https://api.liveperson.net.")
+        return given
+
+
+class InstallationForm(forms.ModelForm):  # type: ignore[type-arg]
+    first_secret = secret_field(
+        label="Client secret",
+        help_text="As LivePerson shows it beside the client id. It is stored encrypted and never shown again.",
+    )
+    features = forms.MultipleChoiceField(
+        label="Features",
+        required=False,
+        choices=[(name, name.replace("_", " ").capitalize()) for name in LIVEPERSON_FEATURES],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What the connector announces to LivePerson. Without Multi dialog there is no survey.",
+    )
+
+    class Meta:
+        model = AppInstallation
+        fields = (
+            "account", "client_id", "name", "signature_policy", "unknown_policy", "features", "campaign_id",
+            "engagement_id", "skill_id",
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.fields.pop("first_secret", None)
+
+    def clean_client_id(self) -> str:
+        given: str = self.cleaned_data["client_id"].strip()
+        if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]{7,63}", given):
+            raise forms.ValidationError("The client id is the UUID that LivePerson gave to the app installation.")
+        return given
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        account, client_id = cleaned.get("account"), cleaned.get("client_id")
+        if account and client_id:
+            same = AppInstallation.objects.filter(account=account, client_id__iexact=client_id)
+            if same.exclude(pk=self.instance.pk).exists():
+                self.add_error("client_id", "This client id is in this account already.")
+        if bool(cleaned.get("campaign_id")) != bool(cleaned.get("engagement_id")):
+            missing = "engagement_id" if cleaned.get("campaign_id") else "campaign_id"
+            self.add_error(missing, "LivePerson takes campaign and engagement together: enter both or none.")
+        return cleaned
+
+
+class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Grows a field for each setting of the adapter: `config_<name>`, and on a new channel `secret_<name>`."""
+
+    adapter: ClassVar[ChannelAdapter]
+
+    class Meta:
+        model = Channel
+        fields = ("installation", "name", "prefix", "shares_prefix")
+        help_texts = {
+            "prefix": "Begins the ids of its consumers at LivePerson, such as sms in sms:+15550100. Leave it empty to "
+            "have one chosen. It cannot be changed once a consumer has written.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.type = self.adapter.type
+        if "prefix" in self.fields:
+            self.fields["prefix"].required = False
+        for declared in self.adapter.config_fields:
+            if declared.kind != "secret":
+                stored = self.instance.config.get(declared.name, "")
+                self.fields[f"config_{declared.name}"].initial = stored
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        self._check_config(cleaned)
+        self._check_secrets(cleaned)
+        if cleaned.get("installation"):
+            self._check_neighbours(cleaned)
+        return cleaned
+
+    def _check_config(self, cleaned: dict[str, Any]) -> None:
+        config = {
+            declared.name: str(cleaned.get(f"config_{declared.name}") or "").strip()
+            for declared in self.adapter.config_fields
+            if declared.kind != "secret"
+        }
+        given = {name: value for name, value in config.items() if value}
+        problems = self.adapter.check_config(given, allow_http=settings.ALLOW_PRIVATE_OUTBOUND)
+        for name, sentence in problems.items():
+            self.add_error(f"config_{name}", sentence)
+        kept = {name: value for name, value in self.instance.config.items() if name not in config}
+        self.instance.config = {**kept, **given}
+
+    def _check_secrets(self, cleaned: dict[str, Any]) -> None:
+        for declared in secrets_of_adapter(self.adapter):
+            given = str(cleaned.get(f"secret_{declared.name}") or "").strip()
+            if given and (trouble := self.adapter.check_secret(given.encode(), name=declared.name)):
+                self.add_error(f"secret_{declared.name}", trouble)
+
+    def _check_neighbours(self, cleaned: dict[str, Any]) -> None:
+        account = cleaned["installation"].account
+        others = Channel.objects.filter(account=account).exclude(pk=self.instance.pk)
+        if cleaned.get("name") and others.filter(name=cleaned["name"]).exists():
+            self.add_error("name", "Another channel of this account has this name.")
+        prefix = cleaned.get("prefix") or ("" if self.instance._state.adding else self.instance.prefix)
+        shares = cleaned.get("shares_prefix", self.instance.shares_prefix)
+        if prefix and not shares and others.filter(prefix=prefix, shares_prefix=False).exists():
+            field = "prefix" if "prefix" in self.fields else "shares_prefix"
+            self.add_error(field, "Another channel of this account has this prefix. Choose another, or share it.")
+
+    def clean_prefix(self) -> str:
+        given: str = self.cleaned_data["prefix"].strip()
+        if not self.instance._state.adding and given != self.instance.prefix:
+            if not given:
+                raise forms.ValidationError("Enter the prefix.")
+            if has_been_used(self.instance):
+                raise forms.ValidationError("LivePerson knows consumers under this prefix already: it stays.")
+        return given
+
+
+def channel_form(adapter: ChannelAdapter, *, is_new: bool) -> type[ChannelForm]:
+    """The form of a channel of this type."""
+    members: dict[str, Any] = {"adapter": adapter}
+    for declared in adapter.config_fields:
+        if declared.kind != "secret":
+            members[f"config_{declared.name}"] = _config_field(declared)
+        elif is_new:
+            members[f"secret_{declared.name}"] = _secret_field(declared, adapter)
+    return type("ChannelForm", (ChannelForm,), members)
+
+
+def secrets_of_adapter(adapter: ChannelAdapter) -> list[ConfigField]:
+    """The settings of an adapter that are secrets."""
+    return [declared for declared in adapter.config_fields if declared.kind == "secret"]
+
+
+def _config_field(declared: ConfigField) -> forms.CharField:
+    widget = UnfoldAdminURLInputWidget if declared.kind == "url" else UnfoldAdminTextInputWidget
+    return forms.CharField(
+        label=_sentence_case(declared.label),
+        help_text=declared.help,
+        required=declared.required,
+        max_length=2000,
+        widget=widget(),
+    )
+
+
+def _secret_field(declared: ConfigField, adapter: ChannelAdapter) -> forms.CharField:
+    can_make = bool(adapter.new_secret())
+    hint = "Leave it empty to have one made; it is then shown once." if can_make else "It is never shown again."
+    return secret_field(
+        label=_sentence_case(declared.label),
+        help_text=f"{declared.help} {hint}",
+        required=declared.required and not can_make,
+    )
+
+
+def _sentence_case(label: str) -> str:
+    return label[:1].upper() + label[1:]
+
+
+# --- forms of deeds --------------------------------------------------------------------------------------------------
+
+
+class ClientSecretForm(NothingToFillIn):
+    secret = secret_field(
+        label="Client secret",
+        help_text="As LivePerson shows it. The older ones stay valid until they are retired.",
+    )
+
+
+class ChannelSecretForm(NothingToFillIn):
+    name = forms.ChoiceField(label="Which secret", widget=UnfoldAdminSelectWidget)
+    secret = secret_field(label="Secret", required=False)
+
+    def __init__(self, *args: Any, row: Channel, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        self.adapter = get_adapter(row.type)
+        declared = secrets_of_adapter(self.adapter)
+        name = self.fields["name"]
+        assert isinstance(name, forms.ChoiceField)
+        name.choices = [(one.name, _sentence_case(one.label)) for one in declared]
+        if len(declared) == 1:
+            name.initial, name.widget = declared[0].name, forms.HiddenInput()
+        can_make = bool(self.adapter.new_secret())
+        self.fields["secret"].required = not can_make
+        self.fields["secret"].help_text = (
+            "Leave it empty to have one made; it is then shown once." if can_make else "As the provider shows it."
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        given = str(cleaned.get("secret") or "").strip()
+        if given and (trouble := self.adapter.check_secret(given.encode(), name=cleaned.get("name", ""))):
+            self.add_error("secret", trouble)
+        return cleaned
+
+
+class RetireForm(NothingToFillIn):
+    """Chooses one of the row's own valid secrets."""
+
+    secret: forms.ModelChoiceField[SealedSecret] = forms.ModelChoiceField(
+        label="Secret", queryset=InstallationSecret.objects.none(), widget=UnfoldAdminSelectWidget
+    )
+    secrets_of: ClassVar[type[SealedSecret]] = InstallationSecret
+    points_to_row: ClassVar[str] = "installation"
+
+    def __init__(self, *args: Any, row: Any, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        field = self.fields["secret"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = self.secrets_of._default_manager.filter(**{self.points_to_row: row}, retired_at=None)
+        field.label_from_instance = label_of  # type: ignore[method-assign]
+
+
+class RetireChannelSecretForm(RetireForm):
+    secrets_of = ChannelSecret
+    points_to_row = "channel"
+
+
+def label_of(secret: SealedSecret) -> str:
+    """A secret as people tell it from another: never by anything of its value."""
+    last = secret.last_verified_at
+    seen = f"last used by a webhook {timezone.localtime(last):%Y-%m-%d %H:%M}" if last else "no webhook has used it"
+    return f"added {timezone.localtime(secret.created_at):%Y-%m-%d %H:%M} UTC, {seen}"

@@ -1,0 +1,214 @@
+"""App installations: is the connector well, and what LivePerson and the operator need from each other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from access.admin_base import BrandScopedAdmin, id_in
+from access.admin_deeds import Deed, DeedsMixin, OptionalReasonForm, ReasonForm, Told
+from access.admin_filters import BrandFilter, choice_filter, link_filter
+from access.rules import Verb
+from access.templatetags.readable import chip, moment
+from adapters.registry import get_adapter
+from core.actor import Actor
+from installations import editing, services
+from installations.admin_forms import ClientSecretForm, InstallationForm, RetireForm
+from installations.models import AppInstallation, State
+from installations.onboarding import liveperson_webhook_url, manifest_of
+from installations.verdicts import verdict_of
+
+STATE_TONES = {State.ACTIVE: "good", State.PAUSED: "wait", State.DISABLED: "bad"}
+
+
+def _test(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
+    tested = services.test_connection(row, actor=actor)
+    return Told(sentence=tested.test_detail, is_good=bool(tested.test_passed))
+
+
+def _pause(row: Any, given: dict[str, Any], actor: Actor) -> Told:
+    services.pause(row, actor=actor, reason=given["reason"])
+    return Told(sentence="Paused. Webhooks are still stored; nothing is sent.")
+
+
+def _resume(row: Any, given: dict[str, Any], actor: Actor) -> Told:
+    services.resume(row, actor=actor, reason=given["reason"])
+    return Told(sentence="Active. What has waited goes out in its order.")
+
+
+def _disable(row: Any, given: dict[str, Any], actor: Actor) -> Told:
+    services.disable(row, actor=actor, reason=given["reason"])
+    return Told(sentence="Disabled. Nothing is sent, and its webhooks are refused.")
+
+
+def _add_secret(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
+    if services.add_client_secret(row, secret=given["secret"], actor=actor) is None:
+        return Told(sentence="This secret is there already.", is_good=False)
+    return Told(sentence="Added. Test the connection to see whether LivePerson accepts it.")
+
+
+def _retire_secret(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
+    services.retire_client_secret(given["secret"], actor=actor)
+    return Told(sentence="Retired: webhooks that it signs are refused from now on.")
+
+
+STATE_DEEDS = (
+    Deed(
+        name="resume",
+        label="Resume",
+        icon="play_arrow",
+        explain="Sends again. What has waited goes out in its order, not all at once.",
+        run=_resume,
+        offered=lambda row: row.state == State.PAUSED,
+        form=OptionalReasonForm,
+        tone="main",
+    ),
+    Deed(
+        name="enable",
+        label="Enable",
+        icon="power_settings_new",
+        explain="Takes webhooks again and sends again. What has waited goes out in its order.",
+        run=_resume,
+        offered=lambda row: row.state == State.DISABLED,
+        form=OptionalReasonForm,
+        tone="main",
+    ),
+    Deed(
+        name="pause",
+        label="Pause",
+        icon="pause",
+        explain="Stops sending in both directions. Webhooks are still stored, so nothing is lost; it waits.",
+        run=_pause,
+        offered=lambda row: row.state == State.ACTIVE,
+        form=ReasonForm,
+    ),
+    Deed(
+        name="disable",
+        label="Disable",
+        icon="block",
+        explain="Stops sending and refuses webhooks. What is refused is lost once the other side stops repeating it.",
+        run=_disable,
+        offered=lambda row: row.state != State.DISABLED,
+        form=ReasonForm,
+        tone="danger",
+    ),
+)
+
+
+@admin.register(AppInstallation)
+class AppInstallationAdmin(DeedsMixin, BrandScopedAdmin):
+    add_verb = change_verb = Verb.OPERATE
+    form = InstallationForm
+    deeds = (
+        Deed(
+            name="test",
+            label="Test connection",
+            icon="network_check",
+            explain="Asks LivePerson for a token with each valid client secret, and remembers how it went.",
+            run=_test,
+            at_once=True,
+        ),
+        *STATE_DEEDS,
+        Deed(
+            name="add-secret",
+            label="Add client secret",
+            icon="key",
+            explain="Adds a secret beside those that are valid, so that a rotation needs no pause.",
+            run=_add_secret,
+            form=ClientSecretForm,
+        ),
+        Deed(
+            name="retire-secret",
+            label="Retire a client secret",
+            icon="key_off",
+            explain="Webhooks that it signs are refused from then on, and no token is asked for with it. "
+            "The last valid one cannot be retired.",
+            run=_retire_secret,
+            form=RetireForm,
+            tone="danger",
+        ),
+    )
+
+    list_display = ("title", "state_chip", "account", "brand", "tested")
+    list_filter = (BrandFilter, choice_filter("state", State), link_filter("account", title="account"))
+    list_select_related = ("brand", "account")
+    search_fields = ("client_id",)
+    search_help_text = "Client id, or our id"
+    change_form_outer_before_template = "admin/installations/installation_top.html"
+
+    @admin.display(description="Name")
+    def title(self, obj: AppInstallation) -> str:
+        return str(obj)
+
+    @admin.display(description="State")
+    def state_chip(self, obj: AppInstallation) -> SafeString:
+        return chip(obj.get_state_display(), STATE_TONES[State(obj.state)], obj.state_reason)
+
+    @admin.display(description="Last test")
+    def tested(self, obj: AppInstallation) -> SafeString | str:
+        if obj.test_passed is None:
+            return "never"
+        word = chip("passed", "good") if obj.test_passed else chip("failed", "bad", obj.test_detail)
+        return word + SafeString(" ") + SafeString(moment(obj.tested_at))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        who = ["account", "client_id", "name"] + ([] if obj else ["first_secret"])
+        return [
+            ("Which connector" if obj is None else "Settings", {"fields": who}),
+            ("Routing at LivePerson", {"fields": [("campaign_id", "engagement_id"), "skill_id"]}),
+            ("Behaviour", {"fields": ["unknown_policy", "signature_policy", "features"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        # Another client id is another connector, with conversations of its own.
+        return ("account", "client_id") if obj is not None else ()
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        wanted = id_in(term)
+        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
+            return by_id
+        return queryset.filter(client_id__iexact=term)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        obj = kwargs.get("obj")
+        if obj is not None:
+            context.update(self._top(request, obj))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _top(self, request: HttpRequest, obj: AppInstallation) -> dict[str, Any]:
+        buttons = self.deeds_for(request, obj)
+        try:
+            manifest = json.dumps(manifest_of(obj), indent=2)
+        except ValueError as error:
+            manifest = str(error)
+        return {
+            "verdict": verdict_of(obj, now=timezone.now()),
+            "state_tone": STATE_TONES[State(obj.state)],
+            "buttons": [button for button in buttons if not button["deed"].name.endswith("-secret")],
+            "secrets": obj.secrets.order_by("-created_at"),
+            "add_secret_url": _url_of(buttons, "add-secret"),
+            "retire_secret_url": _url_of(buttons, "retire-secret"),
+            "channels": [
+                {"row": channel, "tone": STATE_TONES[State(channel.state)], "label": get_adapter(channel.type).label}
+                for channel in obj.channels.all()
+            ],
+            "webhook_url": liveperson_webhook_url(obj),
+            "manifest": manifest,
+        }
+
+    def store_new(self, obj: AppInstallation, *, form: forms.Form, actor: Actor) -> None:
+        editing.add_installation(obj, client_secret=form.cleaned_data["first_secret"], actor=actor)
+
+    def store_changes(self, obj: AppInstallation, *, form: forms.Form, actor: Actor) -> None:
+        editing.change(obj, fields=form.changed_data, actor=actor)
+
+
+def _url_of(buttons: list[dict[str, Any]], name: str) -> str:
+    return next((button["url"] for button in buttons if button["deed"].name == name), "")

@@ -1,0 +1,137 @@
+"""
+Is a connector well? What is wrong with it, and what somebody can do about it, worst first.
+
+This package knows states, secrets and tokens; those above it are asked by a signal: the inbox whether notifications
+come, the outbox whether echoes do.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+from installations.models import AppInstallation, AppToken, Channel, State
+from installations.services import CREDENTIALS_REJECTED
+from installations.signals import health_asked
+
+
+class Tone(enum.IntEnum):
+    """How bad a finding is. Stops: nothing goes through. Worries: something may soon not. Fine: said for comfort."""
+
+    FINE = 0
+    WORRIES = 1
+    STOPS = 2
+
+    @property
+    def word(self) -> str:
+        return {Tone.FINE: "good", Tone.WORRIES: "wait", Tone.STOPS: "bad"}[self]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """what: is the case. do: what somebody can do about it; may be empty."""
+
+    tone: Tone
+    what: str
+    do: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Findings, worst first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def tone(self) -> Tone:
+        return max((finding.tone for finding in self.findings), default=Tone.FINE)
+
+    @property
+    def headline(self) -> str:
+        return {
+            Tone.FINE: "Messages go through",
+            Tone.WORRIES: "Messages go through, with something to look at",
+            Tone.STOPS: "Messages do not go through",
+        }[self.tone]
+
+
+def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
+    """What is to be said about an installation now."""
+    findings = [
+        *_of_state(installation),
+        *_of_secrets(installation),
+        *_of_token(installation, now),
+        *_of_test(installation),
+        *_of_channels(installation),
+    ]
+    for _, told in health_asked.send(sender=AppInstallation, installation=installation, now=now):
+        findings += told
+    return Verdict(findings=tuple(sorted(findings, key=lambda finding: -finding.tone)))
+
+
+def _of_state(installation: AppInstallation) -> list[Finding]:
+    reason = installation.state_reason
+    if installation.state == State.DISABLED:
+        what = f"It is disabled: nothing is sent, and its webhooks are refused. {_quoted(reason)}"
+        return [Finding(tone=Tone.STOPS, what=what.strip(), do="Enable it when it is to be used again.")]
+    if installation.state == State.PAUSED and reason.startswith(CREDENTIALS_REJECTED):
+        detail = reason.removeprefix(CREDENTIALS_REJECTED).strip(" :")
+        return [
+            Finding(
+                tone=Tone.STOPS,
+                what=f"LivePerson rejected the credentials, so it was paused. {detail}".strip(),
+                do="Check the client id, add the current client secret below, test the connection, then resume.",
+            )
+        ]
+    if installation.state == State.PAUSED:
+        what = f"It is paused: webhooks are stored, nothing is sent. {_quoted(reason)}"
+        return [Finding(tone=Tone.STOPS, what=what.strip(), do="Resume it: what has waited goes out in its order.")]
+    return []
+
+
+def _of_secrets(installation: AppInstallation) -> list[Finding]:
+    if installation.secrets.filter(retired_at=None).exists():
+        return []
+    return [Finding(tone=Tone.STOPS, what="It has no valid client secret.", do="Add the one that LivePerson shows.")]
+
+
+def _of_token(installation: AppInstallation, now: datetime) -> list[Finding]:
+    token = AppToken.objects.filter(pk=installation.pk).first()
+    if token is None or not token.failures or (token.sealed and token.expires_at and token.expires_at > now):
+        return []
+    return [
+        Finding(
+            tone=Tone.STOPS,
+            what=f"LivePerson has not issued a token at {token.failures} attempts in a row ({token.error_code}).",
+            do="Test the connection to see what LivePerson answers; sending goes on by itself once it does.",
+        )
+    ]
+
+
+def _of_test(installation: AppInstallation) -> list[Finding]:
+    if installation.test_passed is None:
+        return [Finding(tone=Tone.WORRIES, what="The connection was never tested.", do="Test it.")]
+    if not installation.test_passed:
+        what = f"The last connection test failed. {installation.test_detail}"
+        return [Finding(tone=Tone.STOPS, what=what, do="Put right what it says, then test again.")]
+    return []
+
+
+def _of_channels(installation: AppInstallation) -> list[Finding]:
+    channels = list(installation.channels.all())
+    if not channels:
+        return [Finding(tone=Tone.STOPS, what="It has no channel, so no consumer can write.", do="Add a channel.")]
+    return [finding for channel in channels for finding in _of_channel(channel)]
+
+
+def _of_channel(channel: Channel) -> list[Finding]:
+    if channel.state == State.ACTIVE:
+        return []
+    word = "disabled" if channel.state == State.DISABLED else "paused"
+    what = f"The channel {channel.name} is {word}. {_quoted(channel.state_reason)}"
+    return [Finding(tone=Tone.WORRIES, what=what.strip(), do="Open the channel to resume it.")]
+
+
+def _quoted(reason: str) -> str:
+    return f"Reason: {reason}" if reason else ""

@@ -1,0 +1,113 @@
+"""The inbox: what arrived, what was in it, what it did."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from access.admin_base import RecordAdmin, id_in
+from access.admin_filters import BrandFilter, RowFilter, TimeFilter, choice_filter
+from access.templatetags.readable import chip, moment, seen, size
+from conversations.admin_filters import ChannelFilter
+from installations.models import AppInstallation
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, EventOutcome
+
+_MOST_SHOWN_CHARS = 64 * 1024
+STATE_TONES = {"STORED": "wait", "PROCESSED": "good", "QUARANTINED": "bad", "DEAD": "bad"}
+_OUTCOME_TONES = {
+    EventOutcome.APPLIED: "good",
+    EventOutcome.ECHO: "good",
+    EventOutcome.WAITING: "wait",
+    EventOutcome.CONFLICT: "bad",
+    EventOutcome.UNREADABLE: "bad",
+}
+
+
+class InstallationFilter(RowFilter):
+    title = "app installation"
+    parameter_name = "installation"
+    model = AppInstallation
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(RecordAdmin):
+    list_display = ("when", "source", "state_chip", "bytes_", "remark")
+    list_display_links = ("when",)
+    list_filter = (
+        BrandFilter,
+        TimeFilter,
+        choice_filter("state", DeliveryState),
+        InstallationFilter,
+        ChannelFilter,
+    )
+    list_select_related = ("installation", "channel")
+    search_fields = ("id",)
+    search_help_text = "Id of the delivery"
+    page_template = "admin/webhooks/delivery.html"
+
+    @admin.display(description="Arrived")
+    def when(self, obj: Delivery) -> SafeString | str:
+        return moment(obj.received_at)
+
+    @admin.display(description="From")
+    def source(self, obj: Delivery) -> str:
+        return f"LivePerson, {obj.installation}" if obj.installation else f"Channel {obj.channel}"
+
+    @admin.display(description="State")
+    def state_chip(self, obj: Delivery) -> SafeString:
+        return chip(obj.get_state_display(), STATE_TONES[obj.state])
+
+    @admin.display(description="Size")
+    def bytes_(self, obj: Delivery) -> str:
+        return size(obj.size)
+
+    @admin.display(description="Remark")
+    def remark(self, obj: Delivery) -> SafeString:
+        return seen(obj.detail)
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        wanted = id_in(term)
+        return queryset.filter(pk=wanted) if wanted else queryset.none()
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        return found and Delivery.objects.select_related("installation", "channel", "brand").get(pk=found.pk)
+
+    def page_context(self, request: HttpRequest, obj: Delivery) -> dict[str, Any]:
+        body = DeliveryBody.objects.filter(pk=obj.pk).first()
+        return {
+            "state_tone": STATE_TONES[obj.state],
+            "sha256": bytes(obj.sha256).hex(),
+            "events": [
+                {
+                    "row": event,
+                    "tone": _OUTCOME_TONES.get(EventOutcome(event.outcome), "plain"),
+                    "message_url": reverse("admin:conversations_message_change", args=[event.message_id])
+                    if event.message_id
+                    else "",
+                }
+                for event in obj.events.order_by("index")
+            ],
+            "body": body,
+            "body_text": _readable(bytes(body.raw)) if body else "",
+            "is_cut": bool(body and len(body.raw) > _MOST_SHOWN_CHARS),
+        }
+
+
+def _readable(raw: bytes) -> str:
+    """A body as text, whatever is in it: JSON with indents, anything else byte for byte."""
+    text = raw[:_MOST_SHOWN_CHARS].decode("utf-8", "backslashreplace")
+    if len(raw) > _MOST_SHOWN_CHARS:
+        return text
+    try:
+        shown = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+    # A half of a surrogate pair is a letter to JSON, and none to UTF-8.
+    return shown.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,41 @@
+"""What the inbox knows of a connector's health: whether notifications come."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.dispatch import receiver
+
+from installations.models import AppInstallation
+from installations.signals import health_asked
+from installations.verdicts import Finding, Tone
+from webhooks.selectors import last_deliveries
+
+_FRESH = timedelta(days=2)
+
+
+@receiver(health_asked)
+def tell_of_notifications(*, installation: AppInstallation, now: datetime, **_: Any) -> list[Finding]:
+    last_at = last_deliveries([installation.pk])[installation.pk]
+    if last_at is None:
+        return [
+            Finding(
+                tone=Tone.WORRIES,
+                what="No notification from LivePerson has arrived yet.",
+                do="Hand the manifest below to LivePerson, and see that this site can be reached at its address.",
+            )
+        ]
+    told = f"The last notification from LivePerson arrived {_ago(now - last_at)} ago."
+    if now - last_at > _FRESH:
+        return [Finding(tone=Tone.WORRIES, what=told, do="If agents have been at work since, look at the manifest.")]
+    return [Finding(tone=Tone.FINE, what=told)]
+
+
+def _ago(span: timedelta) -> str:
+    seconds = max(0, int(span.total_seconds()))
+    for length, word in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= length or length == 1:
+            count = seconds // length
+            return f"{count} {word}{'' if count == 1 else 's'}"
+    return ""

@@ -1,0 +1,24 @@
+"""What pages ask about the inbox."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import connection
+
+_LAST = """
+    SELECT source.id,
+           (SELECT received_at FROM webhooks_delivery WHERE inbox_id = source.id ORDER BY id DESC LIMIT 1)
+    FROM unnest(%s::uuid[]) AS source(id)
+"""
+
+
+def last_deliveries(source_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime | None]:
+    """When each of these app installations or channels last sent something authentic; None: never."""
+    if not source_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST, [[str(source_id) for source_id in source_ids]])
+        return dict(cursor.fetchall())
