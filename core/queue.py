@@ -18,9 +18,11 @@ from django.db import connection, transaction
 WORK = "connector_site.tasks.work"
 _DOORBELL_LOCK = 0x0C5_D00B  # any constant, the same in every process
 
+# A doorbell that was fetched is locked for minutes. By the clock and not by the start of our own transaction, which may
+# be older than the doorbell; and with some room, because the doorbell's time is that of the machine that rang.
 _ASK = """
     SELECT pg_try_advisory_xact_lock_shared(%s)
-       AND EXISTS (SELECT 1 FROM django_q_ormq WHERE lock <= now())
+       AND EXISTS (SELECT 1 FROM django_q_ormq WHERE lock <= clock_timestamp() + interval '2 seconds')
 """
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from django.http import HttpRequest
+
+logger = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
 
@@ -20,22 +23,32 @@ class BodyRefused(Exception):
 
 def read_body(request: HttpRequest) -> bytes:
     """
-    The raw bytes of a request. Raises BodyRefused: 411, 413 or 415.
+    The raw bytes of a request. Raises BodyRefused: 411, 413 or 415, and 400 when the body ends early or its chunks
+    are broken.
 
     A chunked body is read from the server's stream: Django knows only Content-Length and would see it as empty.
     """
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity"):
         raise BodyRefused(415, "Send the body without Content-Encoding.")
-    is_chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    transfer = request.META.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
+    if transfer not in ("", "identity", "chunked"):
+        raise BodyRefused(415, "Send the body in chunks at most: no other Transfer-Encoding is read.")
+    is_chunked = transfer == "chunked"
     length = request.META.get("CONTENT_LENGTH", "")
-    if is_chunked:
-        return _read_capped(request.META["wsgi.input"])
-    if not length.isascii() or not length.isdigit():
+    if not is_chunked and not (length.isascii() and length.isdigit()):
         raise BodyRefused(411, "Send Content-Length, or a chunked body.")
-    if int(length) > MAX_BODY_BYTES:
+    # The digits are counted first: Python refuses to read thousands of them.
+    if not is_chunked and (len(length) > 12 or int(length) > MAX_BODY_BYTES):
         raise BodyRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-    return bytes(request.read(int(length)))
+    try:
+        return _read_capped(request.META["wsgi.input"]) if is_chunked else bytes(request.read(int(length)))
+    except BodyRefused:
+        raise
+    except Exception as error:
+        # The sender went away, or its chunks make no sense: the web server has errors of its own for that.
+        logger.info("webhook.body_broken", error=type(error).__name__)
+        raise BodyRefused(400, "The body ended early, or its chunks are broken.") from None
 
 
 def _read_capped(stream: Any) -> bytes:

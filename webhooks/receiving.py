@@ -14,18 +14,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 
-from adapters.base import content_of
+from adapters.base import Secret, content_of
+from adapters.registry import get_adapter
 from core import queue
 from core.errors import BodyUnusable, WebhookRejected
 from core.ids import new_id
 from webhooks import ledger, signatures, sources
 from webhooks.ledger import Claim
 from webhooks.models import Delivery, DeliveryState
+from webhooks.patience import quick_transaction
 
 # Does the work of a good verification where there is nothing to verify with, so that the time does not tell.
 _NOBODY = ((uuid.UUID(int=0), b"nobody"),)
+_NO_CHANNEL = (Secret(id=uuid.UUID(int=0), value=get_adapter("custom").new_secret().encode()),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +78,13 @@ def receive_from_channel(
 ) -> Received:
     """Store what a channel sent, and tell whether its body can be used. Raises WebhookRejected when not authentic."""
     source = sources.channel_source(channel_id)
+    adapter = source.adapter if source else get_adapter("custom")
+    secrets = source.secrets if source else _NO_CHANNEL
+    secret_id = adapter.verify(
+        method=method, headers=headers, body=body, path_suffix=suffix, secrets=secrets, now=now, url=url
+    )
     if source is None:
         raise WebhookRejected("Unknown or disabled channel.")
-    secret_id = source.adapter.verify(
-        method=method, headers=headers, body=body, path_suffix=suffix, secrets=source.secrets, now=now, url=url
-    )
     problem, events = None, []
     try:
         events = source.adapter.parse_inbound(body, headers)
@@ -90,7 +95,8 @@ def receive_from_channel(
         channel_id=source.id,
         secret_id=secret_id,
         body=body,
-        request_identity=source.adapter.request_identity(headers)[:256],
+        # What is refused has had no effect: sent again under its id, and mended, it is taken.
+        request_identity="" if problem else source.adapter.request_identity(headers)[:256],
         headers={key: value for key, value in headers.items() if key in _KEPT_HEADERS},
         now=now,
         problem=problem,
@@ -134,7 +140,7 @@ def _store(
         body, json.dumps(headers), (now + timedelta(days=source.retention_days)).date(),
     ]  # fmt: skip
     try:
-        with transaction.atomic():
+        with quick_transaction():
             known = [
                 ledger.claim(source=source, delivery_id=delivery_id, identity=identity, content=content, now=now)
                 for identity, content in identities
@@ -147,10 +153,15 @@ def _store(
             if problem is None:
                 queue.ring()
     except IntegrityError:
-        if request_identity and Delivery.objects.filter(inbox_id=source.id, request_identity=request_identity).exists():
-            return Received(delivery_id=None, is_duplicate=True)
-        raise
+        if not request_identity or not _is_known(source.id, request_identity):
+            raise
+        return Received(delivery_id=None, is_duplicate=True)
     return Received(delivery_id=delivery_id, is_duplicate=is_repeat, problem=problem)
+
+
+def _is_known(inbox_id: uuid.UUID, request_identity: str) -> bool:
+    with quick_transaction():
+        return Delivery.objects.filter(inbox_id=inbox_id, request_identity=request_identity).exists()
 
 
 def _contradicts(claimed: str | None, known: str) -> bool:

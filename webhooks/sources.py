@@ -16,6 +16,7 @@ from adapters.registry import get_adapter
 from installations.connectors import channel_secrets_of
 from installations.models import AppInstallation, Channel, State
 from webhooks.models import Inbox
+from webhooks.patience import quick_transaction
 
 KEPT_S = 3.0
 _MAX_KEPT = 10_000
@@ -72,7 +73,8 @@ def _recall(
     known = _kept.get(source_id)
     if known and now_s - known[0] < KEPT_S:
         return known[1]
-    source = load(source_id)
+    with quick_transaction():
+        source = load(source_id)
     if len(_kept) >= _MAX_KEPT:
         _kept.clear()  # a stranger tries ids
     _kept[source_id] = (now_s, source)

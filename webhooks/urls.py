@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from webhooks.views import ChannelWebhook, LivePersonWebhook
+from webhooks.views import ChannelWebhook, LivePersonWebhook, nowhere
 
 urlpatterns = [
     path("liveperson/<uuid:installation_id>/", LivePersonWebhook.as_view(), name="liveperson-webhook"),
@@ -9,4 +9,5 @@ urlpatterns = [
         ChannelWebhook.as_view(),
         name="channel-webhook",
     ),
+    re_path(r"", nowhere),
 ]

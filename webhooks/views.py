@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.errors import BodyUnusable, WebhookRejected
+from core.errors import BodyUnusable, ConfigurationError, WebhookRejected
 from webhooks import receiving
 from webhooks.reading import BodyRefused, read_body
 
 logger = structlog.get_logger(__name__)
+
+
+class _OneFormat(BaseContentNegotiation):
+    """Whatever format the sender would like, by Accept or ?format=: a delivery is not refused for its answer's sake."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], str(renderers[0].media_type)
 
 
 class WebhookView(APIView):
@@ -25,6 +43,7 @@ class WebhookView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    content_negotiation_class = _OneFormat
     http_method_names = ["post"]
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -36,9 +55,12 @@ class WebhookView(APIView):
             # One answer for an unknown id, a disabled one and a wrong signature: it tells a stranger nothing.
             logger.info("webhook.rejected", reason=exc.detail)
             return self._refuse(401, "webhook_rejected", "The request is not authentic.")
-        if isinstance(exc, (DatabaseError, InterfaceError)):
+        if isinstance(exc, (DatabaseError, InterfaceError, ConfigurationError)):
+            # The latter: a secret whose key is missing. The sender is not at fault and must not give up.
             logger.error("webhook.not_stored", error=type(exc).__name__)
             return self._refuse(503, "not_stored", "The request was not stored. Send it again.")
+        if isinstance(exc, MethodNotAllowed):
+            return self._refuse(405, "method_not_allowed", "Send webhooks by POST.")
         return super().handle_exception(exc)
 
     def _refuse(self, status: int, code: str, detail: str, **more: str) -> Response:
@@ -77,6 +99,12 @@ class ChannelWebhook(WebhookView):
         if received.is_duplicate:
             return Response({"duplicate": True})
         return Response({"delivery": str(received.delivery_id)})
+
+
+@csrf_exempt
+def nowhere(request: HttpRequest) -> HttpResponse:
+    """Every other address is not found; a path that lacks its slash would be redirected otherwise, and the POST lost."""
+    raise Http404
 
 
 def _headers(request: Request) -> Mapping[str, str]:
