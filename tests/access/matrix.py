@@ -1,0 +1,205 @@
+"""The stage of the matrix: two brands, people in every role, and an eye on each answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.db import connection, models, transaction
+from django.http import HttpResponseBase
+from django.test import Client
+
+from access.models import Role, User
+from tests.access.keys import Program
+from tests.factories import World, make_superuser, make_two_brands, make_user
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """
+    Somebody in a role.
+
+    sees: the worlds whose rows they may see. may_change: whether they may change rows of these.
+    """
+
+    name: str
+    user: User | None
+    sees: tuple[World, ...]
+    may_change: bool = False
+    runs_the_site: bool = False
+
+    @property
+    def may_enter(self) -> bool:
+        return bool(self.sees)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """cells: how many answers were judged. leaks: what stood in an answer and should not have."""
+
+    amber: World
+    birch: World
+    parts: list[Part]
+    cells: int = 0
+    leaks: list[str] = field(default_factory=list)
+    _clients: dict[str, Client] = field(default_factory=dict)
+    _programs: dict[str, Client] = field(default_factory=dict)
+
+    @property
+    def worlds(self) -> tuple[World, World]:
+        return self.amber, self.birch
+
+    def client(self, part: Part) -> Client:
+        """The browser of this person."""
+        if part.name not in self._clients:
+            client = Client(raise_request_exception=False)
+            if part.user is not None:
+                client.force_login(part.user)
+            self._clients[part.name] = client
+        return self._clients[part.name]
+
+    def program(self, part: Part) -> Client:
+        """A program with this person's key."""
+        if part.name not in self._programs:
+            self._programs[part.name] = (
+                Program(part.user) if part.user is not None else Client(raise_request_exception=False)
+            )
+        return self._programs[part.name]
+
+    def ask(
+        self, part: Part, method: str, url: str, data: Any = None, *, by_key: bool = False, **more: Any
+    ) -> HttpResponseBase:
+        """One cell: the answer, after it was searched for what this person may not see."""
+        client = self.program(part) if by_key else self.client(part)
+        answer: HttpResponseBase = getattr(client, method)(url, data if data is not None else {}, **more)
+        self.judge(part, answer, asked=f"{url} {json.dumps(data, default=str)} {more}", label=f"{part} {method} {url}")
+        return answer
+
+    def judge(self, part: Part, answer: HttpResponseBase, *, asked: str, label: str) -> None:
+        """Count a cell; what the asker put into the request may come back, nothing else of a brand they do not see."""
+        self.cells += 1
+        assert answer.status_code < 500, f"{label}: {answer.status_code}"
+        shown, asked = told_by(answer).lower(), asked.lower()
+        for world in self.worlds:
+            hidden = secrets_of(world)
+            if world not in part.sees:
+                hidden |= {canary.lower() for canary in world.canaries}
+            found = [word for word in hidden if word in shown and word not in asked]
+            if found:
+                self.leaks.append(f"{label}: {answer.status_code}, shows {found[0]!r} of {world.mark}")
+
+    def redirects(self, part: Part, answer: HttpResponseBase) -> HttpResponseBase:
+        """The page that an answer leads to, judged as well; messages about what was done stand there."""
+        while answer.status_code in (301, 302, 303) and "/login/" not in answer["Location"]:
+            answer = self.ask(part, "get", answer["Location"])
+        return answer
+
+
+def make_stage() -> Stage:
+    """Two brands, and everybody who might come."""
+    amber, birch = make_two_brands()
+    parts = [
+        Part(name="anonymous", user=None, sees=()),
+        Part(name="somebody without a role", user=make_user("nobody"), sees=()),
+        *(
+            Part(name=f"{role} of {world.brand.slug}", user=getattr(world, role), sees=(world,), may_change=may_change)
+            for world in (amber, birch)
+            for role, may_change in (("auditor", False), ("operator", True), ("owner", True))
+        ),
+        Part(name="auditor of all brands", user=make_user("auditor", role=Role.AUDITOR), sees=(amber, birch)),
+        Part(
+            name="superuser", user=make_superuser(), sees=(amber, birch), may_change=True, runs_the_site=True
+        ),
+    ]  # fmt: skip
+    stage = Stage(amber=amber, birch=birch, parts=parts)
+    for part in parts:
+        # Signing in and making keys write rows; the matrix itself must not.
+        stage.client(part)
+        stage.program(part)
+    return stage
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What happens inside never happened."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+# --- what an answer tells --------------------------------------------------------------------------------------------
+
+
+def told_by(answer: HttpResponseBase) -> str:
+    """Body and headers as one text."""
+    body = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
+    return f"{answer.headers} {body.decode('utf-8', 'replace')}"
+
+
+def secrets_of(world: World) -> set[str]:
+    """What nobody is ever shown, not even who runs the site."""
+    mark = world.mark.lower()
+    return {f"client-secret-{mark}", f"eyj.app.{mark}", f"eyj.consumer.{mark}", f"whsec_{mark}"}
+
+
+_VARIABLE = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}"
+    r"|name=\"csrfmiddlewaretoken\" value=\"\w+\"|csrfToken[^,]*|nonce=\"[^\"]+\"",
+    re.IGNORECASE,
+)
+
+
+def shape_of(answer: HttpResponseBase) -> tuple[int, str, str]:
+    """An answer without what differs from one request to the next: ids, tokens against forgery."""
+    location = answer.headers.get("Location", "")
+    return answer.status_code, _VARIABLE.sub("#", location), _VARIABLE.sub("#", _body_of(answer))
+
+
+def _body_of(answer: HttpResponseBase) -> str:
+    return "" if answer.streaming else answer.content.decode("utf-8", "replace")  # type: ignore[attr-defined]
+
+
+# --- what the database holds -----------------------------------------------------------------------------------------
+
+
+def state_of(world: World) -> dict[str, str]:
+    """A digest of each table's rows of a brand: whatever changes one of them changes it."""
+    digests = {}
+    for model in apps.get_models():
+        if hasattr(model, "brand_path"):
+            path = model.brand_path
+            digests[model._meta.db_table] = _digest(model, model._default_manager.filter(**{path: world.brand.pk}))
+    people = User.objects.filter(pk__in=[row.pk for row in world.rows if isinstance(row, User)])
+    return {**digests, User._meta.db_table: _digest(User, people)}
+
+
+def state_of_everything() -> dict[str, str]:
+    """A digest of every table but those of sessions."""
+    skipped = {"django_session"}
+    return {
+        model._meta.db_table: _digest(model, model._default_manager.all())
+        for model in apps.get_models()
+        if model._meta.db_table not in skipped
+    }
+
+
+def _digest(model: type[models.Model], rows: models.QuerySet[Any]) -> str:
+    table, key = model._meta.db_table, model._meta.pk.column
+    try:
+        inner, parameters = rows.order_by().values_list("pk").query.sql_with_params()
+    except models.query.EmptyResultSet:  # type: ignore[attr-defined]
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT md5(string_agg(t::text, '|' ORDER BY t.{key}::text)) FROM {table} t WHERE t.{key} IN ({inner})",
+            parameters,
+        )
+        return str(cursor.fetchone()[0])

@@ -1,0 +1,118 @@
+"""
+Who may use which route: the table that the matrix of routes is checked against.
+
+A route that no line speaks of fails the tests. Whoever adds one says here whose it is; the matrix then asks it in every
+role, about rows of both brands.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.contrib import admin
+from django.db import models
+
+from tests.access.routes import Route
+
+
+class Rule(enum.Enum):
+    PUBLIC = enum.auto()  # tells nothing of any brand
+    SIGNED = enum.auto()  # whoever signed the body acts in the brand of that secret, and in no other
+    CAPABILITY = enum.auto()  # the address itself is the permission, for one thing
+    SIGN_IN = enum.auto()  # the way in and out
+    SIGNED_IN = enum.auto()  # pages of the admin about no row: each sees there what is theirs
+    API_LIST = enum.auto()
+    API_ROW = enum.auto()
+    LIST = enum.auto()  # of rows of the brands that one sees
+    ADD = enum.auto()
+    ROW = enum.auto()  # shows a row to whoever sees its brand
+    ROW_CHANGE = enum.auto()  # changes a row: never for auditors
+    DEED = enum.auto()  # does one of an admin's `deeds` to a row: never for auditors
+    PLATFORM = enum.auto()  # for those who run the site
+
+
+# Routes by their text.
+_SITE: dict[str, Rule] = {
+    "healthz": Rule.PUBLIC,
+    "readyz": Rule.PUBLIC,
+    "metrics": Rule.PUBLIC,
+    "api/v1/schema/": Rule.PUBLIC,
+    "api/v1/docs/": Rule.PUBLIC,
+    "webhooks/liveperson/<uuid:installation_id>/": Rule.SIGNED,
+    r"webhooks/^channels/(?P<channel_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<suffix>[\w./-]{0,64})$": (
+        Rule.SIGNED
+    ),
+    "files/<str:token>": Rule.CAPABILITY,
+    "admin/login/": Rule.SIGN_IN,
+    "admin/logout/": Rule.SIGN_IN,
+    "admin/": Rule.SIGNED_IN,
+    "admin/search/": Rule.SIGNED_IN,
+    "admin/password_change/": Rule.SIGNED_IN,
+    "admin/password_change/done/": Rule.SIGNED_IN,
+    "admin/autocomplete/": Rule.SIGNED_IN,
+    "admin/jsi18n/": Rule.SIGNED_IN,
+    "admin/r/<path:content_type_id>/<path:object_id>/": Rule.SIGNED_IN,
+    r"admin/(?P<url>.*)$": Rule.SIGNED_IN,
+}
+_APP_LIST = re.compile(r"admin/\^\(\?P<app_label>[a-z_|]+\)/\$")
+_API = re.compile(r"api/v1/(?P<resource>[a-z-]+)/(?P<rest>.*)")
+_OF_API = {"": Rule.API_LIST, "<uuid:pk>/": Rule.API_ROW}
+
+# Routes of a model's admin, by what comes after admin/<app>/<model>/.
+_MODEL = re.compile(r"admin/(?P<app>[a-z_]+)/(?P<model>[a-z_]+)/(?P<rest>.*)")
+_OF_MODEL: dict[str, Rule] = {
+    "": Rule.LIST,
+    "add/": Rule.ADD,
+    "<path:object_id>/": Rule.ROW,
+    "<path:object_id>/change/": Rule.ROW,
+    "<path:object_id>/history/": Rule.ROW,
+    "<path:object_id>/delete/": Rule.ROW_CHANGE,
+    "<path:object_id>/do/<slug:deed_name>/": Rule.DEED,
+    "<id>/password/": Rule.PLATFORM,
+}
+# Models whose rows belong to no brand.
+_PLATFORM_MODELS = frozenset({"access.User"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruled:
+    """model: whose rows a route is about, where it is about some."""
+
+    route: Route
+    rule: Rule
+    model: type[models.Model] | None = None
+
+
+def rule_of(route: Route) -> Ruled | None:
+    """What the table says of a route; None where it says nothing."""
+    if rule := _SITE.get(route.text):
+        return Ruled(route=route, rule=rule)
+    if _APP_LIST.fullmatch(route.text):
+        return Ruled(route=route, rule=Rule.SIGNED_IN)
+    if (found := _API.fullmatch(route.text)) and found["rest"] in _OF_API:
+        return Ruled(route=route, rule=_OF_API[found["rest"]], model=_model_of_resource(found["resource"]))
+    if found := _MODEL.fullmatch(route.text):
+        return _rule_of_page(route, found)
+    return None
+
+
+def _rule_of_page(route: Route, found: re.Match[str]) -> Ruled | None:
+    rule, model = _OF_MODEL.get(found["rest"]), apps.get_model(found["app"], found["model"])
+    if rule is None or model not in admin.site._registry:
+        return None
+    if model._meta.label in _PLATFORM_MODELS:
+        return Ruled(route=route, rule=Rule.PLATFORM, model=model)
+    if not hasattr(model, "brand_path") or rule is Rule.PLATFORM:
+        return None
+    return Ruled(route=route, rule=rule, model=model)
+
+
+def _model_of_resource(resource: str) -> type[models.Model]:
+    singular = {"deliveries": "delivery", "dispatches": "dispatch", "audit-log": "auditentry"}
+    name = singular.get(resource, resource.removesuffix("s"))
+    name = {"installation": "appinstallation"}.get(name, name)
+    (model,) = (model for model in apps.get_models() if model._meta.model_name == name)
+    return model
