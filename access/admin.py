@@ -190,7 +190,7 @@ class PersonAdmin(PlatformAdmin, DjangoUserAdmin):
     search_fields = ("username",)
     search_help_text = "User name"
     fieldsets = ((None, {"fields": ("username", "first_name", "last_name", "email", "is_active", "is_superuser")}),)
-    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)
+    add_fieldsets = ((None, {"fields": ("username", "password1", "password2")}),)
     change_form_after_template = "admin/access/person_after.html"
 
     def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:

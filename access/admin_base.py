@@ -16,11 +16,12 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, models
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.forms import Field, Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator as UnfoldInfinitePaginator
 from unfold.views import ChangeList
@@ -35,6 +36,7 @@ from core.errors import ConfigurationError
 PLATFORM_ONLY: frozenset[str] = frozenset({"access.User"})
 
 _MOST_PAGES = 100
+_LIST_MAY_TAKE_MS = 5_000
 
 
 def acting(request: HttpRequest) -> Actor:
@@ -273,6 +275,23 @@ class RecordAdmin(BrandScopedAdmin):
 
     page_template: ClassVar[str]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A list that would read for too long is ended by the database, and the person asked to narrow it."""
+        if request.method not in ("GET", "HEAD"):
+            return super().changelist_view(request, extra_context)  # type: ignore[no-any-return]
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", [_LIST_MAY_TAKE_MS])
+                answer: HttpResponse = super().changelist_view(request, extra_context)
+                if isinstance(answer, TemplateResponse):
+                    answer.render()  # reads the rows, inside of the limit
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            messages.warning(request, "There is too much to look through. Choose a time or a brand as well.")
+            return HttpResponseRedirect(request.path)
+        return answer
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -281,6 +300,7 @@ class RecordAdmin(BrandScopedAdmin):
             return self.missing(request)
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, obj):
             raise PermissionDenied
+        request.page_title = self.title_of(obj)  # type: ignore[attr-defined] -- read by unfold/helpers/header_title.html
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

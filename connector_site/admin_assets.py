@@ -8,5 +8,9 @@ def style(request: HttpRequest) -> str:
     return static("connector_site/admin.css")
 
 
+def icon(request: HttpRequest) -> str:
+    return static("connector_site/icon.svg")
+
+
 def script(request: HttpRequest) -> str:
     return static("connector_site/admin.js")

@@ -416,6 +416,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Connector Site",
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "connector_site.admin_assets.icon"}],
     "SHOW_BACK_BUTTON": True,
     "STYLES": ["connector_site.admin_assets.style"],
     "SCRIPTS": ["connector_site.admin_assets.script"],

@@ -56,7 +56,7 @@ class ConversationAdmin(DeedsMixin, RecordAdmin):
         Deed(
             name="close",
             label="Ask LivePerson to close",
-            icon="chat_bubble_off",
+            icon="close",
             explain="Queues the closing behind everything the consumer has said. It cannot be taken back.",
             run=_close,
             offered=lambda row: row.is_open,
@@ -75,7 +75,7 @@ class ConversationAdmin(DeedsMixin, RecordAdmin):
     )
     list_select_related = ("consumer", "channel")
     search_fields = ("lp_conversation_id",)
-    search_help_text = "Id, LivePerson's id, or the consumer's id on the channel"
+    search_help_text = "Id, LivePerson's id, or id of the consumer on the channel"
     page_template = "admin/conversations/conversation.html"
 
     @admin.display(description="Consumer")

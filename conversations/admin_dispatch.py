@@ -139,7 +139,11 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
             "tone": tone_of(obj.state),
             "is_uncertain": obj.state in _UNCERTAIN or obj.possible_duplicate or obj.echo_sequence is not None,
             "buttons": self.deeds_for(request, obj),
-            "facts": [(name.replace("_", " "), value) for name, value in {**obj.payload, **obj.progress}.items()],
+            "facts": [
+                (name.replace("_", " "), value)
+                for name, value in {**obj.payload, **obj.progress}.items()
+                if name not in ("part", "of")
+            ],
         }
 
     # --- several ---

@@ -201,7 +201,7 @@ def said(message: Message, *, today: date) -> Said:
         has_content=content is not None,
         text=content.text if content else "",
         files=_files(message, content.attachments if content else [], today),
-        choices=[str(choice.get("text", "")) for choice in content.quick_replies] if content else [],
+        choices=_choices(content.quick_replies, content.text) if content else [],
         element=json.dumps(content.element, indent=2, ensure_ascii=False) if content and content.element else "",
         sent=sent,
         warnings=_warnings(message, [one.row for one in sent]),
@@ -234,6 +234,12 @@ def tone_of(state: str) -> str:
     """The colour of a dispatch's state."""
     tones = {"SENT": "good", "UNKNOWN": "wait", "PARKED": "bad", "DEAD": "bad", "FAILED": "bad"}
     return tones.get(state, "plain")
+
+
+def _choices(offered: list[dict[str, Any]], text: str) -> list[str]:
+    """What the consumer could choose from, where the text does not list it already."""
+    words = [str(choice.get("text", "")) for choice in offered]
+    return words if any(word not in text for word in words) else []
 
 
 def _files(message: Message, attachments: list[dict[str, Any]], today: date) -> list[File]:

@@ -13,7 +13,6 @@ from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
-    UnfoldAdminURLInputWidget,
 )
 
 from access.admin_deeds import NothingToFillIn
@@ -30,6 +29,7 @@ from installations.models import (
     ChannelSecret,
     InstallationSecret,
     SealedSecret,
+    default_features,
 )
 
 _SECRET_ATTRS = {"autocomplete": "new-password", "spellcheck": "false"}
@@ -47,7 +47,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Domain API",
         required=False,
         assume_scheme="https",
-        widget=UnfoldAdminURLInputWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "url"}),
         help_text="Scheme and host of the Domain API, where it is not LivePerson's own; normally empty.",
     )
 
@@ -83,6 +83,7 @@ class InstallationForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Features",
         required=False,
         choices=[(name, name.replace("_", " ").capitalize()) for name in LIVEPERSON_FEATURES],
+        initial=default_features,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="What the connector announces to LivePerson. Without Multi dialog there is no survey.",
     )
@@ -93,6 +94,7 @@ class InstallationForm(forms.ModelForm):  # type: ignore[type-arg]
             "account", "client_id", "name", "signature_policy", "unknown_policy", "features", "campaign_id",
             "engagement_id", "skill_id",
         )  # fmt: skip
+        labels = {"unknown_policy": "When an outcome stays unknown", "signature_policy": "Signatures accepted"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -126,6 +128,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Channel
         fields = ("installation", "name", "prefix", "shares_prefix")
+        labels = {"installation": "App installation", "shares_prefix": "Shares its prefix"}
         help_texts = {
             "prefix": "Begins the ids of its consumers at LivePerson, such as sms in sms:+15550100. Leave it empty to "
             "have one chosen. It cannot be changed once a consumer has written.",
@@ -206,13 +209,13 @@ def secrets_of_adapter(adapter: ChannelAdapter) -> list[ConfigField]:
 
 
 def _config_field(declared: ConfigField) -> forms.CharField:
-    widget = UnfoldAdminURLInputWidget if declared.kind == "url" else UnfoldAdminTextInputWidget
+    attrs = {"inputmode": "url"} if declared.kind == "url" else {}
     return forms.CharField(
         label=_sentence_case(declared.label),
         help_text=declared.help,
         required=declared.required,
         max_length=2000,
-        widget=widget(),
+        widget=UnfoldAdminTextInputWidget(attrs=attrs),
     )
 
 

@@ -25,6 +25,12 @@ def seen(text: Any) -> SafeString:
 
 
 @register.filter
+def named(thing: Any) -> SafeString:
+    """A row by its name; the name of a kind of rows with a capital."""
+    return seen(thing[:1].upper() + thing[1:] if isinstance(thing, str) else thing)
+
+
+@register.filter
 def moment(at: datetime | None, form: str = "") -> SafeString | str:
     """
     A time, in the reader's own time zone once the page's script has run; the title says it in UTC.
