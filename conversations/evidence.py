@@ -7,12 +7,15 @@ known when the send began. One send is in flight per lane, so there is at most o
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models.functions import Now
 
 from conversations import lanes
-from conversations.models import Conversation, Dispatch, DispatchKind, DispatchState
+from conversations.models import Conversation, Dispatch, DispatchKind, DispatchState, MessageStatus
 from conversations.settling import mark_sent
 from conversations.turn import Turn
 from core.errors import Refused
@@ -48,27 +51,55 @@ def decide(turn: Turn, dispatch: Dispatch) -> datetime | None:
     return None
 
 
-def note_echo(conversation: Conversation, *, lp_dialog_id: str, sequence: int, digest: bytes) -> Dispatch | None:
+@dataclass(frozen=True, kw_only=True)
+class Echoed:
+    """A message of ours that came back."""
+
+    message_id: uuid.UUID | None
+
+
+def note_echo(conversation: Conversation, *, lp_dialog_id: str, sequence: int, digest: bytes) -> Echoed | None:
     """
     Remember that a message of the consumer came back; None when it is none of ours.
 
     The caller holds the consumer's mutex. An unknown send that this settles has its lane looked at at once.
     """
-    known = Dispatch.objects.filter(
-        conversation=conversation, lp_dialog_id=lp_dialog_id, lp_sequence=sequence,
-        kind__in=(DispatchKind.TEXT, DispatchKind.FILE),
-    ).first()  # fmt: skip
+    known = _mark_echoed(conversation, lp_dialog_id, sequence)
     if known is not None:
-        if known.echo_sequence is None:
-            Dispatch.objects.filter(pk=known.pk).update(echo_sequence=sequence)
         return known
     in_doubt = _in_doubt(conversation, lp_dialog_id, sequence, digest)
     if in_doubt is not None:
-        Dispatch.objects.filter(pk=in_doubt.pk).update(echo_sequence=sequence)
-        if in_doubt.state != DispatchState.SENDING:
-            lanes.make_due([in_doubt.lane_id])
-        return in_doubt
-    return _second_arrival(conversation, lp_dialog_id, digest)
+        _settle_by_echo(in_doubt, sequence)
+        return Echoed(message_id=in_doubt.message_id)
+    doubled = _second_arrival(conversation, lp_dialog_id, digest)
+    return Echoed(message_id=doubled.message_id) if doubled else None
+
+
+def _settle_by_echo(dispatch: Dispatch, sequence: int) -> None:
+    Dispatch.objects.filter(pk=dispatch.pk).update(echo_sequence=sequence)
+    if dispatch.state == DispatchState.UNKNOWN:
+        lanes.make_due([dispatch.lane_id])  # its lane waits for it and settles it
+    elif dispatch.state == DispatchState.PARKED:
+        Dispatch.objects.filter(pk=dispatch.pk).update(
+            state=DispatchState.SENT, resolution="echo", lp_sequence=sequence, finished_at=Now(), error_code=""
+        )
+        if dispatch.message is not None and dispatch.message.climb_to(MessageStatus.SENT):
+            dispatch.message.save(update_fields=["status"])
+
+
+# One statement, because every message of a consumer comes back this way.
+_MARK_ECHOED = """
+    UPDATE conversations_dispatch SET echo_sequence = lp_sequence
+    WHERE conversation_id = %s AND lp_dialog_id = %s AND lp_sequence = %s AND kind IN ('TEXT', 'FILE')
+    RETURNING message_id
+"""
+
+
+def _mark_echoed(conversation: Conversation, lp_dialog_id: str, sequence: int) -> Echoed | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK_ECHOED, [conversation.pk, lp_dialog_id, sequence])
+        row = cursor.fetchone()
+    return Echoed(message_id=row[0]) if row else None
 
 
 def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, digest: bytes) -> Dispatch | None:
@@ -83,6 +114,7 @@ def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, dige
             sequence_before__lt=sequence,
         )
         .order_by("position")
+        .select_related("message")
         .first()
     )
 

@@ -33,7 +33,7 @@ from webhooks import inboxes, ledger
 from webhooks.handlers import apply_channel_event, apply_liveperson_event
 from webhooks.inboxes import Lease
 from webhooks.ledger import Claim
-from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome, Inbox
 from webhooks.parsers import parse_liveperson
 
 logger = structlog.get_logger(__name__)
@@ -41,7 +41,8 @@ logger = structlog.get_logger(__name__)
 MAX_STARTS = 3
 FOREIGN_AFTER = timedelta(seconds=60)
 _CHAT_STATE_SAME_S = 5
-_RECENT = timedelta(minutes=3)
+# What arrived before its conversation was known waits at most so long after the opening.
+_RECENT = FOREIGN_AFTER + timedelta(seconds=10)
 # The database is there and says that the row cannot be written: a fault of ours or of the row.
 _OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
 
@@ -66,10 +67,10 @@ def _apply_guarded(delivery: Delivery, lease: Lease) -> bool:
     while True:
         try:
             with transaction.atomic():
-                if not inboxes.is_held(lease):
-                    return False
-                _apply(delivery)
+                _apply(delivery, lease)
             return True
+        except LeaseLost:
+            return False
         except (DatabaseError, InterfaceError) as error:
             if not isinstance(error, _OUR_FAULT):
                 raise  # the database is away: nothing is wrong with the row
@@ -85,7 +86,11 @@ def _apply_guarded(delivery: Delivery, lease: Lease) -> bool:
         Delivery.objects.filter(pk=delivery.pk).update(start_count=delivery.start_count)
 
 
-def _apply(delivery: Delivery) -> None:
+class LeaseLost(Exception):
+    """Another worker has the inbox by now, or has applied this delivery: everything is rolled back."""
+
+
+def _apply(delivery: Delivery, lease: Lease) -> None:
     now = timezone.now()
     raw = bytes(delivery.body.raw)
     try:
@@ -99,13 +104,21 @@ def _apply(delivery: Delivery) -> None:
             _apply_from_channel(delivery, events, now)
             is_empty = not events
     except BodyUnusable as error:
-        Delivery.objects.filter(pk=delivery.pk).update(
-            state=DeliveryState.QUARANTINED, detail=error.detail[:300], processed_at=now
-        )
+        _finish(delivery, lease, state=DeliveryState.QUARANTINED, detail=error.detail, now=now)
         return
     # A notification without a change leaves no event: this tells it from one whose events got lost.
     detail = "It holds no change." if is_empty else ""
-    Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.PROCESSED, processed_at=now, detail=detail)
+    _finish(delivery, lease, state=DeliveryState.PROCESSED, detail=detail, now=now)
+
+
+def _finish(delivery: Delivery, lease: Lease, *, state: str, detail: str, now: datetime) -> None:
+    """The end of a delivery, if it is still this worker's to end. Raises LeaseLost."""
+    held = Inbox.objects.filter(pk=lease.inbox_id, fence=lease.fence)
+    ended = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.STORED, inbox__in=held).update(
+        state=state, processed_at=now, detail=detail[:300]
+    )
+    if not ended:
+        raise LeaseLost
 
 
 def _apply_from_channel(delivery: Delivery, events: list[ChannelEvent], now: datetime) -> None:
@@ -115,10 +128,7 @@ def _apply_from_channel(delivery: Delivery, events: list[ChannelEvent], now: dat
         row = _event_row(delivery, index, type(event).__name__, event.identity, now)
         seen = Claim.FIRST
         if ledger.is_lasting(event):
-            seen = ledger.claim(
-                source=delivery.inbox, delivery_id=delivery.pk, identity=event.identity,
-                content=content_of(event), now=now,
-            )  # fmt: skip
+            seen = _claim(delivery, event.identity, content_of(event), now)
         if seen is Claim.FIRST:
             effect = apply_channel_event(
                 channel=delivery.channel, event=event, correlation_id=str(delivery.pk), now=now
@@ -160,15 +170,9 @@ def _apply_one(delivery: Delivery, event: LivePersonEvent, row: Event, now: date
         row.outcome = EventOutcome.IGNORED
         row.detail = "Another app installation carries this conversation."
         return
-    if conversation.opened_at > now - _RECENT:
+    if row.outcome != EventOutcome.WAITING and conversation.opened_at > now - _RECENT:
         _apply_waiting(delivery, conversation, now)
-    seen = ledger.claim(
-        source=delivery.inbox,
-        delivery_id=delivery.pk,
-        identity=_identity(event, delivery),
-        content=event.content,
-        now=now,
-    )
+    seen = _claim(delivery, _identity(event, delivery), event.content, now)
     if seen is not Claim.FIRST:
         row.outcome = EventOutcome[seen.name]
         return
@@ -178,18 +182,27 @@ def _apply_one(delivery: Delivery, event: LivePersonEvent, row: Event, now: date
     )
 
 
+def _claim(delivery: Delivery, identity: str, content: bytes, now: datetime) -> Claim:
+    return ledger.claim(
+        source_id=delivery.inbox_id,
+        brand_id=delivery.brand_id,
+        delivery_id=delivery.pk,
+        identity=identity,
+        content=content,
+        now=now,
+    )
+
+
 def _conversation_of(delivery: Delivery, event: LivePersonEvent, now: datetime) -> Conversation | None:
     assert delivery.installation is not None
-    known = (
-        Conversation.objects.filter(
-            account_id=delivery.installation.account_id, lp_conversation_id=event.lp_conversation_id
-        )
-        .select_related("channel", "brand")
-        .first()
-    )
-    if known is not None or not isinstance(event, ConversationChanged):
+    ours = Conversation.objects.filter(account_id=delivery.installation.account_id).select_related("channel", "brand")
+    known = ours.filter(lp_conversation_id=event.lp_conversation_id).first()
+    if known is not None:
         return known
-    return adopt_conversation(installation=delivery.installation, event=event, now=now)
+    if isinstance(event, ConversationChanged):
+        return adopt_conversation(installation=delivery.installation, event=event, now=now)
+    # Some notifications of a survey name its dialog only.
+    return ours.filter(dialogs__lp_dialog_id=event.lp_dialog_id).first() if event.lp_dialog_id else None
 
 
 def _apply_waiting(delivery: Delivery, conversation: Conversation, now: datetime) -> None:
@@ -200,7 +213,7 @@ def _apply_waiting(delivery: Delivery, conversation: Conversation, now: datetime
         lp_conversation_id=conversation.lp_conversation_id,
         delivery__installation_id=delivery.installation_id,
     )
-    for row in waiting.select_related("delivery__body", "delivery__installation", "delivery__inbox").order_by("id"):
+    for row in waiting.select_related("delivery__installation").order_by("id"):
         _apply_late(row, now)
 
 
@@ -211,7 +224,7 @@ def settle_waiting(*, now: datetime) -> None:
             locked = (
                 Event.objects.select_for_update(of=("self",), skip_locked=True)
                 .filter(pk=row, outcome=EventOutcome.WAITING)
-                .select_related("delivery__body", "delivery__installation", "delivery__inbox")
+                .select_related("delivery__installation")
                 .first()
             )
             if locked is not None:
@@ -243,7 +256,6 @@ def _apply_late(row: Event, now: datetime) -> None:
     if body is None:
         row.outcome, row.detail = EventOutcome.UNREADABLE, "Its body has been deleted."
     else:
-        row.outcome = EventOutcome.IGNORED
         event = parse_liveperson(bytes(body.raw))[row.index]
         _apply_one(row.delivery, event, row, now)
     row.save()

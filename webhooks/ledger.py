@@ -6,7 +6,6 @@ import enum
 import hashlib
 import uuid
 from datetime import datetime
-from typing import Protocol
 
 from django.db import connection
 
@@ -19,13 +18,6 @@ class Claim(enum.Enum):
     CONFLICT = enum.auto()  # the same identity with other content: kept, flagged, never applied
 
 
-class Source(Protocol):
-    @property
-    def id(self) -> uuid.UUID: ...
-    @property
-    def brand_id(self) -> uuid.UUID: ...
-
-
 # The update changes nothing; it makes the statement return the row that is there, and wait for one that is being made.
 _CLAIM = """
     INSERT INTO webhooks_seen AS seen (brand_id, source_id, digest, content_digest, delivery_id, seen_at)
@@ -35,10 +27,18 @@ _CLAIM = """
 """
 
 
-def claim(*, source: Source, delivery_id: uuid.UUID, identity: str, content: bytes, now: datetime) -> Claim:
+def claim(
+    *,
+    source_id: uuid.UUID,
+    brand_id: uuid.UUID,
+    delivery_id: uuid.UUID,
+    identity: str,
+    content: bytes,
+    now: datetime,
+) -> Claim:
     """Enter an event of a delivery; tells whether it is the first of its identity. Repeatable for the same delivery."""
     content_digest = _digest(content)
-    values = [source.brand_id, source.id, _digest(identity.encode()), content_digest, delivery_id, now]
+    values = [brand_id, source_id, _digest(identity.encode()), content_digest, delivery_id, now]
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)
         owner, known_digest = cursor.fetchone()

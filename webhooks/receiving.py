@@ -62,7 +62,13 @@ def receive_from_liveperson(
     ):
         raise WebhookRejected("The account or client header names another installation.")
     return _store(
-        source=source, installation_id=source.id, secret_id=secret_id, body=body, request_identity="", headers={}, now=now
+        source=source,
+        installation_id=source.id,
+        secret_id=secret_id,
+        body=body,
+        request_identity="",
+        headers={},
+        now=now,
     )
 
 
@@ -142,7 +148,14 @@ def _store(
     try:
         with quick_transaction():
             known = [
-                ledger.claim(source=source, delivery_id=delivery_id, identity=identity, content=content, now=now)
+                ledger.claim(
+                    source_id=source.id,
+                    brand_id=source.brand_id,
+                    delivery_id=delivery_id,
+                    identity=identity,
+                    content=content,
+                    now=now,
+                )
                 for identity, content in identities
             ]
             is_repeat = bool(known) and Claim.FIRST not in known

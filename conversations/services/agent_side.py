@@ -42,10 +42,8 @@ TYPING_USEFUL = timedelta(seconds=30)
 _STATUS_OF_RECEIPT = {"ACCEPT": MessageStatus.DELIVERED, "READ": MessageStatus.READ, "ACCESS": MessageStatus.READ}
 
 
-@transaction.atomic
-def apply_content(
-    *, conversation: Conversation, event: ContentPublished, correlation_id: str, now: datetime
-) -> Effect:
+@transaction.atomic(savepoint=False)
+def apply_content(*, conversation: Conversation, event: ContentPublished, correlation_id: str, now: datetime) -> Effect:
     """Somebody said something: the consumer's own words come back, an agent's go to the channel."""
     consumer = lanes.lock_consumer(conversation.consumer_id)
     _see_sequence(conversation, event)
@@ -62,7 +60,7 @@ def apply_content(
     return _accept_agent_message(conversation, consumer, event, kind, content, correlation_id, now)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def apply_rich_content(
     *, conversation: Conversation, event: RichContentPublished, correlation_id: str, now: datetime
 ) -> Effect:
@@ -79,7 +77,7 @@ def apply_rich_content(
     return _accept_agent_message(conversation, consumer, event, MessageKind.RICH, content, correlation_id, now)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def apply_accept_status(*, conversation: Conversation, event: AcceptStatusChanged, correlation_id: str) -> Effect:
     """The agent's side received or read what the consumer said: the messages climb, the channel is told of reading."""
     consumer = lanes.lock_consumer(conversation.consumer_id)
@@ -100,7 +98,7 @@ def apply_accept_status(*, conversation: Conversation, event: AcceptStatusChange
     return APPLIED
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def apply_chat_state(
     *, conversation: Conversation, event: ChatStateChanged, correlation_id: str, now: datetime
 ) -> Effect:
@@ -128,10 +126,8 @@ def apply_chat_state(
     return APPLIED
 
 
-@transaction.atomic
-def apply_conversation_change(
-    *, conversation: Conversation, event: ConversationChanged, now: datetime
-) -> Effect:
+@transaction.atomic(savepoint=False)
+def apply_conversation_change(*, conversation: Conversation, event: ConversationChanged, now: datetime) -> Effect:
     """The state of a conversation changed. What is older than what is known changes nothing."""
     consumer = lanes.lock_consumer(conversation.consumer_id)
     conversation = Conversation.objects.get(pk=conversation.pk)
@@ -158,8 +154,10 @@ def apply_conversation_change(
     return APPLIED
 
 
-@transaction.atomic
-def adopt_conversation(*, installation: AppInstallation, event: ConversationChanged, now: datetime) -> Conversation | None:
+@transaction.atomic(savepoint=False)
+def adopt_conversation(
+    *, installation: AppInstallation, event: ConversationChanged, now: datetime
+) -> Conversation | None:
     """
     Recognise a conversation of ours that we do not know yet: the notification outran the answer to our opening, or the
     answer was lost. None when it is not ours.

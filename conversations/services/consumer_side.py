@@ -39,10 +39,8 @@ from installations.models import Channel
 TYPING_USEFUL = timedelta(seconds=30)
 
 
-@transaction.atomic
-def accept_consumer_message(
-    *, channel: Channel, event: ConsumerMessage, correlation_id: str, now: datetime
-) -> Effect:
+@transaction.atomic(savepoint=False)
+def accept_consumer_message(*, channel: Channel, event: ConsumerMessage, correlation_id: str, now: datetime) -> Effect:
     """A consumer wrote: store it and queue what LivePerson must be sent for it."""
     assert event.consumer is not None
     consumer = _meet(channel, event.consumer, now=now)
@@ -64,7 +62,7 @@ def accept_consumer_message(
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def accept_typing(*, channel: Channel, event: ConsumerTyping, correlation_id: str, now: datetime) -> Effect:
     """A consumer types, or has stopped. Of use only in an open conversation; it never opens one."""
     assert event.consumer is not None
@@ -79,7 +77,7 @@ def accept_typing(*, channel: Channel, event: ConsumerTyping, correlation_id: st
     return APPLIED
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def accept_close(*, channel: Channel, event: ConsumerClosed, correlation_id: str) -> Effect:
     """A consumer ended the conversation: LivePerson is asked to close it, after all that was said before."""
     assert event.consumer is not None
@@ -90,7 +88,7 @@ def accept_close(*, channel: Channel, event: ConsumerClosed, correlation_id: str
     return APPLIED
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation_id: str, now: datetime) -> Effect:
     """
     A consumer chose an answer that was offered: a receipt with the choice's metadata, and its text.
@@ -118,7 +116,7 @@ def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
     """The channel tells what became of an agent's message. A status only climbs."""
     found = _message_sent_as(channel, event.message_id)
@@ -136,7 +134,7 @@ def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def request_close(*, conversation_id: uuid.UUID, correlation_id: str) -> bool:
     """Queue the closing of a conversation; False when it is closed already. The caller records who asked."""
     conversation = Conversation.objects.get(pk=conversation_id)
@@ -159,26 +157,11 @@ def _report_failure(consumer: Consumer, message: Message, reason: str) -> Effect
 
 def _meet(channel: Channel, who: ConsumerRef, *, now: datetime) -> Consumer:
     """The consumer's row, made on first sight, locked, with what the channel tells now."""
-    ext_consumer_id = f"{channel.prefix}:{who.id}"
-    Consumer.objects.bulk_create(
-        [
-            Consumer(
-                id=new_id(),
-                brand_id=channel.brand_id,
-                account_id=channel.account_id,
-                channel=channel,
-                ext_consumer_id=ext_consumer_id,
-                channel_consumer_id=who.id,
-                search_hash=search_hash(who.id),
-                name=who.name,
-                profile=who.profile,
-            )
-        ],
-        ignore_conflicts=True,
-    )
-    consumer = Consumer.objects.select_for_update(no_key=True).get(
-        account_id=channel.account_id, ext_consumer_id=ext_consumer_id
-    )
+    consumer = _find(channel, who)
+    if consumer is None:
+        _introduce(channel, who)
+        consumer = _find(channel, who)
+        assert consumer is not None
     has_changed = _learn(consumer, who)
     consumer.channel = channel
     consumer.last_seen_at = now
@@ -186,6 +169,22 @@ def _meet(channel: Channel, who: ConsumerRef, *, now: datetime) -> Consumer:
     if has_changed and _has_open_conversation(consumer):
         lanes.append(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.PROFILE)
     return consumer
+
+
+def _introduce(channel: Channel, who: ConsumerRef) -> None:
+    """Make the row of a consumer, unless somebody else does at this moment."""
+    newcomer = Consumer(
+        id=new_id(),
+        brand_id=channel.brand_id,
+        account_id=channel.account_id,
+        channel=channel,
+        ext_consumer_id=f"{channel.prefix}:{who.id}",
+        channel_consumer_id=who.id,
+        search_hash=search_hash(who.id),
+        name=who.name,
+        profile=who.profile,
+    )
+    Consumer.objects.bulk_create([newcomer], ignore_conflicts=True)
 
 
 def _learn(consumer: Consumer, who: ConsumerRef) -> bool:

@@ -32,7 +32,9 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
     """
     dispatch = _locked(dispatch_id)
     if dispatch.state not in _SENDABLE:
-        raise NotPossible(f"It is {dispatch.get_state_display().lower()}: only parked, dead, failed or unknown is resent.")
+        raise NotPossible(
+            f"It is {dispatch.get_state_display().lower()}: only parked, dead, failed or unknown is resent."
+        )
     if dispatch.state in _UNCERTAIN:
         dispatch.possible_duplicate = True
     before = dispatch.state
