@@ -125,7 +125,8 @@ class DeedsMixin(GuardedAdmin):
         if not deed.offered(obj):
             messages.warning(request, f"“{deed.label}” is not possible as things stand now.")
             return HttpResponseRedirect(self.row_url(obj))
-        form = deed.form(request.POST if request.method == "POST" else None, row=obj)
+        # A link may fill in what is to be chosen, such as which secret.
+        form = deed.form(request.POST if request.method == "POST" else None, row=obj, initial=request.GET.dict())
         if request.method == "POST" and form.is_valid():
             return self._do(request, obj, deed, form)
         return self._ask(request, obj, deed, form)

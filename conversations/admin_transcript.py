@@ -106,8 +106,16 @@ class File:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Warned:
+    """A sentence about what did not go as it should; url: where a person can do something about it."""
+
+    text: str
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Said:
-    """One message on the page. warnings: sentences about what did not go as it should."""
+    """One message on the page."""
 
     row: Message
     at: datetime
@@ -119,7 +127,7 @@ class Said:
     choices: list[str]
     element: str
     sent: list[Sent]
-    warnings: list[str]
+    warnings: list[Warned]
     icon: str
     delivery_url: str
     is_line: bool = False
@@ -204,7 +212,7 @@ def said(message: Message, *, today: date) -> Said:
         choices=_choices(content.quick_replies, content.text) if content else [],
         element=json.dumps(content.element, indent=2, ensure_ascii=False) if content and content.element else "",
         sent=sent,
-        warnings=_warnings(message, [one.row for one in sent]),
+        warnings=_warnings(message, sent),
         icon=_STATUS_ICONS.get(MessageStatus(message.status), ""),
         delivery_url=_delivery_url(message.correlation_id),
     )
@@ -269,18 +277,26 @@ def _file(file: MediaFile, today: date) -> File:
     return File(name=file.name, mime=file.mime, size=file.size, url=url, is_picture=file.mime in _PICTURES)
 
 
-def _warnings(message: Message, dispatches: list[Dispatch]) -> list[str]:
-    found = [_trouble_of(dispatch) for dispatch in dispatches]
-    if message.status == MessageStatus.FAILED and not any(found):
-        found.append(f"It failed: {_plain(message.error_code) or 'no reason was given'}.")
+def _warnings(message: Message, sent: list[Sent]) -> list[Warned]:
+    found = [
+        Warned(text=trouble, url=one.url if one.row.state in _TROUBLED else "")
+        for one in sent
+        if (trouble := _trouble_of(one.row))
+    ]
+    if message.status == MessageStatus.FAILED and not found:
+        found.append(Warned(text=f"It failed: {_plain(message.error_code) or 'no reason was given'}."))
     if message.status == MessageStatus.EXPIRED:
-        found.append("It was not sent in time, and was given up.")
-    for dispatch in dispatches:
-        if dispatch.duplicate_seen_at is not None:
-            found.append("It arrived twice: it was sent again in doubt, and the first try turned up after all.")
-        elif dispatch.possible_duplicate:
-            found.append("It may stand there twice: it was sent again without knowing what became of the first try.")
-    return list(dict.fromkeys(sentence for sentence in found if sentence))
+        found.append(Warned(text="It was not sent in time, and was given up."))
+    doubts = [_doubt_of(one.row) for one in sent]
+    return found + [Warned(text=doubt) for doubt in dict.fromkeys(doubts) if doubt]
+
+
+def _doubt_of(dispatch: Dispatch) -> str:
+    if dispatch.duplicate_seen_at is not None:
+        return "It arrived twice: it was sent again in doubt, and the first try turned up after all."
+    if dispatch.possible_duplicate:
+        return "It may stand there twice: it was sent again without knowing what became of the first try."
+    return ""
 
 
 def _trouble_of(dispatch: Dispatch) -> str:

@@ -25,6 +25,7 @@ from installations.admin_forms import ChannelSecretForm, RetireChannelSecretForm
 from installations.admin_installation import STATE_DEEDS, STATE_TONES
 from installations.models import Channel, State
 from installations.onboarding import channel_webhook_url
+from installations.secret_use import secrets_of_row
 
 SHOWN_ONCE = "admin/installations/secret_once.html"
 
@@ -161,7 +162,7 @@ class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
             "adapter": adapter,
             "state_tone": STATE_TONES[State(obj.state)],
             "buttons": [button for button in buttons if not button["deed"].name.endswith("-secret")],
-            "secrets": obj.secrets.order_by("-created_at"),
+            "secrets": secrets_of_row(obj),
             "takes_secrets": bool(secrets_of_adapter(adapter)),
             "add_secret_url": urls.get("add-secret", ""),
             "retire_secret_url": urls.get("retire-secret", ""),

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminPasswordWidget,
@@ -31,6 +30,7 @@ from installations.models import (
     SealedSecret,
     default_features,
 )
+from installations.secret_use import label_of, secrets_of_row
 
 _SECRET_ATTRS = {"autocomplete": "new-password", "spellcheck": "false"}
 
@@ -284,16 +284,10 @@ class RetireForm(NothingToFillIn):
         field = self.fields["secret"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = self.secrets_of._default_manager.filter(**{self.points_to_row: row}, retired_at=None)
-        field.label_from_instance = label_of  # type: ignore[method-assign]
+        labels = {secret.row.pk: label_of(secret) for secret in secrets_of_row(row)}
+        field.label_from_instance = lambda secret: labels[secret.pk]  # type: ignore[method-assign]
 
 
 class RetireChannelSecretForm(RetireForm):
     secrets_of = ChannelSecret
     points_to_row = "channel"
-
-
-def label_of(secret: SealedSecret) -> str:
-    """A secret as people tell it from another: never by anything of its value."""
-    last = secret.last_verified_at
-    seen = f"last used by a webhook {timezone.localtime(last):%Y-%m-%d %H:%M}" if last else "no webhook has used it"
-    return f"added {timezone.localtime(secret.created_at):%Y-%m-%d %H:%M} UTC, {seen}"

@@ -23,6 +23,7 @@ from installations import editing, services
 from installations.admin_forms import ClientSecretForm, InstallationForm, RetireForm
 from installations.models import AppInstallation, State
 from installations.onboarding import liveperson_webhook_url, manifest_of
+from installations.secret_use import secrets_of_row
 from installations.verdicts import verdict_of
 
 STATE_TONES = {State.ACTIVE: "good", State.PAUSED: "wait", State.DISABLED: "bad"}
@@ -192,7 +193,7 @@ class AppInstallationAdmin(DeedsMixin, BrandScopedAdmin):
             "verdict": verdict_of(obj, now=timezone.now()),
             "state_tone": STATE_TONES[State(obj.state)],
             "buttons": [button for button in buttons if not button["deed"].name.endswith("-secret")],
-            "secrets": obj.secrets.order_by("-created_at"),
+            "secrets": secrets_of_row(obj),
             "add_secret_url": _url_of(buttons, "add-secret"),
             "retire_secret_url": _url_of(buttons, "retire-secret"),
             "channels": [

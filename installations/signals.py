@@ -10,3 +10,7 @@ sending_resumed = Signal()
 # Asks what is to be said about an installation's health; receivers return a list of installations.verdicts.Finding.
 # installation: which one. now: the time.
 health_asked = Signal()
+
+# Asks which secrets of an installation or a channel its webhooks used lately; receivers return {secret id: when}.
+# source_id: of the installation or channel.
+secret_use_asked = Signal()

@@ -1,16 +1,17 @@
-"""What the inbox knows of a connector's health: whether notifications come."""
+"""What the inbox knows of a connector: whether notifications come, and which secrets sign them."""
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.dispatch import receiver
 
 from installations.models import AppInstallation
-from installations.signals import health_asked
+from installations.signals import health_asked, secret_use_asked
 from installations.verdicts import Finding, Tone
-from webhooks.selectors import last_deliveries
+from webhooks.selectors import last_deliveries, last_uses_of_secrets
 
 _FRESH = timedelta(days=2)
 
@@ -30,6 +31,11 @@ def tell_of_notifications(*, installation: AppInstallation, now: datetime, **_: 
     if now - last_at > _FRESH:
         return [Finding(tone=Tone.WORRIES, what=told, do="If agents have been at work since, look at the manifest.")]
     return [Finding(tone=Tone.FINE, what=told)]
+
+
+@receiver(secret_use_asked)
+def tell_of_secret_use(*, source_id: uuid.UUID, **_: Any) -> dict[uuid.UUID, datetime]:
+    return last_uses_of_secrets(source_id)
 
 
 def _ago(span: timedelta) -> str:

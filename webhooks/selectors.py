@@ -15,6 +15,21 @@ _LAST = """
 """
 
 
+USE_LOOKED_BACK = 2000
+_LATELY = """
+    SELECT secret_id, max(received_at)
+    FROM (SELECT secret_id, received_at FROM webhooks_delivery WHERE inbox_id = %s ORDER BY id DESC LIMIT %s) lately
+    GROUP BY secret_id
+"""
+
+
+def last_uses_of_secrets(source_id: uuid.UUID) -> dict[uuid.UUID, datetime]:
+    """When each secret of an app installation or channel last verified one of its newest deliveries."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LATELY, [source_id, USE_LOOKED_BACK])
+        return dict(cursor.fetchall())
+
+
 def last_deliveries(source_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime | None]:
     """When each of these app installations or channels last sent something authentic; None: never."""
     if not source_ids:

@@ -175,6 +175,12 @@ def test_what_did_not_go_as_it_should_is_said_at_the_message(change, sentence, w
     assert sentence in html.unescape(bubble_of(page_of(world.auditor, world.conversation), message))
 
 
+def test_a_gap_leads_to_where_a_person_decides(world):
+    bubble = bubble_of(page_of(world.operator, world.conversation), world.failed)
+    link = reverse("admin:conversations_dispatch_change", args=[world.dead.pk])
+    assert f'<a href="{link}">Look at it</a>' in bubble
+
+
 def test_a_message_that_went_well_has_no_warning(world):
     assert "cs-warn" not in bubble_of(page_of(world.auditor, world.conversation), say(world, "hello"))
 

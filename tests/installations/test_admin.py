@@ -363,6 +363,17 @@ def test_the_last_valid_secret_stays_and_the_reason_is_said(world):
     assert only.retired_at is None
 
 
+def test_secrets_are_told_apart_by_when_they_were_last_used(world):
+    valid = world.installation.secrets.get(retired_at=None)
+    assert page_of(world.operator, world.installation).count("by none of the newest") == 2
+    newest = Delivery.objects.filter(installation=world.installation).latest("id")
+    Delivery.objects.filter(pk=newest.pk).update(secret_id=valid.pk)
+    assert page_of(world.operator, world.installation).count("by none of the newest") == 1
+    asking = signed_in(world.operator).get(url_of(world.installation, "do", "retire-secret"), {"secret": valid.pk})
+    assert f"last used {newest.received_at:%Y-%m-%d %H:%M} UTC" in asking.content.decode()
+    assert f'value="{valid.pk}" selected' in asking.content.decode()
+
+
 def test_a_secret_of_another_brand_cannot_be_retired_by_its_id():
     amber, birch = make_two_brands()
     foreign = birch.installation.secrets.get(retired_at=None)
