@@ -68,9 +68,7 @@ class Membership(models.Model):
     brand_path: ClassVar[str] = "brand"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier of the membership.")
-    user = models.ForeignKey(
-        User, on_delete=models.CASCADE, related_name="memberships", help_text="The person."
-    )
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", help_text="The person.")
     brand = models.ForeignKey(
         Brand,
         on_delete=models.CASCADE,

@@ -46,9 +46,7 @@ def brands_of(person: Person, *, verb: Verb = Verb.VIEW) -> AllBrands | frozense
     return ALL_BRANDS if None in brand_ids else frozenset(b for b in brand_ids if b)
 
 
-def limit(
-    queryset: models.QuerySet[ModelT], person: Person, *, verb: Verb = Verb.VIEW
-) -> models.QuerySet[ModelT]:
+def limit(queryset: models.QuerySet[ModelT], person: Person, *, verb: Verb = Verb.VIEW) -> models.QuerySet[ModelT]:
     """
     The rows of a queryset that belong to brands in which the person may do this.
 

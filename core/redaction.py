@@ -15,7 +15,9 @@ _TOKENS = re.compile(
 
 def redact(text: str) -> str:
     """The text with everything that looks like a token or a secret masked, and control characters made visible."""
-    return "".join(ch if ch.isprintable() or ch == "\n" else "\N{REPLACEMENT CHARACTER}" for ch in _TOKENS.sub(_MASK, text))
+    return "".join(
+        ch if ch.isprintable() or ch == "\n" else "\N{REPLACEMENT CHARACTER}" for ch in _TOKENS.sub(_MASK, text)
+    )
 
 
 def answer_head(body: bytes) -> str:

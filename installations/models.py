@@ -185,7 +185,9 @@ class AppToken(models.Model):
     )
     sealed = models.BinaryField(null=True, help_text="The AppJWT, encrypted and bound to this row.")
     expires_at = models.DateTimeField(null=True, help_text="When LivePerson stops accepting it.")
-    generation = models.PositiveIntegerField(default=0, help_text="Counts renewals; tells a rejected token from a newer.")
+    generation = models.PositiveIntegerField(
+        default=0, help_text="Counts renewals; tells a rejected token from a newer."
+    )
     renewing_until = models.DateTimeField(null=True, help_text="Until when one process has the renewal to itself.")
     not_before = models.DateTimeField(null=True, help_text="After a failed renewal: when the next may be tried.")
     failures = models.PositiveIntegerField(default=0, help_text="Failed renewals in a row.")
@@ -267,5 +269,7 @@ class ChannelSecret(SealedSecret):
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="secrets", help_text="The channel.")
     name = models.CharField(
-        max_length=32, default="signing_secret", help_text="Which of the adapter's secrets it is, such as signing_secret."
+        max_length=32,
+        default="signing_secret",
+        help_text="Which of the adapter's secrets it is, such as signing_secret.",
     )

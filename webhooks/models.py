@@ -167,4 +167,3 @@ class Seen(models.Model):
 
     def __str__(self) -> str:
         return f"seen {self.pk}"
-

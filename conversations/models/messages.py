@@ -69,7 +69,9 @@ class Message(BrandOwned):
     )
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="+", help_text="The channel.")
     direction = models.CharField(max_length=16, choices=Direction, help_text="Where it goes.")
-    sender_role = models.CharField(max_length=32, help_text="Who said it, in LivePerson's words: CONSUMER, ASSIGNED_AGENT …")
+    sender_role = models.CharField(
+        max_length=32, help_text="Who said it, in LivePerson's words: CONSUMER, ASSIGNED_AGENT …"
+    )
     kind = models.CharField(max_length=16, choices=MessageKind, default=MessageKind.TEXT, help_text="What it is.")
     audience = models.CharField(
         max_length=8, choices=Audience, default=Audience.ALL, help_text="Who may read it. Staff: a private note."

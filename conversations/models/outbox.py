@@ -23,15 +23,24 @@ class Lane(BrandOwned):
     """
 
     account = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="+", help_text="The LivePerson account; lanes are claimed fairly."
+        Account,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The LivePerson account; lanes are claimed fairly.",
     )
     consumer = models.ForeignKey(Consumer, on_delete=models.PROTECT, related_name="lanes", help_text="The consumer.")
     direction = models.CharField(max_length=16, choices=Direction, help_text="Which way it goes.")
     next_position = models.BigIntegerField(default=1 << 20, help_text="Place that the next dispatch gets.")
-    due_at = models.DateTimeField(null=True, blank=True, help_text="When its head is to be looked at; empty: nothing waits.")
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its head is to be looked at; empty: nothing waits."
+    )
     leased_until = models.DateTimeField(null=True, blank=True, help_text="Until when one worker has it to itself.")
-    fence = models.BigIntegerField(default=0, help_text="Counts claims; a result under an older number changes nothing.")
-    blocked_by = models.CharField(max_length=64, blank=True, help_text="Why its head waits, such as credentials_rejected.")
+    fence = models.BigIntegerField(
+        default=0, help_text="Counts claims; a result under an older number changes nothing."
+    )
+    blocked_by = models.CharField(
+        max_length=64, blank=True, help_text="Why its head waits, such as credentials_rejected."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["consumer", "direction"], name="lane_once")]
@@ -105,11 +114,17 @@ class Dispatch(BrandOwned):
         help_text="The conversation it was sent in, or must be sent in.",
     )
     lp_dialog_id = models.CharField(max_length=256, blank=True, help_text="The dialog it was sent in.")
-    payload = models.JSONField(default=dict, help_text="Facts that the send needs: part number, sequences; never words.")
-    progress = models.JSONField(default=dict, help_text="What finished steps brought, such as the uploaded file's path.")
+    payload = models.JSONField(
+        default=dict, help_text="Facts that the send needs: part number, sequences; never words."
+    )
+    progress = models.JSONField(
+        default=dict, help_text="What finished steps brought, such as the uploaded file's path."
+    )
     step = models.CharField(max_length=16, choices=Step, blank=True, help_text="The step under way or last tried.")
     attempt_count = models.PositiveIntegerField(default=0, help_text="Tries of the current step.")
-    next_attempt_at = models.DateTimeField(null=True, blank=True, help_text="When it may be tried again, or is decided.")
+    next_attempt_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it may be tried again, or is decided."
+    )
     expires_at = models.DateTimeField(null=True, blank=True, help_text="When it has lost its use and is dropped.")
     content_digest = models.BinaryField(null=True, help_text="SHA-256 of the text sent, to recognise its echo.")
     lp_sequence = models.IntegerField(null=True, blank=True, help_text="Sequence that LivePerson gave it.")
@@ -172,7 +187,9 @@ class Attempt(models.Model):
     brand = models.ForeignKey(
         "access.Brand", on_delete=models.PROTECT, related_name="+", help_text="The brand that this belongs to."
     )
-    dispatch = models.ForeignKey(Dispatch, on_delete=models.PROTECT, related_name="attempts", help_text="What it tried.")
+    dispatch = models.ForeignKey(
+        Dispatch, on_delete=models.PROTECT, related_name="attempts", help_text="What it tried."
+    )
     step = models.CharField(max_length=16, choices=Step, help_text="Which step it tried.")
     fence = models.BigIntegerField(help_text="The lane's fence under which it ran.")
     started_at = models.DateTimeField(help_text="When it began.")

@@ -32,7 +32,9 @@ class Command(BaseCommand):
         parser.add_argument("--channel", required=True, choices=[adapter.type for adapter in list_adapters()])
         parser.add_argument("--channel-name", default="", help="name of the channel; its type by default")
         parser.add_argument("--channel-url", default="", help="where the channel takes the agents' messages")
-        parser.add_argument("--channel-secret-file", default="", help="file with the channel's secret; else one is made")
+        parser.add_argument(
+            "--channel-secret-file", default="", help="file with the channel's secret; else one is made"
+        )
         parser.add_argument("--no-test", action="store_true", help="do not ask LivePerson for a token")
 
     def handle(self, *args: Any, **options: Any) -> None:
