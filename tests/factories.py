@@ -7,6 +7,7 @@ answer to somebody else is found. `World.canaries` adds the ids that cannot hold
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,7 @@ class World:
     One brand with everything that belongs to it.
 
     mark: stands in every name, text and free-form id of this brand and of no other. rows: every row of the brand.
+    Its webhooks can be signed: client_secret is LivePerson's, channel_secret the channel's.
     """
 
     mark: str
@@ -80,6 +82,8 @@ class World:
     dead: Dispatch
     unknown: Dispatch
     file: MediaFile
+    client_secret: str
+    channel_secret: str
     rows: list[models.Model]
 
     @cached_property
@@ -128,6 +132,8 @@ class _Maker:
         self.slug, self.mark, self.now = slug, mark, now
         # LivePerson's ids and phone numbers are digits: made from the mark, so they differ between brands.
         self.digits = str(int.from_bytes(hashlib.sha256(mark.encode()).digest()[:5], "big") % 10**8 + 10**8)
+        self.client_secret = f"client-secret-{mark}"
+        self.channel_secret = "whsec_" + base64.b64encode(f"channel-secret-of-{mark}-{slug}".encode()).decode()
         self.rows: list[models.Model] = []
         self.brand = self._add(Brand(slug=f"{slug}-{mark.lower()}", name=f"{mark} Limited"))
 
@@ -144,7 +150,8 @@ class _Maker:
             installation=self.installation, channel=self.channel, consumer=self.consumer,
             conversation=self.conversation, closed_conversation=self.closed_conversation,
             from_consumer=self.from_consumer, from_agent=self.from_agent, failed=self.failed, parked=self.parked,
-            dead=self.dead, unknown=self.unknown, file=self.file, rows=self.rows,
+            dead=self.dead, unknown=self.unknown, file=self.file,
+            client_secret=self.client_secret, channel_secret=self.channel_secret, rows=self.rows,
         )  # fmt: skip
 
     def _add(self, row: Any) -> Any:
@@ -169,7 +176,7 @@ class _Maker:
         )  # fmt: skip
         for retired_at in (None, self.now):
             secret = InstallationSecret(brand=self.brand, installation=self.installation, retired_at=retired_at)
-            secret.keep(f"client-secret-{self.mark}".encode())
+            secret.keep(self.client_secret.encode())
             self._add(secret)
         token = AppToken(installation=self.installation, generation=1)
         token.keep(f"eyJ.app.{self.mark}", self.now + timedelta(hours=1))
@@ -179,7 +186,7 @@ class _Maker:
             prefix=self.slug[:32], config={"url": f"https://{self.slug}.example.com/{self.mark}"},
         )  # fmt: skip
         signing = ChannelSecret(brand=self.brand, channel=self.channel)
-        signing.keep(f"whsec_{self.mark}".encode())
+        signing.keep(self.channel_secret.encode())
         self._add(signing)
 
     def _people_and_conversations(self) -> None:

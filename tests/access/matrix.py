@@ -57,6 +57,19 @@ class Stage:
     def worlds(self) -> tuple[World, World]:
         return self.amber, self.birch
 
+    @property
+    def lookers(self) -> list[Part]:
+        """One person for each set of brands that can be seen: for what depends on nothing else."""
+        return [part for part in self.parts if part.may_enter and not part.may_change]
+
+    @property
+    def workers(self) -> list[Part]:
+        """Somebody of each brand who may change it, once as operator and once as owner."""
+        return [part for part in self.parts if part.user in (self.amber.operator, self.birch.owner)]
+
+    def other(self, world: World) -> World:
+        return self.birch if world is self.amber else self.amber
+
     def client(self, part: Part) -> Client:
         """The browser of this person."""
         if part.name not in self._clients:
@@ -79,6 +92,8 @@ class Stage:
     ) -> HttpResponseBase:
         """One cell: the answer, after it was searched for what this person may not see."""
         client = self.program(part) if by_key else self.client(part)
+        # What an earlier answer wanted to say on the next page would make equal answers differ.
+        client.cookies.pop("messages", None)
         answer: HttpResponseBase = getattr(client, method)(url, data if data is not None else {}, **more)
         self.judge(part, answer, asked=f"{url} {json.dumps(data, default=str)} {more}", label=f"{part} {method} {url}")
         return answer
@@ -96,11 +111,11 @@ class Stage:
             if found:
                 self.leaks.append(f"{label}: {answer.status_code}, shows {found[0]!r} of {world.mark}")
 
-    def redirects(self, part: Part, answer: HttpResponseBase) -> HttpResponseBase:
-        """The page that an answer leads to, judged as well; messages about what was done stand there."""
-        while answer.status_code in (301, 302, 303) and "/login/" not in answer["Location"]:
-            answer = self.ask(part, "get", answer["Location"])
-        return answer
+    def follow(self, part: Part, answer: HttpResponseBase) -> None:
+        """Judge the page that an answer leads to as well: messages about what was done stand there."""
+        if answer.status_code in (301, 302, 303) and "/login/" not in answer["Location"]:
+            next_page = self.client(part).get(answer["Location"], follow=True)
+            self.judge(part, next_page, asked=answer["Location"], label=f"{part} after {answer['Location']}")
 
 
 def make_stage() -> Stage:
@@ -147,7 +162,7 @@ def told_by(answer: HttpResponseBase) -> str:
 def secrets_of(world: World) -> set[str]:
     """What nobody is ever shown, not even who runs the site."""
     mark = world.mark.lower()
-    return {f"client-secret-{mark}", f"eyj.app.{mark}", f"eyj.consumer.{mark}", f"whsec_{mark}"}
+    return {world.client_secret.lower(), world.channel_secret.lower(), f"eyj.app.{mark}", f"eyj.consumer.{mark}"}
 
 
 _VARIABLE = re.compile(

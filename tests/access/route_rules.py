@@ -20,6 +20,7 @@ from tests.access.routes import Route
 
 class Rule(enum.Enum):
     PUBLIC = enum.auto()  # tells nothing of any brand
+    NOWHERE = enum.auto()  # answers that there is nothing
     SIGNED = enum.auto()  # whoever signed the body acts in the brand of that secret, and in no other
     CAPABILITY = enum.auto()  # the address itself is the permission, for one thing
     SIGN_IN = enum.auto()  # the way in and out
@@ -41,6 +42,7 @@ _SITE: dict[str, Rule] = {
     "metrics": Rule.PUBLIC,
     "api/v1/schema/": Rule.PUBLIC,
     "api/v1/docs/": Rule.PUBLIC,
+    "webhooks/": Rule.NOWHERE,
     "webhooks/liveperson/<uuid:installation_id>/": Rule.SIGNED,
     r"webhooks/^channels/(?P<channel_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<suffix>[\w./-]{0,64})$": (
         Rule.SIGNED
