@@ -29,6 +29,7 @@ from core.events import (
     EventUnreadable,
     LivePersonEvent,
 )
+from core.ids import made_at
 from webhooks import inboxes, ledger
 from webhooks.handlers import apply_channel_event, apply_liveperson_event
 from webhooks.inboxes import Lease
@@ -64,6 +65,11 @@ def apply_some() -> bool:
 def _apply_guarded(delivery: Delivery, lease: Lease) -> bool:
     """Apply one delivery; an error of our own is retried, then the delivery is set aside. False: the lease is lost."""
     structlog.contextvars.bind_contextvars(correlation_id=str(delivery.pk))
+    if delivery.start_count > MAX_STARTS:
+        logger.error("delivery.given_up", delivery_id=str(delivery.pk), starts=delivery.start_count)
+        delivery.detail = "Workers ended while they applied it."
+        _set_aside(delivery)
+        return True
     while True:
         try:
             with transaction.atomic():
@@ -78,12 +84,16 @@ def _apply_guarded(delivery: Delivery, lease: Lease) -> bool:
         except Exception as error:
             _note_break(delivery, error)
         if delivery.start_count >= MAX_STARTS:
-            Delivery.objects.filter(pk=delivery.pk).update(
-                state=DeliveryState.DEAD, detail=delivery.detail[:300], processed_at=timezone.now()
-            )
+            _set_aside(delivery)
             return True
         delivery.start_count += 1
         Delivery.objects.filter(pk=delivery.pk).update(start_count=delivery.start_count)
+
+
+def _set_aside(delivery: Delivery) -> None:
+    Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.STORED).update(
+        state=DeliveryState.DEAD, detail=delivery.detail[:300], processed_at=timezone.now()
+    )
 
 
 class LeaseLost(Exception):
@@ -141,15 +151,16 @@ def _apply_from_channel(delivery: Delivery, events: list[ChannelEvent], now: dat
 
 
 def _apply_from_liveperson(delivery: Delivery, events: list[LivePersonEvent], now: datetime) -> None:
-    rows, handled = [], set()
+    rows, handled = [], dict[str, bytes]()
     for index, event in enumerate(events):
         row = _event_row(delivery, index, event.type, event.identity, now)
         row.lp_conversation_id = event.lp_conversation_id[:256]
         if event.identity in handled:
-            row.outcome = EventOutcome.DUPLICATE
+            is_same = handled[event.identity] == event.content
+            row.outcome = EventOutcome.DUPLICATE if is_same else EventOutcome.CONFLICT
         else:
             _apply_one(delivery, event, row, now)
-        handled.add(event.identity)
+            handled[event.identity] = event.content
         rows.append(row)
     Event.objects.bulk_create(rows)
 
@@ -170,7 +181,7 @@ def _apply_one(delivery: Delivery, event: LivePersonEvent, row: Event, now: date
         row.outcome = EventOutcome.IGNORED
         row.detail = "Another app installation carries this conversation."
         return
-    if row.outcome != EventOutcome.WAITING and conversation.opened_at > now - _RECENT:
+    if row.outcome != EventOutcome.WAITING and _known_since(conversation, now) < _RECENT:
         _apply_waiting(delivery, conversation, now)
     seen = _claim(delivery, _identity(event, delivery), event.content, now)
     if seen is not Claim.FIRST:
@@ -180,6 +191,11 @@ def _apply_one(delivery: Delivery, event: LivePersonEvent, row: Event, now: date
         row,
         apply_liveperson_event(conversation=conversation, event=event, correlation_id=str(delivery.pk), now=now),
     )
+
+
+def _known_since(conversation: Conversation, now: datetime) -> timedelta:
+    """How long we have known it, by our own clock: LivePerson's may say that it was opened long ago."""
+    return now - (made_at(conversation.pk) or conversation.opened_at)
 
 
 def _claim(delivery: Delivery, identity: str, content: bytes, now: datetime) -> Claim:
@@ -214,7 +230,7 @@ def _apply_waiting(delivery: Delivery, conversation: Conversation, now: datetime
         delivery__installation_id=delivery.installation_id,
     )
     for row in waiting.select_related("delivery__installation").order_by("id"):
-        _apply_late(row, now)
+        _apply_late_guarded(row, now)
 
 
 def settle_waiting(*, now: datetime) -> None:
@@ -228,7 +244,7 @@ def settle_waiting(*, now: datetime) -> None:
                 .first()
             )
             if locked is not None:
-                _apply_late(locked, now)
+                _apply_late_guarded(locked, now)
     _call_foreign(now)
 
 
@@ -248,6 +264,24 @@ def _now_known() -> list[uuid.UUID]:
         """
     )
     return [row.pk for row in known]
+
+
+def _apply_late_guarded(row: Event, now: datetime) -> None:
+    """What breaks here must stop neither the others that wait nor the delivery that made them known."""
+    try:
+        with transaction.atomic():
+            _apply_late(row, now)
+        return
+    except (DatabaseError, InterfaceError) as error:
+        if not isinstance(error, _OUR_FAULT):
+            raise
+        problem: Exception = error
+    except Exception as error:
+        problem = error
+    logger.error("event.apply.broke", event_id=str(row.pk), error=type(problem).__name__)
+    Event.objects.filter(pk=row.pk).update(
+        outcome=EventOutcome.UNREADABLE, detail=f"An error of our own: {type(problem).__name__}.", at=now
+    )
 
 
 def _apply_late(row: Event, now: datetime) -> None:

@@ -131,9 +131,13 @@ def apply_conversation_change(*, conversation: Conversation, event: Conversation
     """The state of a conversation changed. What is older than what is known changes nothing."""
     consumer = lanes.lock_consumer(conversation.consumer_id)
     conversation = Conversation.objects.get(pk=conversation.pk)
-    if event.updated_at_ms < conversation.lp_updated_ms:
-        return Effect(kind=EffectKind.STALE, detail="A newer state is known.")
     state = _state_of(event)
+    would_open = not conversation.is_open and state != ConversationState.CLOSED
+    # Of two states of one moment the closed one holds: what is resumed is resumed later.
+    if event.updated_at_ms < conversation.lp_updated_ms + would_open:
+        return Effect(kind=EffectKind.STALE, detail="A newer state is known.")
+    if event.change == "DELETE" and state != ConversationState.CLOSED:
+        return ignored("LivePerson does not tell of it any more; that does not close it.")
     is_ending = conversation.is_open and state == ConversationState.CLOSED
     conversation.lp_updated_ms = event.updated_at_ms
     conversation.skill_id = event.skill_id[:64]

@@ -305,7 +305,9 @@ def _message_offering(consumer: Consumer, choice_id: str) -> Message | None:
     except ValueError:
         return None
     found = (
-        Message.objects.filter(pk=message_id, consumer=consumer, direction=Direction.TO_CHANNEL)
+        Message.objects.filter(
+            pk=message_id, consumer=consumer, direction=Direction.TO_CHANNEL, content__isnull=False
+        )
         .select_related("content", "conversation")
         .first()
     )
