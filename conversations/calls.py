@@ -24,7 +24,7 @@ from adapters.base import ChannelAdapter, Secret
 from conversations.models import Dispatch
 from core.errors import ConnectorError, ContentUnsupported, RequestRejected, Unanswered
 from core.events import Attachment, Signal
-from core.http import HttpClient
+from core.http import AnswerTooLarge, HttpClient
 from installations.connectors import Connector
 from liveperson.auth import AppJWT, fetch_app_jwt, fetch_consumer_jws
 from liveperson.client import LivePersonClient, Tokens
@@ -177,7 +177,11 @@ def upload_consumer_file(
     *, connector: Connector, tokens: Tokens, http: HttpClient, attachment: Attachment, file_id: uuid.UUID
 ) -> Brought:
     """Fetch what a consumer sent from where the channel keeps it, and upload it to LivePerson's storage."""
-    answer = http.request("GET", attachment.url, max_bytes=MAX_FILE_BYTES, deadline_s=8.0)
+    try:
+        answer = http.request("GET", attachment.url, max_bytes=MAX_FILE_BYTES, deadline_s=8.0)
+    except AnswerTooLarge:
+        limit_mb = MAX_FILE_BYTES // 2**20
+        raise ContentUnsupported(f"The file is larger than the {limit_mb} MB that LivePerson takes.") from None
     if answer.status != 200:
         raise RequestRejected(
             f"The channel's file could not be fetched: HTTP {answer.status}.", http_status=answer.status

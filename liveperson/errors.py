@@ -151,9 +151,18 @@ def _client_error(answer: Answer, status: int, facts: dict[str, Any]) -> Connect
         return _garbage(facts, "it is not the answer to this request")
     if code in (APP_JWT_REJECTED, CONSUMER_JWS_REJECTED):
         return TokenExpired(**facts)
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or code == BRAND_ID_MISSING:
+    is_refused = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    if (is_refused and not _is_about_one_request(answer)) or code == BRAND_ID_MISSING:
         return CredentialsRejected(f"LivePerson does not accept our credentials ({_shown(answer, status)}).", **facts)
     return RequestRejected(f"LivePerson rejected the request ({_shown(answer, status)}).", **facts)
+
+
+def _is_about_one_request(answer: Answer) -> bool:
+    """
+    Whether the Send API itself answered, naming the request: it knows who we are, and refuses this one, for example
+    because the conversation is another consumer's. Wrong tokens are refused before that, without a reqId.
+    """
+    return any(isinstance(item.get("reqId"), str) and isinstance(item.get("code"), str) for item in _items(answer))
 
 
 def _garbage(facts: dict[str, Any], why: str) -> Unanswered:
