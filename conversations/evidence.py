@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from conversations import lanes
-from conversations.models import Conversation, Dispatch, DispatchKind, DispatchState, MessageStatus
+from conversations.models import Conversation, Direction, Dispatch, DispatchKind, DispatchState, Step
 from conversations.settling import mark_sent
+from conversations.texts import digest_of
 from conversations.turn import Turn
 from core.errors import Refused
 from installations.connectors import get_connector
@@ -29,21 +32,22 @@ def decide(turn: Turn, dispatch: Dispatch) -> datetime | None:
     """
     Settle an unknown dispatch if it can be; None when it was, else the time until which it holds its lane.
 
-    Refused: sent again. Unanswered: an opening is tried again, because LivePerson refuses a second one; anything else
-    follows the installation's policy.
+    Refused by LivePerson: sent again. Unanswered: an opening is tried again, because LivePerson refuses a second one;
+    anything else follows the installation's policy. What a channel neither confirms nor recognises has no evidence.
     """
     if dispatch.echo_sequence is not None:
         mark_sent(turn, dispatch, resolution="echo", sequence=dispatch.echo_sequence)
         return None
     if dispatch.next_attempt_at and dispatch.next_attempt_at > turn.now:
         return dispatch.next_attempt_at
-    if dispatch.error_code == Refused.code or dispatch.kind == DispatchKind.OPEN:
+    is_to_liveperson = dispatch.lane.direction == Direction.TO_LIVEPERSON
+    if is_to_liveperson and (dispatch.error_code == Refused.code or dispatch.kind == DispatchKind.OPEN):
         _send_again(turn, dispatch)
         return None
     policy = get_connector(dispatch.lane.consumer.channel_id).installation.unknown_policy
     if policy == UnknownPolicy.HOLD:
         return turn.now + _HELD_FOR
-    if policy == UnknownPolicy.AUTO and _later_echo_seen(dispatch):
+    if policy == UnknownPolicy.AUTO and is_to_liveperson and _later_echo_seen(dispatch):
         _send_again(turn, dispatch)
         return None
     dispatch.state = DispatchState.PARKED
@@ -58,38 +62,43 @@ class Echoed:
     message_id: uuid.UUID | None
 
 
-def note_echo(conversation: Conversation, *, lp_dialog_id: str, sequence: int, digest: bytes) -> Echoed | None:
+def note_echo(
+    conversation: Conversation, *, lp_dialog_id: str, sequence: int, text: str, relative_path: str
+) -> Echoed | None:
     """
     Remember that a message of the consumer came back; None when it is none of ours.
 
-    The caller holds the consumer's mutex. An unknown send that this settles has its lane looked at at once.
+    relative_path: of a file, which LivePerson gave to this one upload alone; empty for a text. The caller holds the consumer's mutex. An unknown send that this settles has its lane looked at at once.
     """
     known = _mark_echoed(conversation, lp_dialog_id, sequence)
     if known is not None:
         return known
-    in_doubt = _in_doubt(conversation, lp_dialog_id, sequence, digest)
+    same = Q(progress__relative_path=relative_path) if relative_path else Q(content_digest=digest_of(text))
+    in_doubt = _in_doubt(conversation, lp_dialog_id, sequence, same)
     if in_doubt is not None:
         _settle_by_echo(in_doubt, sequence)
         return Echoed(message_id=in_doubt.message_id)
-    doubled = _second_arrival(conversation, lp_dialog_id, digest)
+    doubled = _second_arrival(conversation, lp_dialog_id, same)
     return Echoed(message_id=doubled.message_id) if doubled else None
 
 
 def _settle_by_echo(dispatch: Dispatch, sequence: int) -> None:
     Dispatch.objects.filter(pk=dispatch.pk).update(echo_sequence=sequence)
-    if dispatch.state == DispatchState.UNKNOWN:
-        lanes.make_due([dispatch.lane_id])  # its lane waits for it and settles it
-    elif dispatch.state == DispatchState.PARKED:
-        Dispatch.objects.filter(pk=dispatch.pk).update(
-            state=DispatchState.SENT, resolution="echo", lp_sequence=sequence, finished_at=Now(), error_code=""
-        )
-        if dispatch.message is not None and dispatch.message.climb_to(MessageStatus.SENT):
-            dispatch.message.save(update_fields=["status"])
+    if dispatch.state == DispatchState.SENDING:
+        return  # its answer may still come
+    if dispatch.state != DispatchState.UNKNOWN:
+        turn = Turn(now=timezone.now())
+        mark_sent(turn, dispatch, resolution="echo", sequence=sequence)
+        turn.flush()
+    lanes.make_due([dispatch.lane_id])
 
 
-# One statement, because every message of a consumer comes back this way.
+# One statement, because every message of a consumer comes back this way. What came back under another sequence before
+# was sent twice and has arrived twice.
 _MARK_ECHOED = """
-    UPDATE conversations_dispatch SET echo_sequence = lp_sequence
+    UPDATE conversations_dispatch SET
+        duplicate_seen_at = CASE WHEN echo_sequence <> lp_sequence THEN now() ELSE duplicate_seen_at END,
+        echo_sequence = lp_sequence
     WHERE conversation_id = %s AND lp_dialog_id = %s AND lp_sequence = %s AND kind IN ('TEXT', 'FILE')
     RETURNING message_id
 """
@@ -102,31 +111,33 @@ def _mark_echoed(conversation: Conversation, lp_dialog_id: str, sequence: int) -
     return Echoed(message_id=row[0]) if row else None
 
 
-def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, digest: bytes) -> Dispatch | None:
+def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, same: Q) -> Dispatch | None:
+    is_open = Q(state__in=(DispatchState.SENDING, DispatchState.UNKNOWN, DispatchState.PARKED))
+    waits_to_be_repeated = Q(state=DispatchState.QUEUED, possible_duplicate=True)
     return (
         Dispatch.objects.filter(
+            same,
+            is_open | waits_to_be_repeated,
             lane__consumer_id=conversation.consumer_id,
             conversation=conversation,
             lp_dialog_id=lp_dialog_id,
-            state__in=(DispatchState.SENDING, DispatchState.UNKNOWN, DispatchState.PARKED),
-            content_digest=digest,
             echo_sequence=None,
             sequence_before__lt=sequence,
         )
         .order_by("position")
-        .select_related("message")
+        .select_related("lane__consumer", "message")
         .first()
     )
 
 
-def _second_arrival(conversation: Conversation, lp_dialog_id: str, digest: bytes) -> Dispatch | None:
+def _second_arrival(conversation: Conversation, lp_dialog_id: str, same: Q) -> Dispatch | None:
     """A send that was repeated in doubt, whose first try turns up after all: a proved duplicate."""
     doubled = (
         Dispatch.objects.filter(
+            same,
             conversation=conversation,
             lp_dialog_id=lp_dialog_id,
             possible_duplicate=True,
-            content_digest=digest,
             duplicate_seen_at=None,
         )
         .order_by("position")
@@ -145,12 +156,18 @@ def _send_again(turn: Turn, dispatch: Dispatch) -> None:
 
 
 def _later_echo_seen(dispatch: Dispatch) -> bool:
-    """Whether echoes flow: a later send of this installation has come back, and this one has not."""
-    if dispatch.conversation is None:
+    """
+    Whether echoes flow: something that this installation sent after it has come back, and this one has not.
+
+    Sent after it, not only queued: the echo of what was sent before was on its way already.
+    """
+    if dispatch.conversation is None or dispatch.unknown_at is None:
         return False
     return Dispatch.objects.filter(
         brand_id=dispatch.brand_id,
         pk__gt=dispatch.pk,
         conversation__installation_id=dispatch.conversation.installation_id,
         echo_sequence__isnull=False,
+        attempts__step=Step.PUBLISH,
+        attempts__started_at__gt=dispatch.unknown_at,
     ).exists()

@@ -169,7 +169,7 @@ def _fail(
         attempt=dispatch.attempt_count,
         renewals=dispatch.progress.get("renewals", 0),
         reopenings=dispatch.progress.get("reopenings", 0),
-        recognises_repeats=is_to_channel and connector.adapter.capabilities.idempotent_send,
+        recognises_repeats=is_to_channel and connector.adapter.is_safe_to_repeat(error),
     )
     judgement = judge(tried, error, policy=retry.CHANNEL if is_to_channel else retry.LIVEPERSON)
     dispatch.error_code = error.code

@@ -27,7 +27,6 @@ from conversations.models import (
 )
 from conversations.services.effects import APPLIED, Effect, EffectKind, ignored
 from conversations.signals import agent_message
-from conversations.texts import digest_of
 from core.events import (
     AcceptStatusChanged,
     ChatStateChanged,
@@ -206,7 +205,11 @@ def adopt_conversation(
 def _apply_echo(conversation: Conversation, event: ContentPublished) -> Effect:
     assert event.sequence is not None
     dispatch = evidence.note_echo(
-        conversation, lp_dialog_id=event.lp_dialog_id, sequence=event.sequence, digest=digest_of(event.text)
+        conversation,
+        lp_dialog_id=event.lp_dialog_id,
+        sequence=event.sequence,
+        text=event.text,
+        relative_path=event.attachment.relative_path if event.attachment else "",
     )
     if dispatch is None:
         return Effect(kind=EffectKind.ECHO, detail="Said by the consumer, but not through us.")

@@ -86,7 +86,9 @@ def expected_dispatches(outcomes: list[Outcome]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_each_recorded_notification_has_its_outcome_and_a_repeat_has_none(door: Door, conversation: Conversation, name: str) -> None:
+def test_each_recorded_notification_has_its_outcome_and_a_repeat_has_none(
+    door: Door, conversation: Conversation, name: str
+) -> None:
     raw = (FIXTURES / "liveperson" / f"{name}.json").read_bytes()
 
     assert door.notify_raw(raw).status_code == 200
@@ -99,9 +101,7 @@ def test_each_recorded_notification_has_its_outcome_and_a_repeat_has_none(door: 
     assert [one.outcome for one in events] == [expected_outcome(one) for one in outcomes]
     assert [one.type for one in events] == [one.facts["type"] for one in outcomes]
     messages = list(Message.objects.order_by("lp_sequence"))
-    assert [
-        (one.kind, one.audience, one.status, one.lp_sequence) for one in messages
-    ] == expected_messages(outcomes)
+    assert [(one.kind, one.audience, one.status, one.lp_sequence) for one in messages] == expected_messages(outcomes)
     queued = Dispatch.objects.order_by("created_at")
     assert [(one.lane.direction, one.kind) for one in queued] == expected_dispatches(outcomes)
 
@@ -229,9 +229,7 @@ def test_each_recorded_event_within_a_conversation_has_its_outcome(door: Door, n
     if kind_of(event) == "ConsumerMessage":
         has_profile = bool(event.consumer and (event.consumer.name or event.consumer.profile))
         parts = (["TEXT"] if event.text else []) + ["FILE"] * len(event.attachments)
-        expected["ConsumerMessage"] = [
-            ("TO_LIVEPERSON", kind) for kind in (["PROFILE"] if has_profile else []) + parts
-        ]
+        expected["ConsumerMessage"] = [("TO_LIVEPERSON", kind) for kind in (["PROFILE"] if has_profile else []) + parts]
     assert queued == expected[kind_of(event)]
 
 

@@ -146,9 +146,7 @@ def test_the_body_of_one_brand_does_not_stop_the_deliveries_of_another(transacti
     services.work(deadline_s=2)
 
     assert [one.content.text for one in Message.objects.all()] == ["goes on"]
-    assert not Inbox.objects.filter(leased_until__gt=Delivery.objects.first().received_at).exclude(
-        fence__gt=0
-    ).exists()
+    assert not Inbox.objects.filter(leased_until__gt=Delivery.objects.first().received_at).exclude(fence__gt=0).exists()
 
 
 def test_a_choice_whose_message_was_erased_by_retention_is_ignored(door: Door, conversation: Conversation) -> None:
@@ -157,9 +155,7 @@ def test_a_choice_whose_message_was_erased_by_retention_is_ignored(door: Door, c
     message = Message.objects.get()
     message.content.delete()
 
-    door.tell(
-        "quick_reply.chosen", {"id": "m-1", "consumer": {"id": "+15550100"}, "choice": f"{message.pk}.0"}
-    )
+    door.tell("quick_reply.chosen", {"id": "m-1", "consumer": {"id": "+15550100"}, "choice": f"{message.pk}.0"})
     apply_all()
 
     assert Event.objects.get(type="QuickReplyChosen").outcome == "IGNORED"

@@ -168,7 +168,9 @@ def test_pruned_deliveries_do_not_make_an_old_event_new(door: Door, conversation
     assert not Message.objects.exists()
 
 
-def test_another_installation_brings_the_same_notification_and_has_no_effect(door: Door, conversation: Conversation) -> None:
+def test_another_installation_brings_the_same_notification_and_has_no_effect(
+    door: Door, conversation: Conversation
+) -> None:
     other = make_door(channel_name="another connector's channel")
     for sender in (other, door):
         sender.notify(said(C, 1, "Hello"))

@@ -23,7 +23,9 @@ def source(db: None) -> Inbox:
     return Inbox.objects.create(id=new_id(), brand=brand)
 
 
-def claim(source: Inbox, identity: str = "c:1:1:x", *, content: bytes = b"a", delivery: uuid.UUID | None = None) -> Claim:
+def claim(
+    source: Inbox, identity: str = "c:1:1:x", *, content: bytes = b"a", delivery: uuid.UUID | None = None
+) -> Claim:
     return ledger.claim(
         source_id=source.pk,
         brand_id=source.brand_id,
