@@ -81,8 +81,9 @@ def brand_id_of(row: models.Model) -> uuid.UUID | None:
     """The id of the brand that a row belongs to; None for a row of the whole site."""
     path = brand_path_of(type(row))
     if path == "pk":
-        return row.pk  # type: ignore[no-any-return]
-    return getattr(row, f"{path}_id")  # type: ignore[no-any-return]
+        return row.pk
+    brand_id: uuid.UUID | None = getattr(row, f"{path}_id")
+    return brand_id
 
 
 def _memberships_of(person: User) -> list[Membership]:

@@ -1,4 +1,4 @@
-"""Idle end to end: from a consumer's POST to LivePerson's record of it, and from an agent's word to the consumer's app."""
+"""Idle end to end: from a consumer's POST to LivePerson's record of it, and from an agent's word to the app."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _bare_loop(brand: BenchBrand) -> float:
         from conversations.drain import SLOTS
 
         say(f"  bare loop: {processes} processes x {SLOTS} threads")
-        result = subprocess.run(  # noqa: S603
+        result = subprocess.run(
             [sys.executable, "-m", "bench.bare_loop", str(plan), str(processes), str(SLOTS)],
             capture_output=True, text=True, check=True,
         )  # fmt: skip

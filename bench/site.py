@@ -44,7 +44,7 @@ def running_site() -> Iterator[Site]:
     ports = {name: str(_free_port()) for name in ("PORT", "SIMULATOR_PORT", "SIMULATOR_TLS_PORT")}
     environ = {**os.environ, "MODE": "local", "DATA_DIR": str(data_dir), **ports}
     environ.pop("DATABASE_URL", None)
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "manage.py", "run"],
         cwd=ROOT,
         env=environ,

@@ -76,7 +76,7 @@ def put_before(head: Dispatch, *, kind: str) -> Dispatch:
 
 
 def waiting_dispatch(*, consumer: Consumer, direction: str, kind: str) -> Dispatch | None:
-    """The last dispatch of a lane, if it is of this kind and nobody has tried it: something may still be added to it."""
+    """The last dispatch of a lane, if it is of this kind and untried: something may still be added to it."""
     last = (
         Dispatch.objects.filter(lane__consumer=consumer, lane__direction=direction, state__in=LIVE_STATES)
         .order_by("-position")
@@ -116,7 +116,7 @@ _NEXT_POSITION = """
 
 
 def _next_position(consumer: Consumer, direction: str) -> tuple[uuid.UUID, int]:
-    values = [new_id(), consumer.brand_id, consumer.account_id, consumer.pk, direction, STEP, STEP]
+    values: list[Any] = [new_id(), consumer.brand_id, consumer.account_id, consumer.pk, direction, STEP, STEP]
     with connection.cursor() as cursor:
         cursor.execute(_NEXT_POSITION, values)
         row = cursor.fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, timedelta
+from typing import Any
 
 import structlog
 
@@ -308,7 +309,7 @@ def _expires_on(dispatch: Dispatch, turn: Turn) -> date:
     return turn.now.date() + timedelta(days=dispatch.lane.brand.retention_days)
 
 
-def _attempt_end(error: ConnectorError, elapsed_ms: int | None) -> tuple[object, ...]:
+def _attempt_end(error: ConnectorError, elapsed_ms: int | None) -> tuple[Any, ...]:
     return (
         _outcome_of(error),
         error.code[:64],

@@ -110,8 +110,8 @@ class TokenDesk:
             self._note_failure(installation_id, error, lease, now)
         except Exception as bug:
             logger.exception("token.renewal.broke", installation_id=str(installation_id))
-            error = NotSent(f"An error of our own ({type(bug).__name__}) interrupted the request for an AppJWT.")
-            self._note_failure(installation_id, error, lease, now)
+            broke = NotSent(f"An error of our own ({type(bug).__name__}) interrupted the request for an AppJWT.")
+            self._note_failure(installation_id, broke, lease, now)
         else:
             tokens.keep(installation_id, token=jwt.token, expires_at=jwt.expires_at)
         # Either way there is something to be decided now, not when the waiting ones would look again.

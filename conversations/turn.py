@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -41,12 +42,13 @@ _FINISH_ATTEMPT = """
         provider_code = %s, detail = %s, answer_head = %s, elapsed_ms = %s
     WHERE id = %s
 """
-_CLIMB = "ARRAY['RECEIVED', 'QUEUED', 'SENT', 'DELIVERED', 'READ']::varchar[]"
-_SAVE_MESSAGE = f"""
+_STATUS_ORDER = ["RECEIVED", "QUEUED", "SENT", "DELIVERED", "READ"]
+_SAVE_MESSAGE = """
     UPDATE conversations_message SET
         status = CASE
-            WHEN status IN ('FAILED', 'EXPIRED') OR array_position({_CLIMB}, status) >= array_position({_CLIMB}, %s)
-            THEN status ELSE %s END,
+            WHEN status IN ('FAILED', 'EXPIRED')
+                OR array_position(%s::varchar[], status) >= array_position(%s::varchar[], %s) THEN status
+            ELSE %s END,
         error_code = %s, conversation_id = %s, lp_dialog_id = %s, lp_sequence = %s
     WHERE id = %s
 """
@@ -94,9 +96,9 @@ class Turn:
         self._tokens = {} if consumer_tokens is None else consumer_tokens
         self._dispatches: dict[uuid.UUID, Dispatch] = {}
         self._messages: dict[uuid.UUID, Message] = {}
-        self._finished: list[tuple[object, ...]] = []
-        self._sequences: list[tuple[object, ...]] = []
-        self._attempts: list[tuple[object, ...]] = []
+        self._finished: list[tuple[Any, ...]] = []
+        self._sequences: list[tuple[Any, ...]] = []
+        self._attempts: list[tuple[Any, ...]] = []
         self._releases: list[tuple[uuid.UUID, datetime | None, str]] = []
         self._extended: list[uuid.UUID] = []
         self._conversations: dict[uuid.UUID, OpenConversation | None] = {}
@@ -141,7 +143,7 @@ class Turn:
     def save_message(self, message: Message) -> None:
         self._messages[message.pk] = message
 
-    def finish_attempt(self, attempt_id: uuid.UUID, values: tuple[object, ...]) -> None:
+    def finish_attempt(self, attempt_id: uuid.UUID, values: tuple[Any, ...]) -> None:
         """values: outcome, error_code, http_status, provider_code, detail, answer_head, elapsed_ms."""
         self._finished.append((self.now, *values, attempt_id))
 
@@ -181,7 +183,7 @@ class Turn:
         self._conversations = {}
 
 
-def _dispatch_values(d: Dispatch) -> tuple[object, ...]:
+def _dispatch_values(d: Dispatch) -> tuple[Any, ...]:
     return (
         d.state, d.step, d.attempt_count, d.next_attempt_at, json.dumps(d.progress),
         d.conversation_id, d.lp_dialog_id, d.lp_sequence, json.dumps(d.provider_ids), d.error_code[:64],
@@ -190,6 +192,16 @@ def _dispatch_values(d: Dispatch) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _message_values(m: Message) -> tuple[object, ...]:
+def _message_values(m: Message) -> tuple[Any, ...]:
     # A receipt may have raised the message while its last part was on its way.
-    return (m.status, m.status, m.error_code[:64], m.conversation_id, m.lp_dialog_id, m.lp_sequence, m.pk)
+    return (
+        _STATUS_ORDER,
+        _STATUS_ORDER,
+        m.status,
+        m.status,
+        m.error_code[:64],
+        m.conversation_id,
+        m.lp_dialog_id,
+        m.lp_sequence,
+        m.pk,
+    )

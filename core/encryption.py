@@ -1,8 +1,8 @@
 """
 Encryption of secrets at rest: AES-256-GCM under a ring of keys, each value bound to the row that holds it.
 
-A sealed value is: version (1 byte) | key id (4 bytes) | nonce (12 bytes) | ciphertext and tag. The key id is the head of
-the key's SHA-256, so a value names its key without revealing it. The context (table, row id, column) is authenticated:
+A sealed value is: version (1 byte) | key id (4 bytes) | nonce (12 bytes) | ciphertext and tag. The key id is the head
+of the key's SHA-256, so a value names its key without revealing it. The context (table, row id, column) is authenticated:
 a ciphertext moved to another row does not open.
 """
 
@@ -73,7 +73,7 @@ def context_of(table: str, row_id: object, column: str) -> str:
 
 
 def parse_keys(text: str) -> list[bytes]:
-    """Keys from ENCRYPTION_KEYS: base64, comma separated, newest first. Raises ConfigurationError naming the trouble."""
+    """Keys from ENCRYPTION_KEYS: base64, comma separated, newest first. Raises ConfigurationError."""
     try:
         return [base64.b64decode(part.strip(), validate=True) for part in text.split(",") if part.strip()]
     except binascii.Error:

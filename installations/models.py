@@ -155,7 +155,7 @@ class SealedSecret(BrandOwned):
 
     def reveal(self) -> bytes:
         """Decrypt, for use and never for show. Raises core.encryption.SealBroken."""
-        return ring().open(self.sealed, context=self.seal_context)
+        return ring().open(bytes(self.sealed), context=self.seal_context)
 
     @property
     def seal_context(self) -> str:
@@ -203,7 +203,7 @@ class AppToken(models.Model):
 
     def reveal(self) -> str:
         """The token itself, for use in a call. Raises core.encryption.SealBroken."""
-        return ring().open(self.sealed or b"", context=self.seal_context).decode()
+        return ring().open(bytes(self.sealed or b""), context=self.seal_context).decode()
 
     @property
     def seal_context(self) -> str:
@@ -265,7 +265,7 @@ class Channel(BrandOwned):
 
 
 class ChannelSecret(SealedSecret):
-    """A secret of a channel: it verifies what the channel sends, and signs what we send where the channel wants that."""
+    """A secret of a channel: it verifies what the channel sends, and signs what we send where that is wanted."""
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="secrets", help_text="The channel.")
     name = models.CharField(

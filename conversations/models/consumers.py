@@ -79,7 +79,7 @@ class ConsumerToken(models.Model):
 
     def reveal(self) -> str:
         """The token itself, for use in a call. Raises core.encryption.SealBroken."""
-        return ring().open(self.sealed, context=self.seal_context).decode()
+        return ring().open(bytes(self.sealed), context=self.seal_context).decode()
 
     @property
     def seal_context(self) -> str:

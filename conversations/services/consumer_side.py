@@ -1,4 +1,4 @@
-"""What a channel tells of a consumer: messages, typing, choices, receipts, the end. All of it runs in one transaction."""
+"""What a channel tells of a consumer: messages, typing, choices, receipts, the end. One transaction each."""
 
 from __future__ import annotations
 
@@ -305,9 +305,7 @@ def _message_offering(consumer: Consumer, choice_id: str) -> Message | None:
     except ValueError:
         return None
     found = (
-        Message.objects.filter(
-            pk=message_id, consumer=consumer, direction=Direction.TO_CHANNEL, content__isnull=False
-        )
+        Message.objects.filter(pk=message_id, consumer=consumer, direction=Direction.TO_CHANNEL, content__isnull=False)
         .select_related("content", "conversation")
         .first()
     )
