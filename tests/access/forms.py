@@ -81,9 +81,37 @@ def fields_of(page: bytes) -> list[Field]:
     return list(reader.fields.values())
 
 
-def filled_in(fields: list[Field]) -> dict[str, str]:
-    """What a browser would send."""
-    return {one.name: one.value for one in fields if one.value is not None}
+# What a person would type into fields that start empty.
+_TYPED = {
+    "lp_account_id": "87654321",
+    "client_id": "0f5b2c1e-4d3a-4b6c-9e8f-a1b2c3d4e5f6",
+    "first_secret": "typed-client-secret",
+    "name": "Typed",
+    "username": "nobody",
+    "reason": "Because",
+    "config_url": "https://typed.example.com/in",
+}
+_NOT_OF_THE_ROW = {"csrfmiddlewaretoken", "s"}
+
+
+def filled_in(fields: list[Field], own: World | None = None) -> dict[str, str]:
+    """
+    What a browser would send once a person has filled in what was empty.
+
+    own: the brand whose rows are chosen where there is a choice.
+    """
+    ids = {str(row.pk) for row in own.rows} if own else set()
+    sent = {}
+    for one in fields:
+        chosen = next((value for value in one.offered if value in ids), None)
+        value = one.value or chosen or _TYPED.get(one.name) or one.value
+        if value is not None:
+            sent[one.name] = value
+    return sent
+
+
+def has_something_to_fill_in(fields: list[Field]) -> bool:
+    return any(one.name not in _NOT_OF_THE_ROW for one in fields)
 
 
 def forgeries(fields: list[Field], model: type[models.Model], own: World, other: World) -> Iterator[dict[str, Any]]:
@@ -91,7 +119,7 @@ def forgeries(fields: list[Field], model: type[models.Model], own: World, other:
     The form with ids of another brand: in each field that takes an id, one after another and all together, and in
     fields that the form does not have but the model does.
     """
-    plain, kinds = filled_in(fields), {str(row.pk): type(row) for row in own.rows}
+    plain, kinds = filled_in(fields, own), {str(row.pk): type(row) for row in own.rows}
     forged = {}
     for one in fields:
         kind = next((kinds[value] for value in [one.value or "", *one.offered] if value in kinds), None)

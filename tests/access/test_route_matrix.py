@@ -18,7 +18,7 @@ from django.test import Client
 
 from connector_site.invariants import all_invariants, check
 from tests.access.conftest import UNRULED
-from tests.access.forms import fields_of, forgeries
+from tests.access.forms import fields_of, filled_in, forgeries, has_something_to_fill_in
 from tests.access.matrix import Part, Stage, shape_of, state_of, state_of_everything, undone
 from tests.access.pages import (
     ABSENT,
@@ -187,31 +187,47 @@ def test_ids_of_another_brand_in_a_form_have_no_effect(stage, model):
     for part in stage.workers:
         own, other = part.sees[0], stage.other(part.sees[0])
         before = state_of(other)
-        for url, page in forms_of(stage, part, model, own):
-            for data in forgeries(fields_of(page.content), model, own, other):
-                with undone():
-                    stage.follow(part, stage.ask(part, "post", url, data))
-                    assert state_of(other) == before, (part.name, url)
-                    assert check(links) == [], (part.name, url, data)
+        for ruled in pages_of(model, Rule.ADD, Rule.ROW, Rule.DEED):
+            for url, page in forms_of(stage, part, own, ruled):
+                for data in forgeries(fields_of(page.content), model, own, other):
+                    with undone():
+                        stage.follow(part, stage.ask(part, "post", url, data))
+                        assert state_of(other) == before, (part.name, url)
+                        assert check(links) == [], (part.name, url, data)
 
 
-def forms_of(stage: Stage, part: Part, model: type[models.Model], own: World) -> Iterator[tuple[str, Any]]:
-    """The pages with forms that somebody is shown about their own brand."""
+@of_models
+def test_the_same_forms_with_ids_of_their_own_brand_are_taken(stage, model):
+    """Otherwise the test before would prove nothing: any form would be refused."""
+    for part in stage.workers:
+        own = part.sees[0]
+        before = state_of(own)
+        for ruled in pages_of(model, Rule.ADD, Rule.ROW):
+            for url, page in forms_of(stage, part, own, ruled):
+                fields = fields_of(page.content)
+                if has_something_to_fill_in(fields):
+                    with undone():
+                        answer = stage.ask(part, "post", url, filled_in(fields, own))
+                        # A page that shows a fresh secret once comes in place of the redirect.
+                        assert answer.status_code == 302 or state_of(own) != before, (part.name, url)
+
+
+def forms_of(stage: Stage, part: Part, own: World, ruled: Ruled) -> Iterator[tuple[str, Any]]:
+    """The pages of a route with forms that somebody is shown about their own brand."""
     secrets = [str(row.pk) for row in own.rows if hasattr(row, "seal_context")]
-    for ruled in pages_of(model, Rule.ADD, Rule.ROW, Rule.DEED):
-        for url in addresses(ruled, own):
-            page = stage.ask(part, "get", url)
-            if page.status_code != 200:
-                continue
-            text = page.content.decode()  # type: ignore[attr-defined]
-            if ruled.rule is not Rule.DEED:
-                yield url, page
-                # A page may ask first of what kind the new row is to be.
-                for link in {part.split('"')[0] for part in text.split('href="')[1:] if part.startswith("?")}:
-                    yield url + link, stage.ask(part, "get", url + link)
-            elif any(secret in text for secret in secrets):
-                # A deed without a choice of rows has nothing to forge, and some call the outside.
-                yield url, page
+    for url in addresses(ruled, own):
+        page: Any = stage.ask(part, "get", url)
+        if page.status_code != 200:
+            continue
+        text = page.content.decode()
+        if ruled.rule is not Rule.DEED:
+            yield url, page
+            # A page may ask first of what kind the new row is to be.
+            for link in {one.split('"')[0] for one in text.split('href="')[1:] if one.startswith("?")}:
+                yield url + link, stage.ask(part, "get", url + link)
+        elif any(secret in text for secret in secrets):
+            # A deed without a choice of rows has nothing to forge, and some call the outside.
+            yield url, page
 
 
 @of_models
