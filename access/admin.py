@@ -41,6 +41,10 @@ class BrandAdmin(BrandScopedAdmin):
         # Commands and bookmarks name a brand by it.
         return ("slug",) if obj is not None else ()
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        context["may_set_up"] = self._allows(request, Verb.OPERATE, kwargs.get("obj"))
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
         by_slug = queryset.filter(slug=term.lower())
         return by_slug if by_slug.exists() else super().find(request, queryset, term)

@@ -204,6 +204,7 @@ def test_an_auditor_sees_and_changes_nothing(model, world):
     page = page_of(world.auditor, row)
     assert "/do/" not in page
     assert 'name="_save"' not in page
+    assert "/add/" not in page
     assert client.post(url_of(row), {"name": "x"}).status_code == 403
     assert client.get(reverse(f"admin:installations_{model}_add")).status_code == 403
 

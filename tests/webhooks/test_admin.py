@@ -35,7 +35,7 @@ def page_of(world: World, delivery: Delivery) -> str:
 
 
 def body_on(page: str) -> str:
-    return page.rpartition('<pre class="cs-block">')[2].partition("</pre>")[0]
+    return page.rpartition('<pre class="cs-block" tabindex="0">')[2].partition("</pre>")[0]
 
 
 def with_body(world: World, raw: bytes) -> Delivery:
