@@ -38,10 +38,15 @@ def _figure(name: str, values: list[float]) -> Figure:
 
 def _consumer_to_agent(site: Site, phone: str, number: int) -> float:
     text = f"probe out {number}"
-    since = site.simulator("GET", "requests?since=999999999")["next"]
+    since = _last_number(site)
     started = time.time()
     site.simulator("POST", f"phones/{phone}/say", {"consumer": {"id": "c-0", "name": "C"}, "text": text})
     return _until(lambda: site.simulator("GET", f"requests?since={since}")["requests"], text, started)
+
+
+def _last_number(site: Site) -> int:
+    entries = site.simulator("GET", "requests?since=0")["requests"]
+    return int(entries[-1]["n"]) if entries else 0
 
 
 def _agent_to_consumer(site: Site, phone: str, agent: str, number: int) -> float:
