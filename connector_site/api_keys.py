@@ -16,7 +16,7 @@ from audit import api as audit
 from core.actor import Actor
 from core.errors import ConfigurationError
 
-PREFIX: str = settings.REST_KNOX["TOKEN_PREFIX"]
+PREFIX = str(settings.REST_KNOX["TOKEN_PREFIX"])
 _LEAST_OWN_CHARS = 4  # of the random part, in what names a key
 
 

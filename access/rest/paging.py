@@ -8,7 +8,6 @@ import hmac
 import uuid
 from typing import Any
 
-from django.db.models import Model, QuerySet
 from django.utils.crypto import salted_hmac
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -33,7 +32,7 @@ class NewestFirst(BasePagination):
     cursor_parameter = "cursor"
     page_size_parameter = "page_size"
 
-    def paginate_queryset(self, queryset: QuerySet[Model], request: Request, view: Any = None) -> list[Model]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         size = self._size(request)
         cursor = request.query_params.get(self.cursor_parameter)
         if cursor is not None:

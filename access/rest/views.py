@@ -26,7 +26,7 @@ class _NoOverride:
 class _ByHeader(DefaultContentNegotiation):
     """The Accept header alone chooses the form; `?format=` is an unknown parameter like any other."""
 
-    settings = _NoOverride
+    settings: Any = _NoOverride
 
 
 class BrandScopedList(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
