@@ -47,6 +47,14 @@ class Later:
     blocked_by: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who we are to LivePerson, and for whom we speak. generation: of the AppJWT."""
+
+    tokens: Tokens
+    generation: int
+
+
 class NextHead:
     """The head has gone, or another has come before it: look again."""
 
@@ -151,19 +159,23 @@ class _Preparation:
                 return NEXT_HEAD
         elif conversation is None:
             return self._without_conversation()
+        identity = self._identify(connector)
+        if not isinstance(identity, Identity):
+            return identity
+        return self._with_tokens(connector, conversation, identity.tokens, identity.generation)
+
+    def _identify(self, connector: Connector) -> Identity | Job | Later:
+        """The tokens for a call on the consumer's behalf, or what has to come before it."""
         app = self.desk.get(connector, now=self.turn.now)
         if isinstance(app, NoToken):
             return Later(until=app.until, blocked_by=app.why)
         jws = self.turn.consumer_token(self.consumer.pk, connector.installation.pk)
-        if not jws:
-            call = partial(
-                calls.identify,
-                connector=connector,
-                app_jwt=app.token,
-                ext_consumer_id=self.consumer.ext_consumer_id,
-            )
-            return self._job(Step.IDENTIFY, call, app.generation)
-        return self._with_tokens(connector, conversation, Tokens(app_jwt=app.token, consumer_jws=jws), app.generation)
+        if jws:
+            return Identity(tokens=Tokens(app_jwt=app.token, consumer_jws=jws), generation=app.generation)
+        call = partial(
+            calls.identify, connector=connector, app_jwt=app.token, ext_consumer_id=self.consumer.ext_consumer_id
+        )
+        return self._job(Step.IDENTIFY, call, app.generation)
 
     def _without_conversation(self) -> NextHead:
         if self.head.kind in _NEEDS_CONVERSATION:
@@ -235,26 +247,17 @@ class _Preparation:
         return self._job(Step.SEND, call, 0)
 
     def _fetch(self, connector: Connector) -> Job | Later:
-        app = self.desk.get(connector, now=self.turn.now)
-        if isinstance(app, NoToken):
-            return Later(until=app.until, blocked_by=app.why)
-        jws = self.turn.consumer_token(self.consumer.pk, connector.installation.pk)
-        if not jws:
-            call = partial(
-                calls.identify,
-                connector=connector,
-                app_jwt=app.token,
-                ext_consumer_id=self.consumer.ext_consumer_id,
-            )
-            return self._job(Step.IDENTIFY, call, app.generation)
+        identity = self._identify(connector)
+        if not isinstance(identity, Identity):
+            return identity
         fetch = partial(
             calls.fetch_agent_file,
             connector=connector,
-            tokens=Tokens(app_jwt=app.token, consumer_jws=jws),
+            tokens=identity.tokens,
             attachment=self._attachment(),
             file_id=new_id(),
         )
-        return self._job(Step.FETCH, fetch, app.generation)
+        return self._job(Step.FETCH, fetch, identity.generation)
 
     def _job(self, step: Step, call: partial[Brought], app_generation: int) -> Job:
         head = self.head
