@@ -12,22 +12,34 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 
 from conversations import lanes
 from conversations.calls import Done, Job, perform
 from conversations.preparing import prepare
-from conversations.settling import record_late, set_aside, settle
+from conversations.settling import give_up_attempts, record_late, set_aside, settle
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
 
 logger = structlog.get_logger(__name__)
 
+# The database is there and says that a row cannot be written.
+OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
 SLOTS = 24
 _PATIENCE_S = 0.02
+_RENEW_EVERY_S = lanes.LEASE_S / 4
 # With many calls under way answers come one by one; a moment's wait lets one turn write several of them.
 _GATHER_S = 0.004
 _GATHER_FROM = 8
@@ -43,66 +55,123 @@ class Drain:
         self._desk = TokenDesk(pool=self._pool)
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._unsettled: list[Done] = []
-        self._in_flight = 0
+        self._in_flight: dict[uuid.UUID, Job] = {}
+        self._renewed_at_s = time.monotonic()
+        self._portion = slots
+        self._touched: list[uuid.UUID] = []
+        self._trouble: Exception | None = None
 
     def run(self, *, feed: Callable[[], bool] = lambda: False) -> None:
         """feed: applies what has arrived, one bounded portion a call; tells whether it found anything."""
         try:
             while True:
-                is_late = time.monotonic() >= self._ends_at_s
-                found = False if is_late else feed()
-                jobs = self._turn(is_late=is_late)
+                is_late = self._trouble is not None or time.monotonic() >= self._ends_at_s
+                found = False if is_late else self._feed(feed)
+                has_moved = self._turn(is_late=is_late)
+                self._renew_leases()
                 # Also when late: the token that was asked for serves the next worker.
-                if not (found or jobs or self._is_busy or self._desk.is_busy):
+                if not (found or has_moved or self._is_busy or self._desk.is_busy):
                     break
-                if self._in_flight >= _GATHER_FROM:
+                if len(self._in_flight) >= _GATHER_FROM:
                     time.sleep(_GATHER_S)
-                elif not jobs and not found:
+                elif not has_moved and not found:
                     self._wait()
         finally:
             self._pool.shutdown(wait=True)
+        if self._trouble is not None:
+            raise self._trouble
 
     @property
     def _is_busy(self) -> bool:
         return bool(self._in_flight or self._unsettled)
 
-    def _turn(self, *, is_late: bool) -> list[Job]:
-        done = self._collect()
-        free = 0 if is_late else self._slots - self._in_flight - len(done)
+    def _feed(self, feed: Callable[[], bool]) -> bool:
+        """Its error ends the drain, but not before the calls under way have brought their results."""
+        try:
+            return feed()
+        except Exception as error:
+            self._trouble = error
+            return False
+
+    def _turn(self, *, is_late: bool) -> bool:
+        """Tell whether anything new was begun."""
+        self._collect()
+        done = self._unsettled[: self._portion]
+        places = 0 if is_late else self._slots - len(self._in_flight) - len(self._unsettled)
+        free = min(places, self._portion - len(done))
         if not done and free <= 0 and not self._desk.has_returned:
-            return []
+            return False
         now = _database_now()
         self._desk.finish_renewals(now=now)
+        try:
+            jobs = self._transact(now, done, free=free, is_late=is_late)
+        except OUR_FAULT as bug:
+            self._isolate(bug)
+            return True
+        self._desk.start_renewals()
+        for job in jobs:
+            self._in_flight[job.attempt_id] = job
+            self._pool.submit(self._perform, job)
+        return bool(jobs)
+
+    def _transact(self, now: datetime, done: list[Done], *, free: int, is_late: bool) -> list[Job]:
+        """Write results, and the attempts of the calls to make next."""
+        self._touched = [item.job.lane_id for item in done]
         with transaction.atomic():
             turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens)
-            fences = self._settle(turn, done)
+            fences, settled = self._settle(turn, done)
             if is_late:
+                jobs: list[Job] = []
                 for lane_id in fences:
                     turn.release(lane_id, due_at=now)
                 turn.flush()
-                return []
-            fences.update(lanes.claim(free))
-            jobs = prepare(turn, fences=fences, desk=self._desk) if fences else []
-        self._desk.start_renewals()
-        for job in jobs:
-            self._in_flight += 1
-            self._pool.submit(self._perform, job)
+            else:
+                fences.update(lanes.claim(free))
+                self._touched += fences
+                jobs = prepare(turn, fences=fences, desk=self._desk) if fences else []
+        self._unsettled = [item for item in self._unsettled if item.job.attempt_id not in settled]
         return jobs
 
-    def _settle(self, turn: Turn, done: list[Done]) -> dict[uuid.UUID, int]:
-        """Write results; returns the lanes that this worker still leases. What is locked elsewhere waits a turn."""
+    def _settle(self, turn: Turn, done: list[Done]) -> tuple[dict[uuid.UUID, int], set[uuid.UUID]]:
+        """
+        Write results; returns the lanes that this worker still leases, and the attempts that are settled.
+
+        What is locked elsewhere waits a turn.
+        """
         held = lanes.regain([item.job.lane_id for item in done])
-        self._unsettled = [item for item in done if item.job.lane_id not in held]
-        settled = [item for item in done if item.job.lane_id in held]
         fences: dict[uuid.UUID, int] = {}
-        for item in settled:
-            if held[item.job.lane_id] != item.job.fence:
-                record_late(turn, item)
+        settled = set()
+        for item in done:
+            fence = held.get(item.job.lane_id)
+            if fence is None:
                 continue
-            self._settle_one(turn, item)
-            fences[item.job.lane_id] = item.job.fence
+            if fence == item.job.fence:
+                self._settle_one(turn, item if self._portion > 1 else _afresh(item))
+                fences[item.job.lane_id] = fence
+            else:
+                record_late(turn, item)
+            settled.add(item.job.attempt_id)
         turn.flush()
-        return fences
+        return fences, settled
+
+    def _isolate(self, bug: Exception) -> None:
+        """
+        The database refuses what one of many dispatches brings, and so the whole turn: from now on one lane at a time,
+        and the one that is alone in such a turn is set aside.
+        """
+        logger.error("drain.turn.broke", error=type(bug).__name__, lanes=[str(lane_id) for lane_id in self._touched])
+        if self._portion > 1:
+            self._portion = 1
+            return
+        with transaction.atomic():
+            turn = Turn(now=_database_now())
+            held = lanes.regain(self._touched)
+            for head in lanes.heads_of(held):
+                give_up_attempts(turn, head)
+                set_aside(turn, head, bug)
+                turn.release(head.lane_id, due_at=turn.now)
+            turn.flush()
+        self._unsettled = [item for item in self._unsettled if item.job.lane_id not in held]
 
     def _settle_one(self, turn: Turn, item: Done) -> None:
         """Whatever is wrong with one result must not lose the others."""
@@ -114,25 +183,37 @@ class Drain:
             logger.exception("dispatch.settle.broke", dispatch_id=str(item.job.dispatch.pk))
             set_aside(turn, item.job.dispatch, bug)
 
-    def _collect(self) -> list[Done]:
-        done, self._unsettled = self._unsettled, []
+    def _collect(self) -> None:
         while True:
             try:
-                done.append(self._done.get_nowait())
-                self._in_flight -= 1
+                self._unsettled.append(self._landed(self._done.get_nowait()))
             except queue.Empty:
-                return done
+                return
+
+    def _landed(self, item: Done) -> Done:
+        del self._in_flight[item.job.attempt_id]
+        return item
+
+    def _renew_leases(self) -> None:
+        """A file may take longer than a lease lasts: while we live and wait, nobody else need begin it anew."""
+        if time.monotonic() - self._renewed_at_s >= _RENEW_EVERY_S:
+            self._renewed_at_s = time.monotonic()
+            lanes.renew([(job.lane_id, job.fence) for job in self._in_flight.values()])
 
     def _wait(self) -> None:
         try:
             item = self._done.get(timeout=_PATIENCE_S)
         except queue.Empty:
             return
-        self._in_flight -= 1
-        self._unsettled.append(item)
+        self._unsettled.append(self._landed(item))
 
     def _perform(self, job: Job) -> None:
         self._done.put(perform(job))
+
+
+def _afresh(item: Done) -> Done:
+    """The same with its dispatch as it stands in the database: a turn that was rolled back has changed ours."""
+    return replace(item, job=replace(item.job, dispatch=lanes.read_afresh(item.job.dispatch.pk)))
 
 
 def _database_now() -> datetime:

@@ -65,7 +65,8 @@ def put_before(head: Dispatch, *, kind: str) -> Dispatch:
         .values_list("position", flat=True)
         .first()
     )
-    position = ((previous or head.position - STEP) + head.position) // 2
+    # Directly behind what is there, so that there is room for many more before the same head.
+    position = (head.position - STEP if previous is None else previous) + 1
     return Dispatch.objects.create(
         brand_id=head.brand_id,
         lane_id=head.lane_id,
@@ -186,6 +187,14 @@ def regain(lane_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
 _EXTEND = """
     UPDATE conversations_lane SET leased_until = now() + make_interval(secs => %s), blocked_by = '' WHERE id = ANY(%s)
 """
+# Those that somebody else has locked for a moment are renewed the next time: nobody waits for anybody.
+_RENEW = """
+    UPDATE conversations_lane SET leased_until = now() + make_interval(secs => %s)
+    WHERE id IN (
+        SELECT lane.id FROM conversations_lane lane
+        JOIN unnest(%s::uuid[], %s::bigint[]) AS mine (id, fence) ON lane.id = mine.id AND lane.fence = mine.fence
+        FOR NO KEY UPDATE OF lane SKIP LOCKED)
+"""
 _RELEASE = """
     UPDATE conversations_lane SET leased_until = NULL, due_at = %s, blocked_by = %s WHERE id = %s
 """
@@ -196,6 +205,13 @@ def extend(lane_ids: Sequence[uuid.UUID]) -> None:
     if lane_ids:
         with connection.cursor() as cursor:
             cursor.execute(_EXTEND, [LEASE_S, list(lane_ids)])
+
+
+def renew(leases: Sequence[tuple[uuid.UUID, int]]) -> None:
+    """Go on leasing lanes whose calls are still under way, (lane id, fence); what was taken over stays taken."""
+    if leases:
+        with connection.cursor() as cursor:
+            cursor.execute(_RENEW, [LEASE_S, [lane_id for lane_id, _ in leases], [fence for _, fence in leases]])
 
 
 def release(rows: Sequence[tuple[uuid.UUID, datetime | None, str]]) -> None:
@@ -215,6 +231,11 @@ def heads_of(lane_ids: Collection[uuid.UUID]) -> list[Dispatch]:
         .distinct("lane_id")
         .select_related("lane__consumer", "message__content")
     )
+
+
+def read_afresh(dispatch_id: uuid.UUID) -> Dispatch:
+    """A dispatch as it stands in the database, with everything that sending it needs."""
+    return Dispatch.objects.select_related("lane__consumer", "message__content").get(pk=dispatch_id)
 
 
 def has_due_work() -> bool:
@@ -239,8 +260,10 @@ __all__ = [
     "lock_consumer",
     "make_due",
     "put_before",
+    "read_afresh",
     "regain",
     "release",
+    "renew",
     "waiting_dispatch",
     "wake",
 ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from conversations.models import DispatchKind, Step
 from core.errors import (
     ConnectorError,
+    ContentUnsupported,
     ConversationAlreadyOpen,
     ConversationClosed,
     CredentialsRejected,
@@ -70,6 +71,8 @@ def judge(tried: Try, error: ConnectorError, *, policy: RetryPolicy) -> Judgemen
         return Judgement(verdict=Verdict.DROP)
     if isinstance(error, ConversationClosed):
         return _after_close(tried)
+    if isinstance(error, ContentUnsupported) and tried.kind in _HARMLESS_KINDS:
+        return Judgement(verdict=Verdict.DROP)  # a channel that has no form for it: nobody misses it
     if isinstance(error, OutcomeUnknown) and _is_doubtful(tried):
         return _doubt(tried, error, policy)
     if error.retryable or isinstance(error, (OutcomeUnknown, ConversationAlreadyOpen)):

@@ -59,11 +59,17 @@ def settle(turn: Turn, done: Done, *, desk: TokenDesk) -> None:
 
 def settle_interrupted(turn: Turn, dispatch: Dispatch) -> None:
     """The worker that tried this died in between: how far its request got is not known."""
+    error = give_up_attempts(turn, dispatch)
+    _fail(turn, dispatch, error, desk=None, app_generation=0)
+
+
+def give_up_attempts(turn: Turn, dispatch: Dispatch) -> Unanswered:
+    """End what was begun and never brought a result; returns the error that this means."""
     error = Unanswered("The worker ended while the request was under way.")
     unfinished = Attempt.objects.filter(dispatch=dispatch, finished_at=None).values_list("pk", flat=True)
     for attempt_id in unfinished:
         turn.finish_attempt(attempt_id, _attempt_end(error, None))
-    _fail(turn, dispatch, error, desk=None, app_generation=0)
+    return error
 
 
 def record_late(turn: Turn, done: Done) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from conversations.calls import Brought
 from conversations.media import link_to
-from conversations.models import Consumer, Dispatch, DispatchKind, Message
+from conversations.models import Consumer, ConversationState, Dispatch, DispatchKind, Message
 from conversations.profiles import build_profile
 from conversations.texts import part_of
 from core.events import AgentMessage, AgentRead, AgentTyping, Attachment, ConversationEnded, QuickReply, Signal
@@ -73,8 +73,11 @@ def _say_receipt(dispatch: Dispatch, client: LivePersonClient, place: dict[str, 
 
 
 def _say_close(dispatch: Dispatch, client: LivePersonClient, place: dict[str, Any]) -> Say:
+    assert dispatch.conversation is not None
+    # During a survey the main dialog is closed already: who leaves it ends the whole.
+    is_survey = dispatch.conversation.state == ConversationState.SURVEY
     return partial(
-        client.close_conversation,
+        client.close_stage if is_survey else client.close_conversation,
         tokens=place["tokens"],
         request_id=place["request_id"],
         conversation_id=place["conversation_id"],

@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conversations import lanes
 from conversations.drain import Drain
-from conversations.models import Consumer, Dispatch, DispatchState, Lane, MessageStatus
+from conversations.models import Consumer, Dispatch, DispatchState, Lane, MediaFile, MessageStatus
 from core.encryption import KeyRing
 from installations.models import Channel, InstallationSecret
+from tests.conversations.servers import Play
 from tests.conversations.stand import Stand, forget_caches, in_thread, make_door, only_message
 from webhooks import services
 
@@ -278,3 +280,66 @@ def test_a_message_stays_one_message_for_its_reader(stand: Stand) -> None:
     stand.settle()
 
     assert only_message().dispatches.count() == 1
+
+
+@contextmanager
+def a_rule_of_the_database(rule: str) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE conversations_mediafile ADD CONSTRAINT of_this_test CHECK ({rule})")
+        try:
+            yield
+        finally:
+            cursor.execute("ALTER TABLE conversations_mediafile DROP CONSTRAINT of_this_test")
+
+
+def test_a_row_that_the_database_refuses_stops_its_own_dispatch_and_nothing_else(stand: Stand) -> None:
+    stand.says("Hello", consumer="ada")
+    stand.says("Hello", consumer="ben")
+    stand.settle()
+    stand.phone.files["/photo.png"] = Play(body=b"\x89PNG" + bytes(50))
+    stand.says("", consumer="ada", attachments=[{"url": stand.phone.url + "/photo.png"}])
+    stand.says("after it", consumer="ada")
+    stand.says("elsewhere", consumer="ben")
+
+    with a_rule_of_the_database("name <> 'photo.png'"):
+        stand.work()
+
+    assert stand.heard(consumer="ben") == ["Hello", "elsewhere"]
+    assert stand.heard(consumer="ada") == ["Hello", "after it"]
+    broken = Dispatch.objects.get(kind="FILE")
+    assert (broken.state, broken.error_code) == (DispatchState.PARKED, "our_error")
+    assert "IntegrityError" in broken.error_detail
+    assert not broken.attempts.filter(finished_at=None).exists()
+
+
+def test_a_type_that_no_text_can_hold_is_not_kept(stand: Stand) -> None:
+    """PostgreSQL has no NUL in texts, and a header may hold one."""
+    stand.says("Hello")
+    stand.settle()
+    stand.phone.files["/photo.png"] = Play(body=b"\x89PNG" + bytes(50), headers={"Content-Type": "image/png\x00"})
+    stand.says("", attachments=[{"url": stand.phone.url + "/photo.png"}])
+
+    stand.work()
+
+    assert MediaFile.objects.get().mime == "application/octet-stream"
+    assert Dispatch.objects.get(kind="FILE").state == DispatchState.SENT
+
+
+def test_an_error_while_applying_does_not_lose_the_answers_that_are_under_way(stand: Stand) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.faults({"on": "send", "do": "delay", "seconds": 0.3, "times": 1})
+    stand.says("under way")
+    from webhooks.applying import apply_some
+
+    apply_some()
+
+    def feed() -> bool:
+        if Dispatch.objects.filter(state=DispatchState.SENDING).exists():
+            raise ZeroDivisionError
+        return False
+
+    with pytest.raises(ZeroDivisionError):
+        Drain(deadline_s=4).run(feed=feed)
+
+    assert Dispatch.objects.get(message__content__text="under way").state == DispatchState.SENT

@@ -185,7 +185,7 @@ def test_a_state_that_was_deleted_without_a_word_about_it_changes_nothing(
 
     known = Conversation.objects.get()
     assert (known.state, known.skill_id, known.agent_ids) == ("OPEN", "8812", [AGENT])
-    assert START_MS > known.lp_updated_ms
+    assert known.lp_updated_ms < START_MS
 
 
 # --- the custom channel ----------------------------------------------------------------------------------------------
