@@ -56,7 +56,7 @@ class BrandAdmin(BrandScopedAdmin):
         services.change_brand(obj, fields=form.changed_data, actor=actor)
 
 
-class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
+class MembershipForm(forms.ModelForm):
     """
     Gives a role to somebody named by their user name.
 
@@ -158,7 +158,7 @@ def _may_touch(request: HttpRequest, obj: Membership | None) -> bool:
     return isinstance(request.user, User) and request.user.is_superuser
 
 
-class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
+class PersonForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ("username", "first_name", "last_name", "email", "is_active", "is_superuser")
@@ -179,7 +179,7 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(PlatformAdmin, DjangoUserAdmin):
+class PersonAdmin(PlatformAdmin, DjangoUserAdmin):  # type: ignore[misc]
     """People who sign in. Nobody is deleted: a person is made inactive, and the trail keeps their name."""
 
     add_verb = change_verb = Verb.OWN
@@ -189,7 +189,7 @@ class PersonAdmin(PlatformAdmin, DjangoUserAdmin):
 
     list_display = ("username", "first_name", "last_name", "email", "is_active", "is_superuser", "last_login")
     list_filter = ()
-    ordering = ("username",)
+    ordering = ("username",)  # type: ignore[misc]
     filter_horizontal = ()
     search_fields = ("username",)
     search_help_text = "User name"
@@ -210,7 +210,7 @@ class PersonAdmin(PlatformAdmin, DjangoUserAdmin):
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
 
-    def log_change(self, request: HttpRequest, obj: User, message: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> None:  # type: ignore[override]
         # The library's page for a new password calls this after it has stored it, and no service of ours is asked.
         if request.resolver_match and request.resolver_match.url_name == "auth_user_password_change":
             services.record_new_password(obj, actor=acting(request))

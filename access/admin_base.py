@@ -8,6 +8,7 @@ rows. What changes something is handed to a service, which owns the transaction 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -80,7 +81,7 @@ class GuardedAdmin(ModelAdmin):
 
     ordering = ("-id",)
     sortable_by = ()
-    actions = None
+    actions: Sequence[str] | None = None
     list_per_page = 50
     list_max_show_all = 0
     paginator = InfinitePaginator
@@ -278,7 +279,7 @@ class RecordAdmin(BrandScopedAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A list that would read for too long is ended by the database, and the person asked to narrow it."""
         if request.method not in ("GET", "HEAD"):
-            return super().changelist_view(request, extra_context)  # type: ignore[no-any-return]
+            return super().changelist_view(request, extra_context)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = %s", [_LIST_MAY_TAKE_MS])
@@ -300,7 +301,8 @@ class RecordAdmin(BrandScopedAdmin):
             return self.missing(request)
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, obj):
             raise PermissionDenied
-        request.page_title = self.title_of(obj)  # type: ignore[attr-defined] -- read by unfold/helpers/header_title.html
+        # Read by the template unfold/helpers/header_title.html, which is given nothing but the request.
+        request.page_title = self.title_of(obj)  # type: ignore[attr-defined]
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

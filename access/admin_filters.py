@@ -46,7 +46,7 @@ class RowFilter(OfferedFilter):
         return [(str(row.pk), str(row)) for row in rows]
 
     def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
-        return queryset.filter(**{self.lookup or self.parameter_name: value})
+        return queryset.filter(**{self.lookup or str(self.parameter_name): value})
 
 
 class BrandFilter(RowFilter):
@@ -72,7 +72,7 @@ class ChoiceFilter(OfferedFilter):
         return [(str(value), str(label)) for value, label in self.choices_of_field.choices]
 
     def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
-        return queryset.filter(**{self.parameter_name: value})
+        return queryset.filter(**{str(self.parameter_name): value})
 
 
 def choice_filter(field: str, choices: type[models.TextChoices], *, title: str = "") -> type[ChoiceFilter]:

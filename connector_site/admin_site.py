@@ -44,7 +44,7 @@ class ConnectorAdminSite(UnfoldAdminSite):
     index_title = "Overview"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return may(request.user, Verb.VIEW)  # type: ignore[arg-type]
+        return may(request.user, Verb.VIEW)
 
     def register(
         self,

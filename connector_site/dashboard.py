@@ -29,7 +29,7 @@ _TROUBLE = {
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """What the template admin/index.html shows. A handful of statements, however much there is."""
-    brands = list(limit(Brand.objects.all(), request.user)[:_MOST_BRANDS])  # type: ignore[arg-type]
+    brands = list(limit(Brand.objects.all(), request.user)[:_MOST_BRANDS])
     troubled = count_troubled([brand.pk for brand in brands])
     connectors = _connectors_of(brands)
     age_s = heartbeat.youngest_age_s()
@@ -47,7 +47,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "has_more_brands": len(brands) == _MOST_BRANDS,
         "worker_age_s": age_s,
         "worker_is_alive": age_s is not None and age_s <= heartbeat.ALIVE_WITHIN_S,
-        "may_set_up": may(request.user, Verb.OPERATE),  # type: ignore[arg-type]
+        "may_set_up": may(request.user, Verb.OPERATE),
     }
 
 

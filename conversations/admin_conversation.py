@@ -102,7 +102,7 @@ class ConversationAdmin(DeedsMixin, RecordAdmin):
         wanted = id_in(term)
         if wanted and (by_id := queryset.filter(pk=wanted)).exists():
             return by_id
-        accounts = limit(Account.objects.all(), request.user).values("pk")  # type: ignore[arg-type]
+        accounts = limit(Account.objects.all(), request.user).values("pk")
         by_lp_id = queryset.filter(account__in=accounts, lp_conversation_id=term)
         return by_lp_id if by_lp_id.exists() else queryset.filter(consumer__search_hash=search_hash(term))
 
@@ -164,7 +164,7 @@ class MessageAdmin(RecordAdmin):
         wanted = id_in(term)
         if wanted and (by_id := queryset.filter(pk=wanted)).exists():
             return by_id
-        channels = limit(Channel.objects.all(), request.user).values("pk")  # type: ignore[arg-type]
+        channels = limit(Channel.objects.all(), request.user).values("pk")
         return queryset.filter(channel__in=channels, channel_message_id=term, direction=Direction.TO_LIVEPERSON)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -210,7 +210,7 @@ class ConsumerAdmin(RecordAdmin):
         by_channel_id = queryset.filter(search_hash=search_hash(term))
         if by_channel_id.exists():
             return by_channel_id
-        accounts = limit(Account.objects.all(), request.user).values("pk")  # type: ignore[arg-type]
+        accounts = limit(Account.objects.all(), request.user).values("pk")
         return queryset.filter(account__in=accounts, ext_consumer_id=term)
 
     def title_of(self, obj: Consumer) -> str:

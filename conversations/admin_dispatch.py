@@ -181,7 +181,7 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
     def _chosen(self, request: HttpRequest) -> list[Dispatch]:
         """The rows whose boxes were ticked, and no others: of those alone that this person may repair."""
         ids = {wanted for one in request.POST.getlist("_selected_action") if (wanted := id_in(one))}
-        rows = limit(Dispatch.objects.filter(pk__in=ids), request.user, verb=Verb.OPERATE)  # type: ignore[arg-type]
+        rows = limit(Dispatch.objects.filter(pk__in=ids), request.user, verb=Verb.OPERATE)
         tries = Prefetch("attempts", queryset=Attempt.objects.order_by("id"))
         return list(rows.select_related("lane__consumer").prefetch_related(tries).order_by("id")[:_MOST_AT_ONCE])
 

@@ -42,7 +42,7 @@ def secret_field(**options: Any) -> forms.CharField:
     )
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+class AccountForm(forms.ModelForm):
     domain_api = forms.URLField(
         label="Domain API",
         required=False,
@@ -74,7 +74,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         return given
 
 
-class InstallationForm(forms.ModelForm):  # type: ignore[type-arg]
+class InstallationForm(forms.ModelForm):
     first_secret = secret_field(
         label="Client secret",
         help_text="As LivePerson shows it beside the client id. It is stored encrypted and never shown again.",
@@ -120,7 +120,7 @@ class InstallationForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
+class ChannelForm(forms.ModelForm):
     """Grows a field for each setting of the adapter: `config_<name>`, and on a new channel `secret_<name>`."""
 
     adapter: ClassVar[ChannelAdapter]
@@ -285,7 +285,7 @@ class RetireForm(NothingToFillIn):
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = self.secrets_of._default_manager.filter(**{self.points_to_row: row}, retired_at=None)
         labels = {secret.row.pk: label_of(secret) for secret in secrets_of_row(row)}
-        field.label_from_instance = lambda secret: labels[secret.pk]  # type: ignore[method-assign]
+        field.label_from_instance = lambda obj: labels[obj.pk]  # type: ignore[method-assign]
 
 
 class RetireChannelSecretForm(RetireForm):

@@ -83,7 +83,7 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
     changes = changes_between(before, row, fields)
     if not changes:
         return
-    if "prefix" in changes and has_been_used(row):
+    if isinstance(row, Channel) and "prefix" in changes and has_been_used(row):
         raise ConfigurationError("The prefix begins the ids of consumers that LivePerson knows already: it stays.")
     row.save(update_fields=list(changes))
     audit.record(_CHANGED[type(row)], actor=actor, subject=row, data=changes)

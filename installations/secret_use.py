@@ -22,6 +22,7 @@ def secrets_of_row(row: AppInstallation | Channel) -> list[KnownSecret]:
     """All secrets of an installation or a channel, newest first, the retired ones too."""
     uses: dict[uuid.UUID, datetime] = {}
     for _, told in secret_use_asked.send(sender=type(row), source_id=row.pk):
+        assert isinstance(told, dict)
         uses |= told
     return [KnownSecret(row=secret, used_at=uses.get(secret.pk)) for secret in row.secrets.order_by("-created_at")]
 

@@ -66,6 +66,7 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
         *_of_channels(installation),
     ]
     for _, told in health_asked.send(sender=AppInstallation, installation=installation, now=now):
+        assert isinstance(told, list)
         findings += told
     return Verdict(findings=tuple(sorted(findings, key=lambda finding: -finding.tone)))
 
