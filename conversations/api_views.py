@@ -5,28 +5,30 @@ from __future__ import annotations
 from django_filters import FilterSet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
+from access.models import Brand
 from access.rest.filters import CreatedAfter, CreatedBefore, IdOf, OneOf
 from access.rest.views import BrandScopedList
-from conversations.models import Conversation, ConversationState, Direction, Message, MessageStatus
+from conversations.models import Consumer, Conversation, ConversationState, Direction, Message, MessageStatus
 from conversations.serializers import ConversationSerializer, MessageSerializer
+from installations.models import Account, Channel
 
 
 class ConversationFilters(FilterSet):
-    brand = IdOf("brand_id", of="brand")
-    account = IdOf("account_id", of="LivePerson account")
-    channel = IdOf("channel_id", of="channel")
-    consumer = IdOf("consumer_id", of="consumer")
+    brand = IdOf("brand_id", Brand)
+    account = IdOf("account_id", Account)
+    channel = IdOf("channel_id", Channel)
+    consumer = IdOf("consumer_id", Consumer)
     state = OneOf(ConversationState, help_text="Where it stands.")
     created_after = CreatedAfter()
     created_before = CreatedBefore()
 
 
 class MessageFilters(FilterSet):
-    brand = IdOf("brand_id", of="brand")
-    account = IdOf("channel__account_id", of="LivePerson account")
-    channel = IdOf("channel_id", of="channel")
-    consumer = IdOf("consumer_id", of="consumer")
-    conversation = IdOf("conversation_id", of="conversation")
+    brand = IdOf("brand_id", Brand)
+    account = IdOf("channel__account_id", Account)
+    channel = IdOf("channel_id", Channel)
+    consumer = IdOf("consumer_id", Consumer)
+    conversation = IdOf("conversation_id", Conversation)
     direction = OneOf(Direction, help_text="Where it goes.")
     status = OneOf(MessageStatus, help_text="What became of it.")
     created_after = CreatedAfter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from django import forms
 from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_field
 
+from access.rules import limit
 from core.ids import first_id_at
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -74,11 +76,24 @@ class OneOf(django_filters.ChoiceFilter):
 
 
 class IdOf(django_filters.UUIDFilter):
-    """Rows that belong to one thing. The id of one that the reader may not see finds nothing, like an unknown id."""
+    """
+    Rows that belong to one row of another kind.
 
-    def __init__(self, field_name: str, *, of: str) -> None:
+    That row is looked for among those that the reader may see: the id of a hidden one finds nothing, and as fast as an
+    id that does not exist.
+    """
+
+    def __init__(self, field_name: str, model: type[Model]) -> None:
         super().__init__(
             field_name=field_name,
-            help_text=f"Id of the {of}.",
+            help_text=f"Id of the {model._meta.verbose_name}.",
             error_messages={"invalid": "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."},
         )
+        self._rows = model._default_manager.all()
+
+    def filter(self, qs: QuerySet[Model], value: uuid.UUID | None) -> QuerySet[Model]:
+        if value is None:
+            return qs
+        if not limit(self._rows.all(), self.parent.request.user).filter(pk=value).exists():
+            return qs.none()
+        return super().filter(qs, value)
