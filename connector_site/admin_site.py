@@ -29,6 +29,11 @@ from connector_site import dashboard
 class SignInForm(AuthenticationForm):
     """Lets in whoever runs the site or has a role in a brand."""
 
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "User name and password do not fit. Both tell capital letters from small ones.",
+    }
+
     def confirm_login_allowed(self, user: Any) -> None:
         if not may(user, Verb.VIEW):
             # The same sentence as for a wrong password: it tells a stranger nothing.

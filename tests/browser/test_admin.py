@@ -30,7 +30,7 @@ def message(page: Page, text: str) -> Locator:
 
 def test_signing_in_and_reading_what_was_said(page: Page, stack: Stack) -> None:
     sign_in(page, password="not the password")
-    page.get_by_text("Please enter the correct").wait_for()
+    page.get_by_text("User name and password do not fit").wait_for()
     sign_in(page, password=stack.admin_password)
     page.get_by_text("Workers are alive").wait_for()
     assert page.get_by_role("link", name="Demo Parcels").is_visible()
