@@ -213,9 +213,7 @@ def _store(*, file_id: uuid.UUID, name: str, mime: str, data: bytes) -> StoredFi
         default_storage.save(path, ContentFile(data))
     # The type is what the other side says it is; a header may hold anything.
     mime = mime[:100] if mime.isprintable() else "application/octet-stream"
-    return StoredFile(
-        id=file_id, name=name[:255], mime=mime, size=len(data), sha256=hashlib.sha256(data).digest()
-    )
+    return StoredFile(id=file_id, name=name[:255], mime=mime, size=len(data), sha256=hashlib.sha256(data).digest())
 
 
 def storage_path(file_id: uuid.UUID) -> str:

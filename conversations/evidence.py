@@ -68,7 +68,8 @@ def note_echo(
     """
     Remember that a message of the consumer came back; None when it is none of ours.
 
-    relative_path: of a file, which LivePerson gave to this one upload alone; empty for a text. The caller holds the consumer's mutex. An unknown send that this settles has its lane looked at at once.
+    relative_path: of a file, which LivePerson gave to this one upload alone; empty for a text. The caller holds the
+    consumer's mutex. An unknown send that this settles has its lane looked at at once.
     """
     known = _mark_echoed(conversation, lp_dialog_id, sequence)
     if known is not None:

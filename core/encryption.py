@@ -2,8 +2,8 @@
 Encryption of secrets at rest: AES-256-GCM under a ring of keys, each value bound to the row that holds it.
 
 A sealed value is: version (1 byte) | key id (4 bytes) | nonce (12 bytes) | ciphertext and tag. The key id is the head
-of the key's SHA-256, so a value names its key without revealing it. The context (table, row id, column) is authenticated:
-a ciphertext moved to another row does not open.
+of the key's SHA-256, so a value names its key without revealing it. The context (table, row id, column) is
+authenticated: a ciphertext moved to another row does not open.
 """
 
 from __future__ import annotations

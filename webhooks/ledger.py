@@ -6,6 +6,7 @@ import enum
 import hashlib
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -38,7 +39,7 @@ def claim(
 ) -> Claim:
     """Enter an event of a delivery; tells whether it is the first of its identity. Repeatable for the same delivery."""
     content_digest = _digest(content)
-    values = [brand_id, source_id, _digest(identity.encode()), content_digest, delivery_id, now]
+    values: list[Any] = [brand_id, source_id, _digest(identity.encode()), content_digest, delivery_id, now]
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)
         owner, known_digest = cursor.fetchone()

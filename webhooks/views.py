@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import structlog
 from django.conf import settings
@@ -29,13 +29,14 @@ logger = structlog.get_logger(__name__)
 class _OneFormat(BaseContentNegotiation):
     """Whatever format the sender would like, by Accept or ?format=: a delivery is not refused for its answer's sake."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], str(renderers[0].media_type)
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
 
 class WebhookView(APIView):
@@ -103,7 +104,7 @@ class ChannelWebhook(WebhookView):
 
 @csrf_exempt
 def nowhere(request: HttpRequest) -> HttpResponse:
-    """Every other address is not found; a path that lacks its slash would be redirected otherwise, and the POST lost."""
+    """Every other address is not found; without this a path that lacks its slash is redirected, and the POST lost."""
     raise Http404
 
 
