@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from adapters.base import ChannelAdapter, Secret
 from conversations.models import Dispatch
-from core.errors import ConnectorError, ContentUnsupported, RequestRejected, Unanswered
+from core.errors import ConnectorError, ContentUnsupported, NotSent, RequestRejected, Unanswered
 from core.events import Attachment, Signal
 from core.http import AnswerTooLarge, HttpClient
 from installations.connectors import Connector
@@ -183,19 +183,20 @@ def upload_consumer_file(
         limit_mb = MAX_FILE_BYTES // 2**20
         raise ContentUnsupported(f"The file is larger than the {limit_mb} MB that LivePerson takes.") from None
     if answer.status != 200:
-        raise RequestRejected(
-            f"The channel's file could not be fetched: HTTP {answer.status}.", http_status=answer.status
-        )
+        # None of these is about our credentials at LivePerson or about the message; a server in trouble recovers.
+        problem = NotSent if answer.status in (408, 425, 429) or answer.status >= 500 else RequestRejected
+        raise problem(f"The channel's file could not be fetched: HTTP {answer.status}.", http_status=answer.status)
     name = attachment.name or PurePosixPath(attachment.url.split("?")[0]).name or "file"
     mime = attachment.mime or answer.headers.get("content-type", "").split(";")[0].strip()
     file_type = _FILE_TYPES.get(mime.lower()) or _FILE_TYPES.get(mimetypes.guess_type(name)[0] or "")
     if file_type is None:
         raise ContentUnsupported(f"LivePerson does not take files of the type {mime or 'unknown'} from consumers.")
-    stored = _store(file_id=file_id, name=name, mime=mime, data=answer.body)
     url = connector.client.request_upload_url(
         tokens=tokens, file_size=len(answer.body), file_type=file_type, request_id=str(file_id)
     )
     connector.client.upload(url, answer.body)
+    # Kept last: what a failed try left on the disk would belong to no row, and stay for ever.
+    stored = _store(file_id=file_id, name=name, mime=mime, data=answer.body)
     return Brought(progress={"relative_path": url.relative_path, "file_type": file_type}, file=stored)
 
 

@@ -134,7 +134,12 @@ def agent_message(message: Message, **common: Any) -> AgentMessage:
         quick_replies=tuple(QuickReply(**choice) for choice in content.quick_replies),
         content=content.element,
         attachments=tuple(
-            Attachment(url=link_to(files[index].pk), mime=files[index].mime, name=files[index].name)
+            Attachment(
+                url=link_to(files[index].pk),
+                mime=files[index].mime,
+                name=files[index].name,
+                caption=content.attachments[index].get("caption", ""),
+            )
             for index in range(len(content.attachments))
             if index in files
         ),

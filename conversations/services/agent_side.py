@@ -310,10 +310,11 @@ def _queue_read(consumer: Consumer, conversation: Conversation, message_ids: lis
 
 
 def _messages_with(conversation: Conversation, event: AcceptStatusChanged) -> models.QuerySet[Message]:
+    # A receipt can outrun the answer to the request that brought the message; its echo has told the sequence then.
     sent = Dispatch.objects.filter(
+        models.Q(lp_sequence__in=event.sequences) | models.Q(echo_sequence__in=event.sequences),
         conversation=conversation,
         lp_dialog_id=event.lp_dialog_id,
-        lp_sequence__in=event.sequences,
         kind__in=(DispatchKind.TEXT, DispatchKind.FILE),
         message__isnull=False,
     )
