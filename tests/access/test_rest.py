@@ -94,7 +94,7 @@ def test_bad_parameters_are_refused_with_a_sentence(program, address):
         ("/api/v1/conversations/", "state", "GONE"),
         ("/api/v1/conversations/", "status", "SENT"),
         ("/api/v1/conversations/", "direction", "TO_CHANNEL"),
-        ("/api/v1/conversations/", "conversation", str(new_id())),
+        ("/api/v1/conversations/", "conversation", "01a20000-0000-7000-8000-000000000000"),
         ("/api/v1/messages/", "status", "sent"),
         ("/api/v1/messages/", "status", "SENT,READ"),
         ("/api/v1/messages/", "direction", "IN"),
