@@ -20,7 +20,8 @@ BRAND = "Forms Limited"
 
 def section(page: Page, name: str) -> None:
     """Go somewhere by the sidebar."""
-    page.locator("#nav-sidebar").get_by_text(name, exact=True).last.click()
+    with page.expect_navigation():
+        page.locator("#nav-sidebar").get_by_text(name, exact=True).last.click()
 
 
 def message(page: Page, text: str) -> Locator:
@@ -76,7 +77,8 @@ def test_a_connector_is_set_up_by_forms_and_carries_a_message(admin: Page, stack
     _wait_until(lambda: message(admin, "It does.").count() == 1, by=admin.reload)
     section(admin, "App installations")
     admin.get_by_role("link", name="Web shop").click()
-    admin.get_by_role("button", name="Test connection").click()
+    with admin.expect_navigation():
+        admin.get_by_role("button", name="Test connection").click()
     assert admin.locator(".cs-verdict-headline").inner_text() == "Messages go through"
     _assert_nowhere(admin, install["client_secret"], channel_secret)
 
@@ -117,7 +119,7 @@ def _add_channel(page: Page, stack: Stack) -> str:
     assert secret.startswith("whsec_")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator("[data-copy=secret-1]").click()
-    page.get_by_text("Copied").wait_for()
+    page.get_by_text("Copied", exact=True).wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == secret
     return secret
 
@@ -126,7 +128,8 @@ def _assert_nowhere(page: Page, *secrets: str) -> None:
     """Neither on the pages of the connector nor in anything that the browser keeps."""
     for path in ("App installations", "Channels"):
         section(page, path)
-        page.get_by_role("link", name="Web shop" if path == "App installations" else "Gateway").first.click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="Web shop" if path == "App installations" else "Gateway").first.click()
         page.locator(".cs-verdict").wait_for()
         shown = page.content() + page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
         shown += json.dumps(page.context.cookies())
