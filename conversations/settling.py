@@ -147,7 +147,7 @@ def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought) -> None:
         _keep_file(turn, dispatch, brought.file)
     if dispatch.step in _NEXT_STEPS:
         if dispatch.step == Step.IDENTIFY:
-            _keep_token(dispatch, consumer, brought)
+            _keep_token(turn, dispatch, consumer, brought)
         dispatch.progress = {**dispatch.progress, **brought.progress}
         dispatch.state = DispatchState.QUEUED
         turn.save(dispatch)
@@ -273,7 +273,7 @@ def _others_wait(message: Message, dispatch: Dispatch) -> bool:
     return message.dispatches.exclude(pk=dispatch.pk).exclude(state=DispatchState.SENT).exists()
 
 
-def _keep_token(dispatch: Dispatch, consumer: Consumer, brought: Brought) -> None:
+def _keep_token(turn: Turn, dispatch: Dispatch, consumer: Consumer, brought: Brought) -> None:
     installation_id = get_connector(
         dispatch.message.channel_id if dispatch.message else consumer.channel_id
     ).installation.pk
@@ -285,6 +285,7 @@ def _keep_token(dispatch: Dispatch, consumer: Consumer, brought: Brought) -> Non
         unique_fields=["consumer", "installation"],
         update_fields=["sealed", "created_at"],
     )
+    turn.know_token(consumer.pk, installation_id, brought.consumer_jws)
     if brought.lp_consumer_id and consumer.lp_consumer_id != brought.lp_consumer_id:
         consumer.lp_consumer_id = brought.lp_consumer_id
         consumer.save(update_fields=["lp_consumer_id"])

@@ -135,6 +135,10 @@ class Turn:
         """The consumer's token for an installation; empty when there is none yet."""
         return self._tokens.get((consumer_id, installation_id), "")
 
+    def know_token(self, consumer_id: uuid.UUID, installation_id: uuid.UUID, token: str) -> None:
+        """A token that was just fetched. What is known of a consumer is not read again."""
+        self._tokens[consumer_id, installation_id] = token
+
     # Changes
 
     def save(self, dispatch: Dispatch) -> None:

@@ -18,6 +18,9 @@ from core.actor import Actor
 _SENDABLE = (DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED, DispatchState.UNKNOWN)
 _UNCERTAIN = (DispatchState.PARKED, DispatchState.UNKNOWN)
 
+# What a dispatch has used up of its chances; a person gives it new ones.
+_COUNTED = ("reopenings", "renewals")
+
 
 class NotPossible(Exception):
     """The dispatch is not in a state in which this can be done; the text says why."""
@@ -40,6 +43,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
     before = dispatch.state
     dispatch.state = DispatchState.QUEUED
     dispatch.attempt_count = 0
+    dispatch.progress = {key: value for key, value in dispatch.progress.items() if key not in _COUNTED}
     dispatch.next_attempt_at = dispatch.expires_at = dispatch.finished_at = None
     dispatch.error_code = dispatch.error_detail = ""
     dispatch.save()
