@@ -26,6 +26,8 @@ from installations.models import Channel
 
 logger = structlog.get_logger(__name__)
 
+FOUND_CLOSED = "FOUND_CLOSED"
+
 
 def conversation_opened(
     *, consumer: Consumer, channel: Channel, lp_conversation_id: str, opened_at: datetime
@@ -61,6 +63,7 @@ def close_locally(conversation: Conversation, *, at: datetime, reason: str) -> N
     conversation.close_reason = reason[:64]
     conversation.save(update_fields=["state", "closed_at", "close_reason"])
     conversation.dialogs.update(is_open=False)
+    Consumer.objects.filter(pk=conversation.consumer_id).update(is_typing=False)
 
 
 def conversation_found_closed(dispatch: Dispatch, *, now: datetime) -> None:
@@ -69,7 +72,7 @@ def conversation_found_closed(dispatch: Dispatch, *, now: datetime) -> None:
     if conversation is None or not conversation.is_open:
         return
     if dispatch.lp_dialog_id == conversation.lp_conversation_id or conversation.state == ConversationState.SURVEY:
-        close_locally(conversation, at=now, reason="FOUND_CLOSED")
+        close_locally(conversation, at=now, reason=FOUND_CLOSED)
 
 
 def tell_channel_closed(conversation: Conversation, consumer: Consumer) -> None:

@@ -174,7 +174,7 @@ def _fail(
         kind=dispatch.kind,
         step=dispatch.step,
         attempt=dispatch.attempt_count,
-        renewals=dispatch.progress.get("renewals", 0),
+        renewals=_renewals(dispatch, app_generation),
         reopenings=dispatch.progress.get("reopenings", 0),
         recognises_repeats=is_to_channel and connector.adapter.is_safe_to_repeat(error),
     )
@@ -203,6 +203,14 @@ def _fail(
         life.conversation_found_closed(dispatch, now=turn.now)
 
 
+def _renewals(dispatch: Dispatch, app_generation: int) -> int:
+    """How often a token was renewed for it; a refusal of the same old token again, by another worker, is none more."""
+    if app_generation and dispatch.progress.get("refused_generation") == app_generation:
+        return 0
+    renewals: int = dispatch.progress.get("renewals", 0)
+    return renewals
+
+
 def _wait(turn: Turn, dispatch: Dispatch, judgement: Judgement) -> None:
     dispatch.next_attempt_at = turn.now + timedelta(seconds=judgement.delay_s)
     if judgement.verdict is Verdict.UNKNOWN:
@@ -220,6 +228,7 @@ def _renew(
         ConsumerToken.objects.filter(consumer_id=dispatch.lane.consumer_id, installation_id=installation_id).delete()
     else:
         desk.reject(installation_id, generation=app_generation)
+        dispatch.progress = {**dispatch.progress, "refused_generation": app_generation}
     dispatch.progress = {**dispatch.progress, "renewals": dispatch.progress.get("renewals", 0) + 1}
     dispatch.state = DispatchState.QUEUED
 

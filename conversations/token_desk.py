@@ -113,7 +113,7 @@ class TokenDesk:
             broke = NotSent(f"An error of our own ({type(bug).__name__}) interrupted the request for an AppJWT.")
             self._note_failure(installation_id, broke, lease, now)
         else:
-            tokens.keep(installation_id, token=jwt.token, expires_at=jwt.expires_at)
+            tokens.keep(installation_id, lease=lease, token=jwt.token, expires_at=jwt.expires_at)
         # Either way there is something to be decided now, not when the waiting ones would look again.
         lanes.wake(installation_id=installation_id, blocked_by=WAITING)
 

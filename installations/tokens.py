@@ -68,11 +68,11 @@ def lease_renewal(installation_id: uuid.UUID, *, now: datetime) -> datetime | No
     return until if is_leased else None
 
 
-def keep(installation_id: uuid.UUID, *, token: str, expires_at: datetime) -> None:
-    """Store a fresh token for everybody."""
+def keep(installation_id: uuid.UUID, *, lease: datetime, token: str, expires_at: datetime) -> None:
+    """Store a fresh token for everybody; one whose lease is gone was asked for with credentials of before."""
     row = AppToken(installation_id=installation_id)
     row.keep(token, expires_at)
-    AppToken.objects.filter(pk=installation_id).update(
+    AppToken.objects.filter(pk=installation_id, renewing_until=lease).update(
         sealed=row.sealed,
         expires_at=expires_at,
         generation=F("generation") + 1,
@@ -112,4 +112,8 @@ def reject(installation_id: uuid.UUID, *, generation: int) -> None:
 
 def forget(installation_id: uuid.UUID) -> None:
     """Start afresh: the credentials have changed."""
-    AppToken.objects.filter(pk=installation_id).delete()
+    # The counter stays: a late refusal of an old token must not hit the first new one.
+    AppToken.objects.filter(pk=installation_id).update(
+        sealed=None, expires_at=None, generation=F("generation") + 1, renewing_until=None, not_before=None, failures=0,
+        error_code="",
+    )  # fmt: skip

@@ -223,7 +223,8 @@ def _conversation_of(delivery: Delivery, event: LivePersonEvent, now: datetime) 
 
 def _apply_waiting(delivery: Delivery, conversation: Conversation, now: datetime) -> None:
     """What came before the conversation was known is applied before what comes after."""
-    waiting = Event.objects.filter(
+    # Locked, because another worker may be about to apply them.
+    waiting = Event.objects.select_for_update(of=("self",), skip_locked=True).filter(
         outcome=EventOutcome.WAITING,
         account_id=conversation.account_id,
         lp_conversation_id=conversation.lp_conversation_id,

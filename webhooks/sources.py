@@ -46,7 +46,7 @@ class ChannelSource:
     secrets: tuple[Secret, ...] = field(repr=False)
 
 
-_kept: dict[uuid.UUID, tuple[float, InstallationSource | ChannelSource | None]] = {}
+_kept: dict[tuple[str, uuid.UUID], tuple[float, InstallationSource | ChannelSource | None]] = {}
 
 
 def installation_source(installation_id: uuid.UUID) -> InstallationSource | None:
@@ -69,15 +69,17 @@ def forget_sources() -> None:
 def _recall(
     source_id: uuid.UUID, load: Callable[[uuid.UUID], InstallationSource | ChannelSource | None]
 ) -> InstallationSource | ChannelSource | None:
+    # By kind as well: a stranger who asks for a channel under the installations' address must not hide the channel.
+    key = (load.__name__, source_id)
     now_s = time.monotonic()
-    known = _kept.get(source_id)
+    known = _kept.get(key)
     if known and now_s - known[0] < KEPT_S:
         return known[1]
     with quick_transaction():
         source = load(source_id)
     if len(_kept) >= _MAX_KEPT:
         _kept.clear()  # a stranger tries ids
-    _kept[source_id] = (now_s, source)
+    _kept[key] = (now_s, source)
     return source
 
 

@@ -137,12 +137,15 @@ def apply_conversation_change(*, conversation: Conversation, event: Conversation
         return Effect(kind=EffectKind.STALE, detail="A newer state is known.")
     if event.change == "DELETE" and state != ConversationState.CLOSED:
         return ignored("LivePerson does not tell of it any more; that does not close it.")
-    is_ending = conversation.is_open and state == ConversationState.CLOSED
+    # A send may have found it closed before this told us: the channel has not heard of it yet.
+    is_untold = conversation.is_open or conversation.close_reason == life.FOUND_CLOSED
+    is_ending = is_untold and state == ConversationState.CLOSED
     conversation.lp_updated_ms = event.updated_at_ms
     conversation.skill_id = event.skill_id[:64]
     conversation.agent_ids = [person for person, role in event.participants if role == "ASSIGNED_AGENT"]
     _apply_dialogs(conversation, event)
     if state == ConversationState.CLOSED:
+        Consumer.objects.filter(pk=consumer.pk).update(is_typing=False)
         if is_ending:
             conversation.closed_at = event.ended_at or now
             conversation.close_reason = event.close_reason[:64]

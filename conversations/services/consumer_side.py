@@ -113,6 +113,7 @@ def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation
         metadata=choice["metadata"],
     )
     _queue_message(consumer, message, choice["text"], 0)
+    _end_typing(consumer, correlation_id, now)
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
 

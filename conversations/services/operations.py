@@ -43,6 +43,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
     before = dispatch.state
     dispatch.state = DispatchState.QUEUED
     dispatch.attempt_count = 0
+    dispatch.progress = {k: v for k, v in dispatch.progress.items() if k not in ("renewals", "reopenings")}
     dispatch.progress = {key: value for key, value in dispatch.progress.items() if key not in _COUNTED}
     dispatch.next_attempt_at = dispatch.expires_at = dispatch.finished_at = None
     dispatch.error_code = dispatch.error_detail = ""
