@@ -102,7 +102,7 @@ class Site:
             child.start()
         self._wait_until_ready()
         if settings.SIMULATOR_PORT:
-            self._step("seeding the demo brands and playing a conversation on each (first start only)")
+            self._step("looking after the demo brands (the first start seeds them and plays a conversation on each)")
             demo.ensure(say=self._say)
             connections.close_all()
         self._say(self._where_to_look())

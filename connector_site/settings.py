@@ -373,7 +373,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_PREFIX": "consite_", "TOKEN_TTL": timedelta(days=90)}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Connector Site",
-    "DESCRIPTION": "Brands, connectors, conversations, deliveries and the audit log of this site.",
+    "DESCRIPTION": "Conversations and messages of the brands that a key may see.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],  # the document holds no data; whoever reads it may have no key yet
