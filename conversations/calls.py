@@ -177,6 +177,7 @@ def upload_consumer_file(
     *, connector: Connector, tokens: Tokens, http: HttpClient, attachment: Attachment, file_id: uuid.UUID
 ) -> Brought:
     """Fetch what a consumer sent from where the channel keeps it, and upload it to LivePerson's storage."""
+    _require_callable(http, attachment.url)
     try:
         answer = http.request("GET", attachment.url, max_bytes=MAX_FILE_BYTES, deadline_s=8.0)
     except AnswerTooLarge:
@@ -198,6 +199,14 @@ def upload_consumer_file(
     # Kept last: what a failed try left on the disk would belong to no row, and stay for ever.
     stored = _store(file_id=file_id, name=name, mime=mime, data=answer.body)
     return Brought(progress={"relative_path": url.relative_path, "file_type": file_type}, file=stored)
+
+
+def _require_callable(http: HttpClient, url: str) -> None:
+    """An address that is never called makes a file that never comes: no reason to hold up what the consumer says next."""
+    try:
+        http.policy.check_url(url)
+    except NotSent as refused:
+        raise ContentUnsupported(f"The channel's file cannot be fetched. {refused.detail}") from None
 
 
 def send_to_channel(

@@ -56,7 +56,6 @@ _SITE: dict[str, Rule] = {
     "admin/password_change/done/": Rule.SIGNED_IN,
     "admin/autocomplete/": Rule.SIGNED_IN,
     "admin/jsi18n/": Rule.SIGNED_IN,
-    "admin/r/<path:content_type_id>/<path:object_id>/": Rule.SIGNED_IN,
     r"admin/(?P<url>.*)$": Rule.SIGNED_IN,
 }
 _APP_LIST = re.compile(r"admin/\^\(\?P<app_label>[a-z_|]+\)/\$")

@@ -85,3 +85,10 @@ def test_the_document_comes_as_yaml_too():
     answer = Client().get("/api/v1/schema/")
     assert answer.status_code == 200
     assert answer.content.startswith(b"openapi: 3.")
+
+
+def test_what_the_reader_puts_into_the_query_never_gets_into_a_header():
+    for version in ("%00", "%0d%0aX-Evil:1", "a%22b"):
+        answer = Client().get(f"/api/v1/schema/?version={version}")
+        assert answer.status_code == 200
+        assert answer.headers["Content-Disposition"] == 'inline; filename="Connector Site (1).yaml"'

@@ -146,6 +146,16 @@ def test_a_file_that_is_too_large_fails(talking: Stand) -> None:
     assert (file.state, file.attempts.count()) == (DispatchState.FAILED, 1)
 
 
+def test_an_address_that_may_not_be_called_does_not_hold_up_what_comes_after(talking: Stand) -> None:
+    talking.says("", id="odd", attachments=[{"url": "http://①.com/a.png", "mime": "image/png", "name": "a.png"}])
+    talking.says("after it")
+    talking.settle()
+
+    file = Dispatch.objects.get(kind="FILE")
+    assert (file.state, file.error_code, file.attempts.count()) == (DispatchState.FAILED, "content_unsupported", 1)
+    assert talking.heard() == ["Hello", "after it"]
+
+
 def test_a_file_that_is_not_there_fails(talking: Stand) -> None:
     send_file(talking, "gone.png", play=Play(status=404))
     talking.settle()
