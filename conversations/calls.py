@@ -202,7 +202,7 @@ def upload_consumer_file(
 
 
 def _require_callable(http: HttpClient, url: str) -> None:
-    """An address that is never called makes a file that never comes: no reason to hold up what the consumer says next."""
+    """A file whose address is never called never comes: no reason to hold up what the consumer says next."""
     try:
         http.policy.check_url(url)
     except NotSent as refused:
