@@ -47,6 +47,7 @@ def stand(transactional_db: None, simulator_process: Process) -> Iterator[Stand]
     from tests.conversations.stand import Stand
 
     simulator = Simulator(simulator_process.url)
+    simulator.control("POST", "reset")  # its logs would grow from test to test, and be read in each
     one = Stand(simulator, account=str(next(_accounts)))
     yield one
     simulator.control("DELETE", "faults")

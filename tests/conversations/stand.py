@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,8 @@ from webhooks import services
 from webhooks.sources import forget_sources
 
 ADA = "+15550100"
+# One for all: each of them would look through all static files before its first request.
+CLIENT = Client()
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Door:
     onboarded: Onboarded
     client_secret: str
     channel_secret: str
-    client: Client = field(default_factory=Client)
+    client: Client = CLIENT
 
     @property
     def liveperson_path(self) -> str:
@@ -180,7 +182,7 @@ class Stand(Door):
         for _ in range(rounds):
             self.work()
             if not self.deliver():
-                break
+                return
         self.work()
 
     def pending(self) -> list[Got]:

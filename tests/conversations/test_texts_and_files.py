@@ -6,13 +6,12 @@ import hashlib
 
 import pytest
 from django.core.files.storage import default_storage
-from django.test import Client
 
 from conversations.calls import storage_path
 from conversations.models import Direction, Dispatch, DispatchState, MediaFile, Message, MessageStatus
 from conversations.texts import digest_of, parts_of
 from tests.conversations.servers import Play
-from tests.conversations.stand import Stand
+from tests.conversations.stand import CLIENT, Stand
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 
@@ -226,7 +225,7 @@ def test_an_agents_file_reaches_the_channel_as_a_link_of_ours(talking: Stand) ->
     assert sent["mime"] == "image/png"
     assert sent["caption"] == "Return label"
     path = sent["url"].partition("//")[2].partition("/")[2]
-    answer = Client().get(f"/{path}")
+    answer = CLIENT.get(f"/{path}")
     assert answer.status_code == 200
     assert b"".join(answer.streaming_content) == default_storage.open(storage_path(kept.pk)).read()
     assert Message.objects.get(direction=Direction.TO_CHANNEL).status == MessageStatus.DELIVERED
@@ -255,9 +254,9 @@ def test_a_link_shows_its_file_and_nothing_else(talking: Stand) -> None:
 
     assert file_id_of(token) == kept.pk
     assert file_id_of(token[:-1] + ("A" if token[-1] != "A" else "B")) is None
-    assert Client().get(f"/files/{kept.pk.hex}").status_code == 404
-    assert Client().post(f"/files/{token}").status_code == 405
-    assert Client().head(f"/files/{token}").status_code == 200
+    assert CLIENT.get(f"/files/{kept.pk.hex}").status_code == 404
+    assert CLIENT.post(f"/files/{token}").status_code == 405
+    assert CLIENT.head(f"/files/{token}").status_code == 200
 
 
 def test_a_file_whose_time_is_over_is_gone(talking: Stand) -> None:
@@ -271,7 +270,7 @@ def test_a_file_whose_time_is_over_is_gone(talking: Stand) -> None:
     talking.settle()
     MediaFile.objects.update(expires_on=timezone.now().date() - timedelta(days=1))
 
-    assert Client().get(link_to(MediaFile.objects.get().pk).partition("8000")[2]).status_code == 404
+    assert CLIENT.get(link_to(MediaFile.objects.get().pk).partition("8000")[2]).status_code == 404
 
 
 @pytest.mark.parametrize("mime", ["text/html", "image/svg+xml", "application/xhtml+xml", "text/javascript"])
@@ -282,7 +281,7 @@ def test_nothing_in_a_file_may_run(talking: Stand, mime: str) -> None:
     talking.settle()
     MediaFile.objects.update(mime=mime, name='<b>"x".svg')
 
-    answer = Client().get(link_to(MediaFile.objects.get().pk).partition("8000")[2])
+    answer = CLIENT.get(link_to(MediaFile.objects.get().pk).partition("8000")[2])
 
     assert answer["Content-Type"] == "application/octet-stream"
     assert answer["Content-Disposition"].startswith("attachment")

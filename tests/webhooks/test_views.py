@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -17,7 +16,7 @@ from core.actor import COMMAND
 from installations import services as installations
 from installations.models import AppInstallation, SignaturePolicy, State
 from tests.conversations.notifications import said, sign
-from tests.conversations.stand import Door, forget_caches
+from tests.conversations.stand import CLIENT, Door, forget_caches
 from webhooks.models import Delivery, DeliveryBody, DeliveryState
 
 BODY = b'{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[]}}'
@@ -29,7 +28,7 @@ def post(door: Door, body: bytes = BODY, *, path: str = "", type: str = "applica
     if "x-liveperson-signature" not in named:
         named["x-liveperson-signature"] = sign(body, door.client_secret)
     # generic(): post() would encode the body anew by the charset that the type names.
-    return Client().generic(
+    return CLIENT.generic(
         "POST", path or door.liveperson_path, body, content_type=type, headers=named, CONTENT_LENGTH=str(len(body))
     )
 
@@ -173,14 +172,14 @@ def test_identity_is_no_encoding(door: Door, encoding: str) -> None:
 
 @pytest.mark.parametrize("length", ["", "-1", "+5", "five", "1.0", "0x10", "٣"])
 def test_a_length_that_is_none_is_refused(door: Door, length: str) -> None:
-    answer = Client().generic("POST", door.liveperson_path, BODY, CONTENT_LENGTH=length)
+    answer = CLIENT.generic("POST", door.liveperson_path, BODY, CONTENT_LENGTH=length)
 
     assert answer.status_code == 411
 
 
 @pytest.mark.parametrize("length", [str(LIMIT + 1), "9" * 5000])
 def test_a_length_beyond_the_limit_is_refused_before_anything_is_read(door: Door, length: str) -> None:
-    answer = Client().generic("POST", door.liveperson_path, BODY, CONTENT_LENGTH=length)
+    answer = CLIENT.generic("POST", door.liveperson_path, BODY, CONTENT_LENGTH=length)
 
     assert answer.status_code == 413
 
@@ -271,7 +270,7 @@ def test_the_secret_of_another_installation_does_not_open_this_door(door: Door) 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_only_post_is_allowed(door: Door, method: str) -> None:
-    answer = Client().generic(method, door.liveperson_path)
+    answer = CLIENT.generic(method, door.liveperson_path)
 
     assert answer.status_code == 405
     assert answer["Allow"] == "POST"

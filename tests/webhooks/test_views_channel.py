@@ -8,14 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
 from core.actor import COMMAND
 from installations import services as installations
 from installations.models import Channel, State
-from tests.conversations.stand import ADA, Door, forget_caches, make_door
+from tests.conversations.stand import ADA, CLIENT, Door, forget_caches, make_door
 from webhooks.models import Delivery, DeliveryState
 
 
@@ -197,7 +196,7 @@ def test_what_is_not_authentic_is_refused_with_one_answer_and_not_stored(door: D
         _retire(door)
     forget_caches()
 
-    answer = Client().post(door.channel_path, body, content_type="application/json", headers=headers)
+    answer = CLIENT.post(door.channel_path, body, content_type="application/json", headers=headers)
 
     assert answer.status_code == 401
     told = answer.json()
@@ -209,7 +208,7 @@ def test_what_is_not_authentic_is_refused_with_one_answer_and_not_stored(door: D
 def test_an_unknown_channel_gets_the_same_answer(door: Door) -> None:
     body = message()
 
-    answer = Client().post(
+    answer = CLIENT.post(
         f"/webhooks/channels/{uuid.uuid4()}/", body, content_type="application/json", headers=door.signed(body)
     )
 
@@ -221,7 +220,7 @@ def test_five_minutes_off_is_still_accepted(door: Door) -> None:
     body = message()
     headers = door.signed(body, at=timezone.now() - timedelta(minutes=4, seconds=50))
 
-    assert Client().post(door.channel_path, body, content_type="a/b", headers=headers).status_code == 200
+    assert CLIENT.post(door.channel_path, body, content_type="a/b", headers=headers).status_code == 200
 
 
 def test_a_paused_channel_stores(door: Door) -> None:
@@ -235,14 +234,14 @@ def test_the_channel_of_another_brand_does_not_open_this_door(door: Door) -> Non
     other = make_door(brand="other", account="87654321")
     body = message()
 
-    answer = Client().post(door.channel_path, body, content_type="a/b", headers=other.signed(body))
+    answer = CLIENT.post(door.channel_path, body, content_type="a/b", headers=other.signed(body))
 
     assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_only_post_is_allowed(door: Door, method: str) -> None:
-    answer = Client().generic(method, door.channel_path)
+    answer = CLIENT.generic(method, door.channel_path)
 
     assert answer.status_code == 405
 
