@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from access.models import Brand
@@ -100,12 +100,20 @@ def onboard(wanted: Wanted, *, actor: Actor) -> Onboarded:
     """
     adapter = get_adapter(wanted.channel_type)
     _check(wanted, adapter)
+    try:
+        done = _make(wanted, adapter, actor)
+    except IntegrityError:
+        done = _make(wanted, adapter, actor)  # somebody made the same at this moment: now it is there
+    forget_connectors()
+    return done
+
+
+def _make(wanted: Wanted, adapter: ChannelAdapter, actor: Actor) -> Onboarded:
     with transaction.atomic():
         brand = _brand(wanted, actor)
         account = _account(wanted, brand, actor)
         installation = _installation(wanted, account, actor)
         channel, new_secret = _channel(wanted, installation, adapter, actor)
-    forget_connectors()
     return Onboarded(
         brand=brand, account=account, installation=installation, channel=channel, new_channel_secret=new_secret
     )
@@ -116,6 +124,12 @@ def _check(wanted: Wanted, adapter: ChannelAdapter) -> None:
         raise ConfigurationError("The brand is named by lower-case letters, digits and -, such as acme.")
     if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]{7,63}", wanted.client_id):
         raise ConfigurationError("The client id is the UUID that LivePerson gave to the app installation.")
+    for what, value, most in (
+        ("name of the app installation", wanted.installation_name, 128),
+        ("name of the channel", wanted.channel_name, 64),
+    ):
+        if len(value) > most or not value.isprintable():
+            raise ConfigurationError(f"The {what} is one line of at most {most} characters.")
     if wanted.domain_api:
         parts = urlsplit(wanted.domain_api)
         allowed = ("https", "http") if settings.ALLOW_PRIVATE_OUTBOUND else ("https",)

@@ -42,6 +42,8 @@ def add_client_secret(installation: AppInstallation, *, secret: str, actor: Acto
     row.save()
     audit.record("installation.secret.added", actor=actor, subject=installation, data={"secret": str(row.pk)})
     tokens.forget(installation.pk)
+    # A worker may have paused it since the caller read it.
+    installation.refresh_from_db(fields=["state", "state_reason"])
     if installation.state == State.PAUSED and installation.state_reason.startswith(CREDENTIALS_REJECTED):
         resume(installation, actor=actor, reason="a new secret was added")
     forget_connectors()
