@@ -416,7 +416,7 @@ def test_into_a_closed_conversation_nothing_can_be_said(site: Site, where: dict[
 
 def test_a_conversation_of_another_consumer_is_not_ours(site: Site, where: dict[str, Any]) -> None:
     other = site.tokens("sms:+15550199")
-    with pytest.raises(tree.CredentialsRejected):
+    with pytest.raises(tree.RequestRejected):
         site.client.publish_text(text="hi", request_id=fresh_id(), **(where | {"tokens": other}))
 
 
