@@ -120,6 +120,8 @@ def set_aside(turn: Turn, dispatch: Dispatch, bug: Exception) -> None:
     if was_under_way:
         dispatch.state = DispatchState.PARKED
         turn.save(dispatch)
+        if dispatch.kind == DispatchKind.OPEN:
+            _end_what_needed_opening(turn, dispatch, DispatchState.DEAD)
     else:
         end_badly(turn, dispatch, state=DispatchState.DEAD)
 
