@@ -16,6 +16,19 @@ class ActorKind(models.TextChoices):
     SYSTEM = "SYSTEM", "The system itself"
 
 
+class AppendOnly(models.QuerySet["AuditEntry"]):
+    """Entries are written one by one, and read."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise TypeError("Audit entries cannot be changed.")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("Audit entries cannot be changed.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("Audit entries cannot be deleted.")
+
+
 class AuditEntry(models.Model):
     """
     One administrative act, written in the transaction of the act itself.
@@ -46,6 +59,8 @@ class AuditEntry(models.Model):
     data = models.JSONField(default=dict, help_text="Before and after, without secrets.")
     reason = models.CharField(max_length=500, blank=True, help_text="Why, in the actor's words.")
     correlation_id = models.CharField(max_length=64, blank=True, help_text="Ties the act to log lines.")
+
+    objects = AppendOnly.as_manager()
 
     class Meta:
         verbose_name_plural = "audit entries"

@@ -6,10 +6,15 @@ import re
 
 ANSWER_HEAD_CHARS = 512
 _MASK = "•••"
+# The name of something secret, what may stand between it and its value (quotes, also escaped ones of JSON in JSON, and
+# the scheme of an Authorization header), and the value: up to the closing quote where it is quoted.
+_NAME = r"(?i:secret|token|password|authorization|on-behalf|api[_-]?key|temp_url_sig|signature)"
+_GAP = r"\\*[\"']?\s*[:=]\s*(?i:(?:bearer|basic)\s+)?"
+_QUOTED = r"(\\*[\"'])(?i:(?:bearer|basic)\s+)?(?:(?!\1)(?:\\.|.))*"
 _TOKENS = re.compile(
     r"eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"  # a JWT
     r"|whsec_[\w+/=-]+"
-    r"|(?i:(?:secret|token|password|authorization|temp_url_sig|signature)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&}]+"
+    rf"|{_NAME}{_GAP}(?:{_QUOTED}|[^\s\"',&}}]+)"
 )
 
 

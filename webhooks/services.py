@@ -13,7 +13,7 @@ from webhooks import applying, inboxes
 
 def work(*, deadline_s: float) -> None:
     """Apply deliveries and drain the lanes they make due, until nothing is left or the time is over."""
-    queue.wait_for_ringers()
+    queue.answer()
     applying.settle_waiting(now=timezone.now())
     Drain(deadline_s=deadline_s).run(feed=applying.apply_some)
     if inboxes.has_work() or lanes.has_due_work():
