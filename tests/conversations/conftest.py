@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conversations.servers import Server
 from tests.simulator.client import Simulator
 from tests.simulator.conftest import Process
 
@@ -36,22 +37,31 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
     from tests.conversations import database
 
     with django_db_blocker.unblock():
-        database.empty()
         yield
         database.empty()
 
 
+@pytest.fixture(scope="session")
+def other_ends() -> Iterator[tuple[Server, Server]]:
+    """The channel's server, and the one that LivePerson calls."""
+    servers = Server(), Server()
+    yield servers
+    for server in servers:
+        server.close()
+
+
 @pytest.fixture
-def stand(transactional_db: None, simulator_process: Process) -> Iterator[Stand]:
+def stand(transactional_db: None, simulator_process: Process, other_ends: tuple[Server, Server]) -> Iterator[Stand]:
     """One connector with LivePerson and a channel behind it, in an account of its own."""
     from tests.conversations.stand import Stand
 
     simulator = Simulator(simulator_process.url)
     simulator.control("POST", "reset")  # its logs would grow from test to test, and be read in each
-    one = Stand(simulator, account=str(next(_accounts)))
-    yield one
+    for server in other_ends:
+        server.forget()
+    phone, liveperson_calls = other_ends
+    yield Stand(simulator, account=str(next(_accounts)), phone=phone, liveperson_calls=liveperson_calls)
     simulator.control("DELETE", "faults")
-    one.close()
 
 
 @pytest.fixture

@@ -42,10 +42,7 @@ class Server:
     """Keeps what it got in `got`; answers what stands in `plays`, and `default` when that is used up."""
 
     def __init__(self) -> None:
-        self.got: list[Got] = []
-        self.plays: deque[Play] = deque()
-        self.default = Play()
-        self.files: dict[str, Play] = {}
+        self.forget()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,6 +62,13 @@ class Server:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def forget(self) -> None:
+        """As it was at the start, for the next test."""
+        self.got: list[Got] = []
+        self.plays: deque[Play] = deque()
+        self.default = Play()
+        self.files: dict[str, Play] = {}
 
     def wait(self, count: int, *, within_s: float = 5.0) -> list[Got]:
         """Wait for that many requests; returns all that came."""

@@ -150,11 +150,14 @@ def forget_caches() -> None:
 class Stand(Door):
     """A door with LivePerson's simulator and a channel's server behind it."""
 
-    def __init__(self, simulator: Simulator, *, account: str, brand: str = "acme") -> None:
+    def __init__(
+        self, simulator: Simulator, *, account: str, phone: Server, liveperson_calls: Server, brand: str = "acme"
+    ) -> None:
+        """phone: the channel's server. liveperson_calls: where LivePerson's notifications wait to be delivered."""
         self.simulator = simulator
         self.account = account
-        self.phone = Server()
-        self.liveperson_calls = Server()
+        self.phone = phone
+        self.liveperson_calls = liveperson_calls
         self._delivered = 0
         credentials = simulator.install(account, manifest(self.liveperson_calls.url + "/hook"))
         door = make_door(
@@ -166,10 +169,6 @@ class Stand(Door):
             channel_url=self.phone.url + "/agent",
         )
         super().__init__(door.onboarded, door.client_secret, door.channel_secret)
-
-    def close(self) -> None:
-        self.phone.close()
-        self.liveperson_calls.close()
 
     # --- the site works
 

@@ -212,7 +212,7 @@ def test_an_unanswered_text_is_decided_after_thirty_seconds(open_stand: Stand) -
     assert the("in doubt").state == DispatchState.PARKED
 
 
-@pytest.mark.parametrize("fault", ["lose_answer", "reset", "garbage"])
+@pytest.mark.parametrize("fault", ["reset", "garbage"])
 def test_whatever_leaves_it_open_whether_it_arrived_is_unknown(open_stand: Stand, fault: str) -> None:
     open_stand.faults({"on": "send", "do": fault, "times": 1})
     says(open_stand, "in doubt")

@@ -344,9 +344,9 @@ def test_a_choice_without_metadata_is_sent_without(asked: Stand) -> None:
     assert asked.heard() == ["Hello", "No"]
 
 
-@pytest.mark.parametrize("choice", ["nonsense", "01939f2e-7c1a-7b3d-8e4f-5a6b7c8d9e0f.0", ".", "x.y"])
-def test_a_choice_that_was_never_offered_is_ignored(asked: Stand, choice: str) -> None:
-    asked.tell("quick_reply.chosen", {"id": "q-1", "consumer": {"id": ADA}, "choice": choice})
+def test_a_choice_that_was_never_offered_is_ignored(asked: Stand) -> None:
+    for number, choice in enumerate(("nonsense", "01939f2e-7c1a-7b3d-8e4f-5a6b7c8d9e0f.0", ".", "x.y")):
+        asked.tell("quick_reply.chosen", {"id": f"q-{number}", "consumer": {"id": ADA}, "choice": choice})
     asked.settle()
 
     assert asked.heard() == ["Hello"]

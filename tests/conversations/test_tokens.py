@@ -27,13 +27,13 @@ def expire(stand: Stand, which: str) -> None:
 
 
 def test_many_consumers_share_one_app_token(stand: Stand) -> None:
-    for number in range(30):
+    for number in range(12):
         stand.says("Hello", consumer=f"consumer-{number}")
 
     stand.settle()
 
     assert len(stand.requests("token")) == 1
-    assert len(stand.at_liveperson()) == 30
+    assert len(stand.at_liveperson()) == 12
 
 
 def test_a_token_is_kept_for_the_next_worker(stand: Stand) -> None:

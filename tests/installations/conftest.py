@@ -1,3 +1,3 @@
-from tests.conversations.conftest import door, simulator_process, stand, transactional_db
+from tests.conversations.conftest import door, other_ends, simulator_process, stand, transactional_db
 
-__all__ = ["door", "simulator_process", "stand", "transactional_db"]
+__all__ = ["door", "other_ends", "simulator_process", "stand", "transactional_db"]

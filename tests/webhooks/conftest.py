@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conversations.conftest import door, simulator_process, stand, transactional_db
+from tests.conversations.conftest import door, other_ends, simulator_process, stand, transactional_db
 
 if TYPE_CHECKING:
     from tests.webhooks.web import Web
 
-__all__ = ["door", "simulator_process", "stand", "transactional_db", "web"]
+__all__ = ["door", "other_ends", "simulator_process", "stand", "transactional_db", "web"]
 
 
 @pytest.fixture(scope="session")
