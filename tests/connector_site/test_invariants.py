@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from access.models import Brand
@@ -331,7 +331,9 @@ def test_what_a_person_sent_again_waits_at_its_old_place_and_overtakes_nothing(w
     )
     Message.objects.filter(pk=amber.failed.pk).update(status="QUEUED")
     assert "nothing_overtakes" not in broken_names()  # the world's trail says that it was sent again just now
-    AuditEntry.objects.filter(subject_id=str(amber.dead.pk)).update(at=timezone.now() - timedelta(minutes=30))
+    # Not by the trail's own manager: that refuses.
+    entries = QuerySet(AuditEntry).filter(subject_id=str(amber.dead.pk))
+    entries.update(at=timezone.now() - timedelta(minutes=30))
     assert "nothing_overtakes" in broken_names()
 
 
