@@ -52,7 +52,12 @@ def other_ends() -> Iterator[tuple[Server, Server]]:
 
 @pytest.fixture
 def stand(transactional_db: None, simulator_process: Process, other_ends: tuple[Server, Server]) -> Iterator[Stand]:
-    """One connector with LivePerson and a channel behind it, in an account of its own."""
+    """
+    One connector with LivePerson and a channel behind it, in an account of its own.
+
+    Whatever a test did, every promise that can be asked of the database holds afterwards.
+    """
+    from connector_site.invariants import all_invariants, check
     from tests.conversations.stand import Stand
 
     simulator = Simulator(simulator_process.url)
@@ -62,6 +67,7 @@ def stand(transactional_db: None, simulator_process: Process, other_ends: tuple[
     phone, liveperson_calls = other_ends
     yield Stand(simulator, account=str(next(_accounts)), phone=phone, liveperson_calls=liveperson_calls)
     simulator.control("DELETE", "faults")
+    assert {breach.invariant.name: breach.rows for breach in check(all_invariants())} == {}
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from conversations.models import Conversation, ConversationState, Dispatch, DispatchState, Lane, MessageStatus
 from tests.conversations.stand import Stand, dispatches, in_thread, only_conversation, only_message
 
@@ -138,7 +140,7 @@ def test_many_failed_openings_before_one_text_never_run_out_of_places(stand: Sta
     text = Dispatch.objects.get()
     for _ in range(40):
         opening = lanes.put_before(text, kind="OPEN")
-        Dispatch.objects.filter(pk=opening.pk).update(state=DispatchState.DROPPED)
+        Dispatch.objects.filter(pk=opening.pk).update(state=DispatchState.DROPPED, finished_at=timezone.now())
 
     stand.work()
 

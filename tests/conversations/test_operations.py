@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from audit.models import AuditEntry
-from conversations.models import Dispatch, DispatchState, MessageStatus
+from conversations.models import Dispatch, DispatchState, Lane, MessageStatus
 from conversations.services import operations
 from conversations.services.operations import NotPossible
 from core.actor import Actor
@@ -159,6 +162,7 @@ def test_nothing_is_done_to_what_is_under_way(talking: Stand, act: object) -> No
 
     apply_some()
     Dispatch.objects.filter(pk=the("under way").pk).update(state=DispatchState.SENDING)
+    Lane.objects.update(leased_until=timezone.now() + timedelta(seconds=20))
 
     with pytest.raises(NotPossible):
         act(dispatch_id=the("under way").pk, actor=EVE)  # type: ignore[operator]
