@@ -41,6 +41,12 @@ class State(models.TextChoices):
     DISABLED = "DISABLED", "Disabled"
 
 
+class PausedFor(models.TextChoices):
+    """What paused it by itself; empty where a person did."""
+
+    CREDENTIALS_REJECTED = "CREDENTIALS_REJECTED", "Credentials rejected"
+
+
 class Account(BrandOwned):
     """A brand's account at LivePerson. It belongs to exactly one brand."""
 
@@ -91,7 +97,17 @@ class AppInstallation(BrandOwned):
         default=State.ACTIVE,
         help_text="Paused: webhooks are stored, nothing is sent. Disabled: webhooks are refused as well.",
     )
-    state_reason = models.CharField(max_length=300, blank=True, help_text="Why it is paused or disabled.")
+    state_reason = models.CharField(
+        max_length=300, blank=True, help_text="Why it is paused or disabled, in words for people."
+    )
+    paused_for = models.CharField(
+        max_length=32,
+        choices=PausedFor,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="What paused it by itself; empty where a person did.",
+    )
     state_changed_at = models.DateTimeField(null=True, blank=True, help_text="When it was paused, disabled or resumed.")
     signature_policy = models.CharField(
         max_length=16,
@@ -240,7 +256,17 @@ class Channel(BrandOwned):
         default=State.ACTIVE,
         help_text="Paused: webhooks are stored, nothing is sent. Disabled: webhooks are refused as well.",
     )
-    state_reason = models.CharField(max_length=300, blank=True, help_text="Why it is paused or disabled.")
+    state_reason = models.CharField(
+        max_length=300, blank=True, help_text="Why it is paused or disabled, in words for people."
+    )
+    paused_for = models.CharField(
+        max_length=32,
+        choices=PausedFor,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="What paused it by itself; empty where a person did.",
+    )
     config = models.JSONField(default=dict, blank=True, help_text="Settings of the adapter that are not secret.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the channel was added.")
 

@@ -19,14 +19,13 @@ from installations.models import (
     Channel,
     ChannelSecret,
     InstallationSecret,
+    PausedFor,
     State,
 )
 from installations.signals import sending_resumed
 from liveperson.auth import fetch_app_jwt
 
 logger = structlog.get_logger(__name__)
-
-CREDENTIALS_REJECTED = "credentials rejected"
 
 
 @transaction.atomic
@@ -43,8 +42,8 @@ def add_client_secret(installation: AppInstallation, *, secret: str, actor: Acto
     audit.record("installation.secret.added", actor=actor, subject=installation, data={"secret": str(row.pk)})
     tokens.forget(installation.pk)
     # A worker may have paused it since the caller read it.
-    installation.refresh_from_db(fields=["state", "state_reason"])
-    if installation.state == State.PAUSED and installation.state_reason.startswith(CREDENTIALS_REJECTED):
+    installation.refresh_from_db(fields=["state", "state_reason", "paused_for"])
+    if installation.state == State.PAUSED and installation.paused_for == PausedFor.CREDENTIALS_REJECTED:
         resume(installation, actor=actor, reason="a new secret was added")
     forget_connectors()
     return row
@@ -160,16 +159,17 @@ def _pause_by_itself(model: type[AppInstallation] | type[Channel], row_id: uuid.
     with transaction.atomic():
         row: Any = model.objects.select_for_update().get(pk=row_id)
         if row.state == State.ACTIVE:
-            _set_state(row, State.PAUSED, f"{CREDENTIALS_REJECTED}: {detail}")
+            _set_state(row, State.PAUSED, detail, paused_for=PausedFor.CREDENTIALS_REJECTED)
             audit.record(action, actor=SYSTEM, subject=row, reason=detail)
             logger.warning(action, id=str(row_id))
     forget_connectors()
 
 
-def _set_state(row: AppInstallation | Channel, state: State, reason: str) -> None:
+def _set_state(row: AppInstallation | Channel, state: State, reason: str, *, paused_for: str = "") -> None:
     row.state = state
     row.state_reason = reason[:300]
-    fields = ["state", "state_reason"]
+    row.paused_for = paused_for
+    fields = ["state", "state_reason", "paused_for"]
     if isinstance(row, AppInstallation):
         row.state_changed_at = timezone.now()
         fields.append("state_changed_at")

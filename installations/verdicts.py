@@ -11,8 +11,7 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from installations.models import AppInstallation, AppToken, Channel, State
-from installations.services import CREDENTIALS_REJECTED
+from installations.models import AppInstallation, AppToken, Channel, PausedFor, State
 from installations.signals import health_asked
 
 
@@ -76,12 +75,11 @@ def _of_state(installation: AppInstallation) -> list[Finding]:
     if installation.state == State.DISABLED:
         what = f"It is disabled: nothing is sent, and its webhooks are refused. {_quoted(reason)}"
         return [Finding(tone=Tone.STOPS, what=what.strip(), do="Enable it when it is to be used again.")]
-    if installation.state == State.PAUSED and reason.startswith(CREDENTIALS_REJECTED):
-        detail = reason.removeprefix(CREDENTIALS_REJECTED).strip(" :")
+    if installation.state == State.PAUSED and installation.paused_for == PausedFor.CREDENTIALS_REJECTED:
         return [
             Finding(
                 tone=Tone.STOPS,
-                what=f"LivePerson rejected the credentials, so it was paused. {detail}".strip(),
+                what=f"LivePerson rejected the credentials, so it was paused. {reason}".strip(),
                 do="Check the client id, add the current client secret below, test the connection, then resume.",
             )
         ]
@@ -129,6 +127,9 @@ def _of_channels(installation: AppInstallation) -> list[Finding]:
 def _of_channel(channel: Channel) -> list[Finding]:
     if channel.state == State.ACTIVE:
         return []
+    if channel.state == State.PAUSED and channel.paused_for == PausedFor.CREDENTIALS_REJECTED:
+        what = f"The channel {channel.name} rejected our credentials, so it was paused. {channel.state_reason}"
+        return [Finding(tone=Tone.WORRIES, what=what.strip(), do="Open the channel, add the right secret, resume it.")]
     word = "disabled" if channel.state == State.DISABLED else "paused"
     what = f"The channel {channel.name} is {word}. {_quoted(channel.state_reason)}"
     return [Finding(tone=Tone.WORRIES, what=what.strip(), do="Open the channel to resume it.")]

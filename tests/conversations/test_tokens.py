@@ -123,7 +123,7 @@ def test_a_wrong_secret_pauses_the_installation_and_loses_nothing(stand: Stand) 
 
     installation = stand.installation
     assert installation.state == State.PAUSED
-    assert installation.state_reason.startswith("credentials rejected: ")
+    assert installation.paused_for == "CREDENTIALS_REJECTED"
     entry = AuditEntry.objects.get(action="installation.credentials_rejected")
     assert (entry.actor_kind, entry.brand_id) == ("SYSTEM", installation.brand_id)
     assert only_message().status == MessageStatus.QUEUED

@@ -14,6 +14,7 @@ from django.utils import timezone
 from access.models import User
 from audit.models import AuditEntry
 from conversations.models import Consumer, Conversation, Dispatch, Lane
+from installations import services
 from installations.models import (
     Account,
     AppInstallation,
@@ -393,9 +394,7 @@ def test_a_channel_secret_that_is_made_is_shown_this_once(world):
 
 
 def test_added_secret_resumes_what_rejected_credentials_had_paused(world):
-    AppInstallation.objects.filter(pk=world.installation.pk).update(
-        state=State.PAUSED, state_reason="credentials rejected: LivePerson answered 401."
-    )
+    services.pause_for_credentials(world.installation.pk, detail="LivePerson answered 401.")
     do(world.operator, world.installation, "add-secret", secret=SECRET)
     world.installation.refresh_from_db()
     assert world.installation.state == State.ACTIVE
@@ -423,7 +422,6 @@ def test_a_connector_that_is_well_says_so_first(world):
     [
         (State.PAUSED, "the shop moves", "It is paused: webhooks are stored, nothing is sent. Reason: the shop moves"),
         (State.DISABLED, "", "its webhooks are refused"),
-        (State.PAUSED, "credentials rejected: HTTP 401.", "LivePerson rejected the credentials, so it was paused."),
     ],
 )
 def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, sentence, world):
@@ -433,6 +431,19 @@ def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, sent
     page = page_of(world.operator, world.installation)
     assert "Messages do not go through" in page
     assert sentence in page
+
+
+def test_a_connector_whose_credentials_were_rejected_says_so(world):
+    services.pause_for_credentials(world.installation.pk, detail="LivePerson answered HTTP 401.")
+    sentence = "LivePerson rejected the credentials, so it was paused. LivePerson answered HTTP 401."
+    assert verdict(world).tone is Tone.STOPS
+    assert sentence in said(world)
+    assert sentence in page_of(world.operator, world.installation)
+
+
+def test_a_channel_that_rejected_our_credentials_says_so(world):
+    services.pause_channel_for_credentials(world.channel.pk, detail="The channel answered HTTP 401.")
+    assert f"The channel {world.channel.name} rejected our credentials, so it was paused." in said(world)
 
 
 def test_without_a_valid_secret(world):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 
 from audit.models import AuditEntry
 from core.actor import COMMAND
@@ -10,7 +13,7 @@ from core.encryption import SealBroken
 from core.errors import ConfigurationError
 from installations import services
 from installations.connectors import get_connector, secrets_of
-from installations.models import AppInstallation, InstallationSecret, State
+from installations.models import AppInstallation, Channel, InstallationSecret, PausedFor, State
 from tests.conversations.stand import Door, make_door
 
 
@@ -108,6 +111,37 @@ def test_a_new_secret_does_not_end_a_pause_that_a_person_made(door: Door) -> Non
     assert door.installation.state == State.PAUSED
 
 
+def test_a_new_secret_does_not_end_a_persons_pause_whatever_words_it_has(door: Door) -> None:
+    services.pause(door.installation, actor=COMMAND, reason="credentials rejected by our auditors")
+
+    services.add_client_secret(door.installation, secret="second", actor=COMMAND)
+
+    assert door.installation.state == State.PAUSED
+
+
+def test_what_is_resumed_and_paused_again_by_a_person_is_paused_by_that_person(door: Door) -> None:
+    services.pause_for_credentials(door.installation.pk, detail="LivePerson gave no AppJWT.")
+    services.resume(door.installation, actor=COMMAND)
+    assert door.installation.paused_for == ""
+
+    services.pause(door.installation, actor=COMMAND, reason="maintenance")
+    services.add_client_secret(door.installation, secret="second", actor=COMMAND)
+
+    assert door.installation.state == State.PAUSED
+
+
+def test_what_older_versions_said_in_words_is_known_by_its_code(door: Door) -> None:
+    words = "credentials rejected: LivePerson gave no AppJWT."
+    AppInstallation.objects.update(state=State.PAUSED, state_reason=words)
+    Channel.objects.update(state=State.PAUSED, state_reason="credentials are being changed")
+
+    import_module("installations.migrations.0002_paused_for").tell_by_code(apps, None)
+
+    assert door.installation.paused_for == PausedFor.CREDENTIALS_REJECTED
+    assert door.installation.state_reason == "LivePerson gave no AppJWT."
+    assert door.channel.paused_for == ""
+
+
 def test_a_new_secret_ends_a_pause_for_rejected_credentials_although_the_form_was_opened_before(door: Door) -> None:
     opened = door.installation
     services.pause_for_credentials(opened.pk, detail="LivePerson gave no AppJWT.")
@@ -122,7 +156,8 @@ def test_credentials_that_are_rejected_twice_pause_once(door: Door) -> None:
         services.pause_for_credentials(door.installation.pk, detail="LivePerson gave no AppJWT.")
 
     assert actions().count("installation.credentials_rejected") == 1
-    assert door.installation.state_reason == "credentials rejected: LivePerson gave no AppJWT."
+    assert door.installation.paused_for == PausedFor.CREDENTIALS_REJECTED
+    assert door.installation.state_reason == "LivePerson gave no AppJWT."
 
 
 def test_a_connection_without_a_secret_fails_with_a_sentence(door: Door) -> None:
