@@ -68,9 +68,12 @@ class Job:
     One attempt to make: what it belongs to, and the call itself.
 
     dispatch: as it was when the attempt began. Nobody else moves it while the lane's fence stands.
+    connector: the one that the call uses. The channel may be given another installation meanwhile; what the call
+        brings is this one's all the same.
     """
 
     dispatch: Dispatch
+    connector: Connector
     fence: int
     attempt_id: uuid.UUID
     app_generation: int

@@ -44,7 +44,7 @@ def decide(turn: Turn, dispatch: Dispatch) -> datetime | None:
     if is_to_liveperson and (dispatch.error_code == Refused.code or dispatch.kind == DispatchKind.OPEN):
         _send_again(turn, dispatch)
         return None
-    policy = get_connector(dispatch.lane.consumer.channel_id).installation.unknown_policy
+    policy = get_connector(dispatch.channel_id).installation.unknown_policy
     if policy == UnknownPolicy.HOLD:
         return turn.now + _HELD_FOR
     if policy == UnknownPolicy.AUTO and is_to_liveperson and _later_echo_seen(dispatch):

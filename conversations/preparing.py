@@ -129,8 +129,7 @@ class _Preparation:
             return NEXT_HEAD
         if self.head.next_attempt_at and self.head.next_attempt_at > self.turn.now:
             return Later(until=self.head.next_attempt_at, blocked_by=self.head.error_code)
-        channel_id = self.head.message.channel_id if self.head.message else self.consumer.channel_id
-        connector = get_connector(channel_id)
+        connector = get_connector(self.head.channel_id)
         if connector.blocked_by:
             return self._blocked(connector)
         if self.head.lane.direction == Direction.TO_LIVEPERSON:
@@ -175,7 +174,7 @@ class _Preparation:
         call = partial(
             calls.identify, connector=connector, app_jwt=app.token, ext_consumer_id=self.consumer.ext_consumer_id
         )
-        return self._job(Step.IDENTIFY, call, app.generation)
+        return self._job(Step.IDENTIFY, call, connector, app.generation)
 
     def _without_conversation(self) -> NextHead:
         if self.head.kind in _NEEDS_CONVERSATION:
@@ -195,9 +194,9 @@ class _Preparation:
                 request_ids=(f"{self.head.pk.hex}-1", f"{self.head.pk.hex}-2"),
                 profile=build_profile(self.consumer),
             )
-            return self._job(Step.OPEN, call, generation)
+            return self._job(Step.OPEN, call, connector, generation)
         if self.head.kind == DispatchKind.FILE and "relative_path" not in self.head.progress:
-            return self._job(Step.UPLOAD, self._upload_call(connector, tokens), generation)
+            return self._job(Step.UPLOAD, self._upload_call(connector, tokens), connector, generation)
         dialog_id = self._dialog_id(conversation)
         if dialog_id is None:
             drop(self.turn, self.head, code="dialog_closed")
@@ -205,7 +204,7 @@ class _Preparation:
         self.head.conversation = conversation.row
         self.head.lp_dialog_id = dialog_id
         self.head.sequence_before = conversation.last_sequence(dialog_id)
-        return self._job(Step.PUBLISH, signals.liveperson_call(self.head, connector, tokens), generation)
+        return self._job(Step.PUBLISH, signals.liveperson_call(self.head, connector, tokens), connector, generation)
 
     def _dialog_id(self, conversation: OpenConversation) -> str | None:
         """Where it goes: the dialog that it speaks of, or the one that takes the consumer's words now."""
@@ -244,7 +243,7 @@ class _Preparation:
             signal=signals.channel_signal(self.head, self.consumer, connector),
             http=channel_http(),
         )
-        return self._job(Step.SEND, call, 0)
+        return self._job(Step.SEND, call, connector, 0)
 
     def _fetch(self, connector: Connector) -> Job | Later:
         identity = self._identify(connector)
@@ -257,9 +256,9 @@ class _Preparation:
             attachment=self._attachment(),
             file_id=new_id(),
         )
-        return self._job(Step.FETCH, fetch, identity.generation)
+        return self._job(Step.FETCH, fetch, connector, identity.generation)
 
-    def _job(self, step: Step, call: partial[Brought], app_generation: int) -> Job:
+    def _job(self, step: Step, call: partial[Brought], connector: Connector, app_generation: int) -> Job:
         head = self.head
         head.attempt_count = head.attempt_count + 1 if head.step == step else 1
         head.step = step
@@ -270,6 +269,7 @@ class _Preparation:
         self.turn.extend(head.lane_id)
         return Job(
             dispatch=head,
+            connector=connector,
             fence=self.fence,
             attempt_id=attempt_id,
             app_generation=app_generation,

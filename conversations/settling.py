@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -38,11 +38,20 @@ from core.errors import (
     Unanswered,
 )
 from installations import services as installations
-from installations.connectors import get_connector
+from installations.connectors import Connector, get_connector
 
 logger = structlog.get_logger(__name__)
 
 _NEXT_STEPS = frozenset({Step.IDENTIFY, Step.FETCH, Step.UPLOAD})
+
+
+@dataclass(frozen=True)
+class _Used:
+    """What a try used: its connector, and where LivePerson was called, which AppJWT from which desk."""
+
+    connector: Connector
+    app_generation: int = 0
+    desk: TokenDesk | None = None
 
 
 def settle(turn: Turn, done: Done, *, desk: TokenDesk) -> None:
@@ -51,16 +60,16 @@ def settle(turn: Turn, done: Done, *, desk: TokenDesk) -> None:
     if done.error is None:
         assert done.brought is not None
         turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "", None, "", "", "", done.elapsed_ms))
-        _succeed(turn, dispatch, done.brought)
+        _succeed(turn, dispatch, done.brought, done.job.connector)
         return
     turn.finish_attempt(done.job.attempt_id, _attempt_end(done.error, done.elapsed_ms))
-    _fail(turn, dispatch, done.error, desk=desk, app_generation=done.job.app_generation)
+    _fail(turn, dispatch, done.error, _Used(done.job.connector, done.job.app_generation, desk))
 
 
 def settle_interrupted(turn: Turn, dispatch: Dispatch) -> None:
     """The worker that tried this died in between: how far its request got is not known."""
     error = give_up_attempts(turn, dispatch)
-    _fail(turn, dispatch, error, desk=None, app_generation=0)
+    _fail(turn, dispatch, error, _Used(get_connector(dispatch.channel_id)))
 
 
 def give_up_attempts(turn: Turn, dispatch: Dispatch) -> Unanswered:
@@ -143,21 +152,23 @@ def end_badly(turn: Turn, dispatch: Dispatch, *, state: str) -> None:
         life.tell_liveperson(dispatch.lane.consumer, message, status="NACK")
 
 
-def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought) -> None:
+def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought, connector: Connector) -> None:
     consumer = dispatch.lane.consumer
     if brought.file is not None:
         _keep_file(turn, dispatch, brought.file)
     if dispatch.step in _NEXT_STEPS:
         if dispatch.step == Step.IDENTIFY:
-            _keep_token(turn, dispatch, consumer, brought)
+            _keep_token(turn, consumer, connector, brought)
         dispatch.progress = {**dispatch.progress, **brought.progress}
         dispatch.state = DispatchState.QUEUED
         turn.save(dispatch)
         return
     if dispatch.step == Step.OPEN:
-        channel = get_connector(consumer.channel_id).channel
         dispatch.conversation = life.conversation_opened(
-            consumer=consumer, channel=channel, lp_conversation_id=brought.lp_conversation_id, opened_at=turn.now
+            consumer=consumer,
+            channel=connector.channel,
+            lp_conversation_id=brought.lp_conversation_id,
+            opened_at=turn.now,
         )
     if brought.provider_ids:
         dispatch.provider_ids = list(brought.provider_ids)
@@ -167,18 +178,15 @@ def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought) -> None:
         turn.save_message(dispatch.message)
 
 
-def _fail(
-    turn: Turn, dispatch: Dispatch, error: ConnectorError, *, desk: TokenDesk | None, app_generation: int
-) -> None:
+def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, used: _Used) -> None:
     is_to_channel = dispatch.step == Step.SEND
-    connector = get_connector(dispatch.message.channel_id if dispatch.message else dispatch.lane.consumer.channel_id)
     tried = Try(
         kind=dispatch.kind,
         step=dispatch.step,
         attempt=dispatch.attempt_count,
-        renewals=_renewals(dispatch, app_generation),
+        renewals=_renewals(dispatch, used.app_generation),
         reopenings=dispatch.progress.get("reopenings", 0),
-        recognises_repeats=is_to_channel and connector.adapter.is_safe_to_repeat(error),
+        recognises_repeats=is_to_channel and used.connector.adapter.is_safe_to_repeat(error),
     )
     judgement = judge(tried, error, policy=retry.CHANNEL if is_to_channel else retry.LIVEPERSON)
     dispatch.error_code = error.code
@@ -187,10 +195,10 @@ def _fail(
         # Once in a row: what expires after another trouble has expired anew.
         dispatch.progress = {key: value for key, value in dispatch.progress.items() if key != "renewals"}
     turn.save(dispatch)
-    if judgement.verdict is Verdict.RENEW and desk is not None:
-        _renew(dispatch, error, desk, app_generation, connector.installation.pk)
+    if judgement.verdict is Verdict.RENEW and used.desk is not None:
+        _renew(dispatch, error, used, used.desk)
     elif judgement.verdict in (Verdict.PAUSE, Verdict.RENEW):
-        _pause(dispatch, error, is_to_channel)
+        _pause(dispatch, error, used.connector, is_to_channel)
     elif judgement.verdict is Verdict.REOPEN:
         _reopen(turn, dispatch)
     elif judgement.verdict is Verdict.DROP:
@@ -222,29 +230,26 @@ def _wait(turn: Turn, dispatch: Dispatch, judgement: Judgement) -> None:
         dispatch.state = DispatchState.QUEUED
 
 
-def _renew(
-    dispatch: Dispatch, error: ConnectorError, desk: TokenDesk, app_generation: int, installation_id: uuid.UUID
-) -> None:
+def _renew(dispatch: Dispatch, error: ConnectorError, used: _Used, desk: TokenDesk) -> None:
+    installation_id = used.connector.installation.pk
     if error.provider_code == "40103":
         desk.consumer_tokens.pop((dispatch.lane.consumer_id, installation_id), None)
         ConsumerToken.objects.filter(consumer_id=dispatch.lane.consumer_id, installation_id=installation_id).delete()
     else:
-        desk.reject(installation_id, generation=app_generation)
-        dispatch.progress = {**dispatch.progress, "refused_generation": app_generation}
+        desk.reject(installation_id, generation=used.app_generation)
+        dispatch.progress = {**dispatch.progress, "refused_generation": used.app_generation}
     dispatch.progress = {**dispatch.progress, "renewals": dispatch.progress.get("renewals", 0) + 1}
     dispatch.state = DispatchState.QUEUED
 
 
-def _pause(dispatch: Dispatch, error: ConnectorError, is_to_channel: bool) -> None:
+def _pause(dispatch: Dispatch, error: ConnectorError, connector: Connector, is_to_channel: bool) -> None:
     """Wrong credentials are nobody's message's fault: everything waits, nothing is used up."""
     dispatch.state = DispatchState.QUEUED
     dispatch.attempt_count = 0
-    channel_id = dispatch.message.channel_id if dispatch.message else dispatch.lane.consumer.channel_id
-    channel = get_connector(channel_id).channel
     if is_to_channel:
-        installations.pause_channel_for_credentials(channel.pk, detail=error.detail)
+        installations.pause_channel_for_credentials(connector.channel.pk, detail=error.detail)
     else:
-        installations.pause_for_credentials(channel.installation_id, detail=error.detail)
+        installations.pause_for_credentials(connector.installation.pk, detail=error.detail)
 
 
 def _reopen(turn: Turn, dispatch: Dispatch) -> None:
@@ -284,10 +289,8 @@ def _others_wait(message: Message, dispatch: Dispatch) -> bool:
     return message.dispatches.exclude(pk=dispatch.pk).exclude(state=DispatchState.SENT).exists()
 
 
-def _keep_token(turn: Turn, dispatch: Dispatch, consumer: Consumer, brought: Brought) -> None:
-    installation_id = get_connector(
-        dispatch.message.channel_id if dispatch.message else consumer.channel_id
-    ).installation.pk
+def _keep_token(turn: Turn, consumer: Consumer, connector: Connector, brought: Brought) -> None:
+    installation_id = connector.installation.pk
     token = ConsumerToken(consumer=consumer, installation_id=installation_id)
     token.keep(brought.consumer_jws)
     ConsumerToken.objects.bulk_create(

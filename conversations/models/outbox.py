@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
@@ -164,6 +165,11 @@ class Dispatch(BrandOwned):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"
+
+    @property
+    def channel_id(self) -> uuid.UUID:
+        """The channel it goes through: its message's, or else the one that the consumer wrote on last."""
+        return self.message.channel_id if self.message else self.lane.consumer.channel_id
 
 
 class Outcome(models.TextChoices):
