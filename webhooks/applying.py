@@ -12,7 +12,7 @@ import uuid
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from adapters.base import content_of
@@ -20,6 +20,7 @@ from adapters.registry import get_adapter
 from conversations.models import Conversation
 from conversations.services.agent_side import adopt_conversation
 from conversations.services.effects import Effect
+from core.database import refuses_row
 from core.errors import BodyUnusable
 from core.events import (
     ChannelEvent,
@@ -44,27 +45,63 @@ FOREIGN_AFTER = timedelta(seconds=60)
 _CHAT_STATE_SAME_S = 5
 # What arrived before its conversation was known waits at most so long after the opening.
 _RECENT = FOREIGN_AFTER + timedelta(seconds=10)
-# The database is there and says that the row cannot be written: a fault of ours or of the row.
-_OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
+# Deliveries of which a start was counted, and which the database kept from being applied: their starts are given back
+# as soon as it can be reached. Should this process end before that, one start too many stays counted.
+_owed: list[uuid.UUID] = []
 
 
 def apply_some() -> bool:
     """Apply a batch of one inbox; False when no inbox has anything to apply."""
+    _settle_debts()
     lease = inboxes.claim()
     if lease is None:
         return False
     try:
-        for delivery in inboxes.next_batch(lease):
-            if not _apply_guarded(delivery, lease):
-                break
-    finally:
-        inboxes.release(lease)
+        _apply_batch(lease)
+    except (DatabaseError, InterfaceError):
+        _release_if_possible(lease)
+        raise
+    inboxes.release(lease)
     return True
+
+
+def _apply_batch(lease: Lease) -> None:
+    """Apply what comes next. Deliveries that were started and not ended, by no fault of theirs, were not started."""
+    batch = inboxes.next_batch(lease)
+    left = [delivery.pk for delivery in batch]
+    try:
+        for delivery in batch:
+            if not _apply_guarded(delivery, lease):
+                return
+            left.remove(delivery.pk)
+    finally:
+        _owed.extend(left)
+
+
+def _settle_debts() -> None:
+    if _owed:
+        inboxes.give_back(_owed)
+        _owed.clear()
+
+
+def _release_if_possible(lease: Lease) -> None:
+    """After an error of the database; where it is away, the lease runs out by itself."""
+    try:
+        if connection.connection is not None and not connection.is_usable():
+            connection.close()  # the next statement makes a fresh one
+        _settle_debts()
+        inboxes.release(lease)
+    except (DatabaseError, InterfaceError):
+        pass
 
 
 def _apply_guarded(delivery: Delivery, lease: Lease) -> bool:
     """Apply one delivery; an error of our own is retried, then the delivery is set aside. False: the lease is lost."""
-    structlog.contextvars.bind_contextvars(correlation_id=str(delivery.pk))
+    with structlog.contextvars.bound_contextvars(correlation_id=str(delivery.pk)):
+        return _try_thrice(delivery, lease)
+
+
+def _try_thrice(delivery: Delivery, lease: Lease) -> bool:
     if delivery.start_count > MAX_STARTS:
         logger.error("delivery.given_up", delivery_id=str(delivery.pk), starts=delivery.start_count)
         delivery.detail = "Workers ended while they applied it."
@@ -77,11 +114,9 @@ def _apply_guarded(delivery: Delivery, lease: Lease) -> bool:
             return True
         except LeaseLost:
             return False
-        except (DatabaseError, InterfaceError) as error:
-            if not isinstance(error, _OUR_FAULT):
-                raise  # the database is away: nothing is wrong with the row
-            _note_break(delivery, error)
         except Exception as error:
+            if _is_database_away(error):
+                raise
             _note_break(delivery, error)
         if delivery.start_count >= MAX_STARTS:
             _set_aside(delivery)
@@ -273,16 +308,19 @@ def _apply_late_guarded(row: Event, now: datetime) -> None:
         with transaction.atomic():
             _apply_late(row, now)
         return
-    except (DatabaseError, InterfaceError) as error:
-        if not isinstance(error, _OUR_FAULT):
-            raise
-        problem: Exception = error
     except Exception as error:
-        problem = error
-    logger.error("event.apply.broke", event_id=str(row.pk), error=type(problem).__name__)
+        if _is_database_away(error):
+            raise
+        kind = type(error).__name__
+    logger.error("event.apply.broke", event_id=str(row.pk), error=kind)
     Event.objects.filter(pk=row.pk).update(
-        outcome=EventOutcome.UNREADABLE, detail=f"An error of our own: {type(problem).__name__}.", at=now
+        outcome=EventOutcome.UNREADABLE, detail=f"An error of our own: {kind}.", at=now
     )
+
+
+def _is_database_away(error: Exception) -> bool:
+    """Whether nothing is wrong with the row: the database was lost, too slow, or chose another transaction."""
+    return isinstance(error, (DatabaseError, InterfaceError)) and not refuses_row(error)
 
 
 def _apply_late(row: Event, now: datetime) -> None:

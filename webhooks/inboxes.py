@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -71,6 +72,13 @@ def next_batch(lease: Lease) -> list[Delivery]:
     for row in rows:
         row.start_count += 1
     return rows
+
+
+def give_back(delivery_ids: Collection[uuid.UUID]) -> None:
+    """Uncount one start of deliveries that were not applied for a reason that is not theirs."""
+    Delivery.objects.filter(pk__in=delivery_ids, state=DeliveryState.STORED, start_count__gt=0).update(
+        start_count=F("start_count") - 1
+    )
 
 
 def has_work() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 
 from conversations.models import Consumer, Conversation, Dispatch, Message
 from tests.conversations.notifications import said
@@ -119,6 +120,15 @@ def test_a_delivery_that_kills_its_worker_is_given_up_after_three_starts(
     assert killer.state == DeliveryState.DEAD
     assert killer.detail == "Workers ended while they applied it."
     assert [one.lp_sequence for one in Message.objects.all()] == [2]
+
+
+def test_what_is_logged_after_a_delivery_does_not_bear_its_id(door: Door, conversation: Conversation) -> None:
+    door.notify(said(hostile.DIALOG, 1, "good"))
+    door.notify_raw(b"not json")
+    with structlog.contextvars.bound_contextvars(correlation_id="of the task"):
+        apply_all()
+
+        assert structlog.contextvars.get_contextvars() == {"correlation_id": "of the task"}
 
 
 def test_what_was_started_before_comes_alone_so_that_no_neighbour_is_blamed(
