@@ -112,8 +112,11 @@ def receive_from_channel(
 
 _KEPT_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "content-type"})
 
+# An inbox begins with its first authentic request; a stranger's request writes nothing.
 _INSERT = """
-    WITH stored AS (
+    WITH inbox AS (
+        INSERT INTO webhooks_inbox (id, brand_id, fence) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING
+    ), stored AS (
         INSERT INTO webhooks_delivery (id, brand_id, inbox_id, installation_id, channel_id, state, received_at,
             processed_at, secret_id, sha256, size, request_identity, start_count, detail)
         VALUES (%s, %s, %s, %s, %s, %s, %s, NULL, %s, %s, %s, %s, 0, %s)
@@ -141,6 +144,7 @@ def _store(
     delivery_id = new_id()
     state = DeliveryState.QUARANTINED if problem else DeliveryState.STORED
     values = [
+        source.id, source.brand_id,
         delivery_id, source.brand_id, source.id, installation_id, channel_id, state, now,
         secret_id, hashlib.sha256(body).digest(), len(body), request_identity, problem.detail[:300] if problem else "",
         body, json.dumps(headers), (now + timedelta(days=source.retention_days)).date(),

@@ -15,7 +15,6 @@ from adapters.base import ChannelAdapter, Secret
 from adapters.registry import get_adapter
 from installations.connectors import channel_secrets_of
 from installations.models import AppInstallation, Channel, State
-from webhooks.models import Inbox
 from webhooks.patience import quick_transaction
 
 KEPT_S = 3.0
@@ -92,7 +91,6 @@ def _load_installation(installation_id: uuid.UUID) -> InstallationSource | None:
     )
     if row is None:
         return None
-    _ensure_inbox(row.pk, row.brand_id)
     valid = row.secrets.filter(retired_at=None).order_by("-created_at")
     return InstallationSource(
         id=row.pk,
@@ -109,7 +107,6 @@ def _load_channel(channel_id: uuid.UUID) -> ChannelSource | None:
     row = Channel.objects.select_related("brand").filter(pk=channel_id).exclude(state=State.DISABLED).first()
     if row is None:
         return None
-    _ensure_inbox(row.pk, row.brand_id)
     return ChannelSource(
         id=row.pk,
         brand_id=row.brand_id,
@@ -118,6 +115,3 @@ def _load_channel(channel_id: uuid.UUID) -> ChannelSource | None:
         secrets=channel_secrets_of(row),
     )
 
-
-def _ensure_inbox(source_id: uuid.UUID, brand_id: uuid.UUID) -> None:
-    Inbox.objects.bulk_create([Inbox(id=source_id, brand_id=brand_id)], ignore_conflicts=True)

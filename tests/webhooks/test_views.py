@@ -17,7 +17,7 @@ from installations import services as installations
 from installations.models import AppInstallation, SignaturePolicy, State
 from tests.conversations.notifications import said, sign
 from tests.conversations.stand import CLIENT, Door, forget_caches
-from webhooks.models import Delivery, DeliveryBody, DeliveryState
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, Inbox
 
 BODY = b'{"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[]}}'
 LIMIT = 256 * 1024
@@ -326,3 +326,19 @@ def test_the_next_good_request_works_after_any_of_them(door: Door) -> None:
 
     assert door.notify(said("c-1", 1, "Hello")).status_code == 200
     assert json.loads(bytes(Delivery.objects.get().body.raw))["kind"] == "notification"
+
+
+@pytest.mark.parametrize("kind", ["liveperson", "channel"])
+def test_a_strangers_request_writes_nothing_and_the_first_authentic_one_begins_the_inbox(door: Door, kind: str) -> None:
+    path, source = {
+        "liveperson": (door.liveperson_path, door.onboarded.installation),
+        "channel": (door.channel_path, door.onboarded.channel),
+    }[kind]
+    answer = door.client.post(path, b"{}", content_type="application/json")
+    assert answer.status_code == 401
+    assert not Inbox.objects.exists()
+
+    facts = {"id": "m-1", "consumer": {"id": "ada"}, "text": "Hello"}
+    answer = door.notify(said("c-1", 1, "Hello")) if kind == "liveperson" else door.tell("message.received", facts)
+    assert answer.status_code == 200
+    assert Inbox.objects.get().pk == source.pk
