@@ -20,7 +20,24 @@ class User(AbstractUser):
         pass
 
 
-class Brand(models.Model):
+class Holdable(models.Model):
+    """What a legal hold can be put on: while it stands nothing of it is removed, neither by age nor on request."""
+
+    held_at = models.DateTimeField(null=True, blank=True, help_text="Since when a legal hold stands; empty: none.")
+    held_by = models.CharField(
+        max_length=150, blank=True, default="", db_default="", help_text="Who put the hold on it."
+    )
+    hold_reason = models.CharField(max_length=500, blank=True, default="", db_default="", help_text="Why it is held.")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_held(self) -> bool:
+        return self.held_at is not None
+
+
+class Brand(Holdable):
     """A tenant: a company whose consumers and agents this site connects. Every other row belongs to one brand."""
 
     brand_path: ClassVar[str] = "pk"

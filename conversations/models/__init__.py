@@ -3,8 +3,17 @@
 from conversations.models.consumers import Consumer, ConsumerToken
 from conversations.models.conversations import Conversation, ConversationState, Dialog
 from conversations.models.media import MediaFile
-from conversations.models.messages import Audience, Direction, Message, MessageContent, MessageKind, MessageStatus
+from conversations.models.messages import (
+    Audience,
+    Direction,
+    Message,
+    MessageContent,
+    MessageKind,
+    MessageStatus,
+    RemovedBy,
+)
 from conversations.models.outbox import Attempt, Dispatch, DispatchKind, DispatchState, Lane, Outcome, Step
+from conversations.models.removals import Erasure, Redating, Removed
 
 __all__ = [
     "Attempt",
@@ -18,6 +27,7 @@ __all__ = [
     "Dispatch",
     "DispatchKind",
     "DispatchState",
+    "Erasure",
     "Lane",
     "MediaFile",
     "Message",
@@ -25,5 +35,8 @@ __all__ = [
     "MessageKind",
     "MessageStatus",
     "Outcome",
+    "Redating",
+    "Removed",
+    "RemovedBy",
     "Step",
 ]

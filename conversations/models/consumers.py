@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from django.db import models
 
-from access.models import BrandOwned
+from access.models import BrandOwned, Holdable
 from core.encryption import context_of
 from core.vault import ring
 from installations.models import Account, AppInstallation, Channel
 
 
-class Consumer(BrandOwned):
+class Consumer(BrandOwned, Holdable):
     """
     A person, as one LivePerson account knows them: the channel's prefix, a colon, and the channel's own id.
 
@@ -36,6 +36,11 @@ class Consumer(BrandOwned):
     )
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the consumer first wrote.")
     last_seen_at = models.DateTimeField(null=True, blank=True, help_text="When the consumer last wrote.")
+    erased_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the person was erased: the row stays for its facts, and stands for nobody any more.",
+    )
 
     class Meta:
         constraints = [
@@ -45,10 +50,16 @@ class Consumer(BrandOwned):
             models.Index(
                 fields=["account", "lp_consumer_id"], condition=~models.Q(lp_consumer_id=""), name="consumer_lp_id"
             ),
+            models.Index(fields=["brand"], condition=models.Q(held_at__isnull=False), name="consumer_held"),
         ]
 
     def __str__(self) -> str:
-        return self.name or self.channel_consumer_id
+        return self.name or self.channel_consumer_id or "an erased consumer"
+
+    @property
+    def nameless(self) -> Consumer:
+        """The same consumer without name and number, for records that outlive the person's data."""
+        return Consumer(pk=self.pk, brand_id=self.brand_id, name=f"consumer {self.pk}")
 
 
 class ConsumerToken(models.Model):

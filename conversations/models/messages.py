@@ -53,6 +53,11 @@ STATUS_RANK: dict[str, int] = {
 }
 
 
+class RemovedBy(models.TextChoices):
+    RETENTION = "RETENTION", "by retention"
+    ERASURE = "ERASURE", "by erasure"
+
+
 class Message(BrandOwned):
     """One thing that somebody said. The facts stand here and stay; the words stand in MessageContent."""
 
@@ -84,6 +89,10 @@ class Message(BrandOwned):
     occurred_at = models.DateTimeField(help_text="When it was said, by the clock of the side that said it.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When it was stored here.")
     correlation_id = models.CharField(max_length=64, blank=True, help_text="Ties it to deliveries and log lines.")
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="When its words were removed.")
+    removed_by = models.CharField(
+        max_length=16, choices=RemovedBy, blank=True, default="", db_default="", help_text="What removed them."
+    )
 
     class Meta:
         ordering = ("-id",)

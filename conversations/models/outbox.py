@@ -133,7 +133,9 @@ class Dispatch(BrandOwned):
     error_code = models.CharField(max_length=64, blank=True, help_text="Why the last try failed.")
     error_detail = models.CharField(max_length=500, blank=True, help_text="The same as a sentence.")
     resolution = models.CharField(
-        max_length=16, blank=True, help_text="What settled it: answer, echo, policy or a person; empty while open."
+        max_length=16,
+        blank=True,
+        help_text="What settled it: answer, echo, policy, a person, an erasure; empty while open.",
     )
     sequence_before = models.IntegerField(null=True, blank=True, help_text="Highest sequence known when it was tried.")
     echo_sequence = models.IntegerField(null=True, blank=True, help_text="Sequence of its echo, where one was seen.")
@@ -161,6 +163,9 @@ class Dispatch(BrandOwned):
                 name="dispatch_sequence",
             ),
             models.Index(fields=["brand", "-id"], name="dispatch_brand"),
+            models.Index(
+                fields=["brand", "id"], condition=Q(payload__has_key="metadata"), name="dispatch_with_metadata"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -213,6 +218,7 @@ class Attempt(models.Model):
         indexes = [
             models.Index(fields=["dispatch", "id"], name="attempt_dispatch"),
             models.Index(fields=["dispatch"], condition=Q(finished_at__isnull=True), name="attempt_unfinished"),
+            models.Index(fields=["brand", "id"], condition=~Q(answer_head=""), name="attempt_with_answer"),
         ]
 
     def __str__(self) -> str:
