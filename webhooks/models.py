@@ -75,6 +75,8 @@ class Delivery(BrandOwned):
         indexes = [
             models.Index(fields=["inbox", "id"], condition=Q(state="STORED"), name="delivery_to_apply"),
             models.Index(fields=["brand", "-id"], name="delivery_brand"),
+            # Lists of one source, newest first, and when it last sent something.
+            models.Index(fields=["inbox", "-id"], name="delivery_inbox"),
         ]
 
     def __str__(self) -> str:

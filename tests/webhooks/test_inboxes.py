@@ -131,3 +131,16 @@ def test_what_is_processed_is_not_taken_again(two: tuple[Door, Door]) -> None:
 
     assert inboxes.claim() is None
     assert connection.vendor == "postgresql"
+
+
+def test_the_newest_deliveries_of_a_source_are_found_without_reading_the_others(two: tuple[Door, Door]) -> None:
+    two[0].notify(said("c-1", 1, "Hello"))
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off; SET enable_sort = off")
+        cursor.execute(
+            "EXPLAIN SELECT id FROM webhooks_delivery WHERE inbox_id = %s ORDER BY id DESC LIMIT 50", [id_of(two[0])]
+        )
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan; RESET enable_sort")
+
+    assert "delivery_inbox" in plan
