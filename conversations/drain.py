@@ -16,29 +16,26 @@ from dataclasses import replace
 from datetime import datetime
 
 import structlog
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    ProgrammingError,
-    connection,
-    transaction,
-)
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from conversations import lanes
 from conversations.calls import Done, Job, perform
+from conversations.models import Attempt
 from conversations.preparing import prepare
 from conversations.settling import give_up_attempts, record_late, set_aside, settle
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
+from core.database import refuses_row
 
 logger = structlog.get_logger(__name__)
 
-# The database is there and says that a row cannot be written.
-OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
 SLOTS = 24
+# How long to wait for an answer before looking for new work: longer each time that there is none.
 _PATIENCE_S = 0.02
+_MOST_PATIENCE_S = 0.1
+# A database that restarts is back within this; well below a lease, so that nobody else has begun anything anew.
+_RESCUE_S = lanes.LEASE_S / 2
+_RESCUE_PAUSE_S = 0.2
 _RENEW_EVERY_S = lanes.LEASE_S / 4
 # With many calls under way answers come one by one; a moment's wait lets one turn write several of them.
 _GATHER_S = 0.004
@@ -57,29 +54,39 @@ class Drain:
         self._unsettled: list[Done] = []
         self._in_flight: dict[uuid.UUID, Job] = {}
         self._renewed_at_s = time.monotonic()
+        self._patience_s = _PATIENCE_S
         self._portion = slots
-        self._touched: list[uuid.UUID] = []
+        self._touched: dict[uuid.UUID, int] = {}
+        self._begun: list[Job] = []
         self._trouble: Exception | None = None
 
     def run(self, *, feed: Callable[[], bool] = lambda: False) -> None:
         """feed: applies what has arrived, one bounded portion a call; tells whether it found anything."""
         try:
-            while True:
-                is_late = self._trouble is not None or time.monotonic() >= self._ends_at_s
-                found = False if is_late else self._feed(feed)
-                has_moved = self._turn(is_late=is_late)
-                self._renew_leases()
-                # Also when late: the token that was asked for serves the next worker.
-                if not (found or has_moved or self._is_busy or self._desk.is_busy):
-                    break
-                if len(self._in_flight) >= _GATHER_FROM:
-                    time.sleep(_GATHER_S)
-                elif not has_moved and not found:
-                    self._wait()
+            self._loop(feed)
+        except (OperationalError, InterfaceError) as lost:
+            self._trouble = lost
+            self._rescue()
         finally:
             self._pool.shutdown(wait=True)
         if self._trouble is not None:
             raise self._trouble
+
+    def _loop(self, feed: Callable[[], bool]) -> None:
+        while True:
+            is_late = self._trouble is not None or time.monotonic() >= self._ends_at_s
+            found = False if is_late else self._feed(feed)
+            has_moved = self._turn(is_late=is_late)
+            self._renew_leases()
+            # Also when late: the token that was asked for serves the next worker.
+            if not (found or has_moved or self._is_busy or self._desk.is_busy):
+                return
+            if found or has_moved:
+                self._patience_s = _PATIENCE_S
+            if len(self._in_flight) >= _GATHER_FROM:
+                time.sleep(_GATHER_S)
+            elif not has_moved and not found:
+                self._wait()
 
     @property
     def _is_busy(self) -> bool:
@@ -105,18 +112,25 @@ class Drain:
         self._desk.finish_renewals(now=now)
         try:
             jobs = self._transact(now, done, free=free, is_late=is_late)
-        except OUR_FAULT as bug:
-            self._isolate(bug)
+        except (DatabaseError, InterfaceError) as error:
+            self._desk.forget_renewals()
+            if not refuses_row(error):
+                raise
+            self._isolate(error)
             return True
         self._desk.start_renewals()
+        self._begin(jobs)
+        return bool(jobs)
+
+    def _begin(self, jobs: list[Job]) -> None:
+        self._begun = []
         for job in jobs:
             self._in_flight[job.attempt_id] = job
             self._pool.submit(self._perform, job)
-        return bool(jobs)
 
     def _transact(self, now: datetime, done: list[Done], *, free: int, is_late: bool) -> list[Job]:
         """Write results, and the attempts of the calls to make next."""
-        self._touched = [item.job.lane_id for item in done]
+        self._touched = {item.job.lane_id: item.job.fence for item in done}
         with transaction.atomic():
             turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens)
             fences, settled = self._settle(turn, done)
@@ -126,9 +140,12 @@ class Drain:
                     turn.release(lane_id, due_at=now)
                 turn.flush()
             else:
-                fences.update(lanes.claim(free))
-                self._touched += fences
+                claimed = lanes.claim(free)
+                # If this turn is rolled back, so is the claim.
+                self._touched |= {lane_id: fence - 1 for lane_id, fence in claimed.items()}
+                fences.update(claimed)
                 jobs = prepare(turn, fences=fences, desk=self._desk) if fences else []
+            self._begun = jobs
         self._unsettled = [item for item in self._unsettled if item.job.attempt_id not in settled]
         return jobs
 
@@ -145,11 +162,11 @@ class Drain:
             fence = held.get(item.job.lane_id)
             if fence is None:
                 continue
-            if fence == item.job.fence:
-                self._settle_one(turn, item if self._portion > 1 else _afresh(item))
-                fences[item.job.lane_id] = fence
-            else:
+            if fence != item.job.fence:
                 record_late(turn, item)
+            else:
+                fences[item.job.lane_id] = fence
+                self._settle_one(turn, item)
             settled.add(item.job.attempt_id)
         turn.flush()
         return fences, settled
@@ -159,13 +176,18 @@ class Drain:
         The database refuses what one of many dispatches brings, and so the whole turn: from now on one lane at a time,
         and the one that is alone in such a turn is set aside.
         """
-        logger.error("drain.turn.broke", error=type(bug).__name__, lanes=[str(lane_id) for lane_id in self._touched])
+        logger.error("drain.turn.broke", error=type(bug).__name__, lanes=sorted(map(str, self._touched)))
         if self._portion > 1:
             self._portion = 1
             return
         with transaction.atomic():
             turn = Turn(now=_database_now())
-            held = lanes.regain(self._touched)
+            # Whoever has claimed a lane since then works on it: its head is none of ours.
+            held = {
+                lane_id
+                for lane_id, fence in lanes.regain(list(self._touched)).items()
+                if fence == self._touched[lane_id]
+            }
             for head in lanes.heads_of(held):
                 give_up_attempts(turn, head)
                 set_aside(turn, head, bug)
@@ -173,8 +195,38 @@ class Drain:
             turn.flush()
         self._unsettled = [item for item in self._unsettled if item.job.lane_id not in held]
 
+    def _rescue(self) -> None:
+        """
+        The database went away. What the calls have brought is written if it is back soon: left to a later worker, each
+        of them would have an unknown outcome.
+        """
+        logger.warning("drain.database.lost", calls=len(self._in_flight), results=len(self._unsettled))
+        self._portion = 1
+        ends_at_s = time.monotonic() + _RESCUE_S
+        while (self._is_busy or self._begun) and time.monotonic() < ends_at_s:
+            connection.close()
+            try:
+                self._take_up()
+                while self._is_busy:
+                    self._turn(is_late=True)
+                    self._renew_leases()
+                    self._wait()
+            except (OperationalError, InterfaceError):
+                time.sleep(_RESCUE_PAUSE_S)
+
+    def _take_up(self) -> None:
+        """A turn whose commit was cut off may be written all the same: then its calls are still to be made."""
+        attempts = Attempt.objects.filter(pk__in=[job.attempt_id for job in self._begun], finished_at=None)
+        written = set(attempts.values_list("pk", flat=True)) if self._begun else set()
+        self._begin([job for job in self._begun if job.attempt_id in written])
+
     def _settle_one(self, turn: Turn, item: Done) -> None:
         """Whatever is wrong with one result must not lose the others."""
+        if self._portion == 1:
+            # The turn before broke: it has changed our copies, and it may have been written all the same.
+            if Attempt.objects.filter(pk=item.job.attempt_id, finished_at__isnull=False).exists():
+                return
+            item = _afresh(item)
         try:
             settle(turn, item, desk=self._desk)
         except (DatabaseError, InterfaceError):
@@ -198,12 +250,14 @@ class Drain:
         """A file may take longer than a lease lasts: while we live and wait, nobody else need begin it anew."""
         if time.monotonic() - self._renewed_at_s >= _RENEW_EVERY_S:
             self._renewed_at_s = time.monotonic()
-            lanes.renew([(job.lane_id, job.fence) for job in self._in_flight.values()])
+            held = [*self._in_flight.values(), *(item.job for item in self._unsettled)]
+            lanes.renew([(job.lane_id, job.fence) for job in held])
 
     def _wait(self) -> None:
         try:
-            item = self._done.get(timeout=_PATIENCE_S)
+            item = self._done.get(timeout=self._patience_s)
         except queue.Empty:
+            self._patience_s = min(2 * self._patience_s, _MOST_PATIENCE_S)
             return
         self._unsettled.append(self._landed(item))
 

@@ -81,6 +81,10 @@ class TokenDesk:
         if known and known.generation == generation:
             del self._known[installation_id]
 
+    def forget_renewals(self) -> None:
+        """The turn that asked for them was rolled back, and the leases with it."""
+        self._to_start = []
+
     def start_renewals(self) -> None:
         """Start what the last turn asked for. Call it outside a transaction."""
         waiting, self._to_start = self._to_start, []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -343,3 +345,30 @@ def test_an_error_while_applying_does_not_lose_the_answers_that_are_under_way(st
         Drain(deadline_s=4).run(feed=feed)
 
     assert Dispatch.objects.get(message__content__text="under way").state == DispatchState.SENT
+
+
+def test_a_lane_that_another_worker_claims_meanwhile_is_not_set_aside(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.phone.files["/photo.png"] = Play(body=b"\x89PNG" + bytes(50))
+    stand.says("", attachments=[{"url": stand.phone.url + "/photo.png"}])
+    isolate = Drain._isolate
+
+    def isolate_late(drain: Drain, bug: Exception) -> None:
+        """The broken turn is rolled back, and with it the lane's lease may have run out: somebody else takes it."""
+        if drain._portion == 1:
+            Lane.objects.update(fence=F("fence") + 1, leased_until=timezone.now() + timedelta(seconds=20))
+        isolate(drain, bug)
+
+    monkeypatch.setattr(Drain, "_isolate", isolate_late)
+    with a_rule_of_the_database("name <> 'photo.png'"):
+        stand.work(deadline_s=1)
+
+    photo = Dispatch.objects.get(kind="FILE")
+    assert (photo.state, photo.error_code) == (DispatchState.SENDING, "")
+    for _ in range(2):
+        stand.pass_time(30)
+        stand.work()
+    assert Dispatch.objects.get(kind="FILE").state == DispatchState.SENT
