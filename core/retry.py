@@ -10,11 +10,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from core.errors import ConnectorError, OutcomeUnknown, RateLimited
 
 LIVEPERSON_DELAYS_S: tuple[float, ...] = (5, 10, 15, 120, 240, 480, 960, 1800, 3600, 7200, 14400)
 RETRY_AFTER_CAP_S = 900.0
+RATE_LIMIT_FLOOR_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ class RetryPolicy:
             return None
         delay_s = self.delays_s[attempt - 1] * uniform(1 - self.jitter, 1 + self.jitter)
         if isinstance(error, RateLimited):
-            delay_s = max(delay_s, min(error.retry_after_s or 1.0, RETRY_AFTER_CAP_S))
+            delay_s = max(delay_s, retry_after_floor_s(error.retry_after_s))
         if isinstance(error, OutcomeUnknown):
             delay_s = max(delay_s, 5.0)
         return delay_s
@@ -53,3 +56,33 @@ class RetryPolicy:
 
 LIVEPERSON = RetryPolicy()
 CHANNEL = RetryPolicy(delays_s=(2, 5, 15, 60, 240, 900, 1800, 3600, 7200, 14400, 14400))
+
+
+def retry_after_floor_s(asked_s: float | None, *, least_s: float = RATE_LIMIT_FLOOR_S) -> float:
+    """How long to leave the other side alone after it asked for that; None: it did not say how long."""
+    return min(max(least_s, asked_s or 0.0), RETRY_AFTER_CAP_S)
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """
+    Seconds that a Retry-After header asks for, 0 for a past time, at most 15 minutes; None when it says nothing usable.
+
+    value: seconds or an HTTP date. Source: RFC 9110, section 10.2.3
+    """
+    text = (value or "").strip()[:64]
+    wait_s: float | None
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = _seconds_until(text, now)
+    if wait_s is None or wait_s != wait_s:  # the latter is NaN
+        return None
+    return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
+
+
+def _seconds_until(http_date: str, now: datetime) -> float | None:
+    try:
+        at = parsedate_to_datetime(http_date)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
