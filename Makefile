@@ -1,6 +1,6 @@
 # The commands to remember. Everything they need is installed into .venv; variables go before or after:
 #   make run PORT=9000 DATA_DIR=/tmp/second
-.PHONY: setup run test check bench clean
+.PHONY: setup run test check bench chaos clean
 SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
@@ -18,6 +18,9 @@ check: setup
 
 bench: setup
 	@exec .venv/bin/python -m bench
+
+chaos: setup
+	@exec .venv/bin/python -m bench.chaos
 
 # Leaves the data folder alone: it holds keys and conversations.
 clean:

@@ -1,0 +1,34 @@
+"""
+`make chaos`, or a part of it: `make chaos ONLY=lost`. LONG=1: the long form. SEED=…: the schedule of a former run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from bench.chaos import plan
+from bench.chaos.report import publish
+from bench.chaos.sizes import LONG, SHORT
+
+
+def main() -> int:
+    only = os.environ.get("ONLY", "")
+    if only and only not in plan.NAMES:
+        print(f"ONLY={only} is not a part; there are: {', '.join(plan.NAMES)}.", file=sys.stderr)
+        return 2
+    seed = os.environ.get("SEED") or secrets.token_hex(4)
+    size = LONG if os.environ.get("LONG") == "1" else SHORT
+    # Resolved before the run, which changes nothing in the environment of this process.
+    kept = Path(os.environ.get("DATA_DIR", "var")).resolve() / "chaos.json"
+    print(f"SEED={seed}", flush=True)
+    rows = asyncio.run(plan.run(seed=seed, size=size, only=only))
+    print(f"\nSEED={seed}")
+    return 0 if publish(rows, path=kept) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""A brand on the site: onboarded by the command, LivePerson played by the simulator and by the kit, its app by the kit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.chaos.app import Inbox
+from bench.chaos.ledger import Sent
+from bench.chaos.proxy import Proxy
+from bench.chaos.signing import channel_headers, liveperson_headers
+from bench.chaos.site import Site, as_json, eventually
+
+# What the kit says in LivePerson's name counts from here, far above what the simulator itself counts.
+FIRST_SEQUENCE = 100_000
+
+
+@dataclass(kw_only=True)
+class Brand:
+    """One brand with one custom channel; proxies towards LivePerson and towards its app are its own."""
+
+    name: str
+    account: str
+    client_id: str
+    client_secret: str
+    channel_secret: str
+    brand_id: str
+    installation_id: str
+    channel_id: str
+    liveperson_url: str
+    channel_url: str
+    inbox: Inbox
+    to_liveperson: Proxy
+    to_app: Proxy
+    conversations: dict[str, str] = field(default_factory=dict)
+    """Consumer -> LivePerson's id of the conversation."""
+    _sequences: dict[str, int] = field(default_factory=dict)
+
+    def agent_says(self, consumer: str, text: str, *, sequence: int | None = None) -> Sent:
+        """A notification of LivePerson as the kit makes it: an agent's text in the consumer's conversation."""
+        if sequence is None:
+            sequence = self._sequences.get(consumer, FIRST_SEQUENCE)
+            self._sequences[consumer] = sequence + 1
+        conversation = self.conversations[consumer]
+        change = {
+            "sequence": sequence,
+            "originatorId": "agent-chaos",
+            "originatorMetadata": {"id": "agent-chaos", "role": "ASSIGNED_AGENT"},
+            "serverTimestamp": int(time.time() * 1000),
+            "event": {"type": "ContentEvent", "message": text, "contentType": "text/plain"},
+            "conversationId": conversation,
+            "dialogId": conversation,
+            "messageAudience": "ALL",
+        }
+        return self.notification([change], key=text, consumer=consumer, sequence=sequence)
+
+    def notification(
+        self,
+        changes: list[Any],
+        *,
+        key: str,
+        consumer: str = "",
+        sequence: int | None = None,
+        body: bytes | None = None,
+    ) -> Sent:
+        """Any notification, signed; body: the bytes instead of the changes."""
+        if body is None:
+            envelope = {"sentTs": int(time.time() * 1000), "changes": changes}
+            body = as_json({"kind": "notification", "body": envelope, "type": "ms.MessagingEventNotification"})
+        raw = body
+        return Sent(
+            key=key,
+            source="liveperson",
+            consumer=consumer,
+            url=self.liveperson_url,
+            body=raw,
+            headers=lambda: liveperson_headers(
+                raw, secret=self.client_secret, account=self.account, client_id=self.client_id
+            ),
+            sequence=sequence,
+        )
+
+    def consumer_says(self, consumer: str, text: str) -> Sent:
+        """A message of a consumer, as the brand's app sends it."""
+        data = {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.name}/{text}")),
+            "consumer": {"id": consumer},
+            "text": text,
+        }
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return self.channel_event(
+            {"type": "message.received", "timestamp": stamp, "data": data}, key=text, consumer=consumer
+        )
+
+    def channel_event(self, event: Any, *, key: str, consumer: str = "", body: bytes | None = None) -> Sent:
+        raw = as_json(event) if body is None else body
+        webhook_id = f"chaos-{uuid.uuid5(uuid.NAMESPACE_URL, self.name + key)}"
+        return Sent(
+            key=key,
+            source="channel",
+            consumer=consumer,
+            url=self.channel_url,
+            body=raw,
+            headers=lambda: channel_headers(raw, secret=self.channel_secret, webhook_id=webhook_id),
+        )
+
+    async def open_conversations(self, site: Site, consumers: list[str]) -> None:
+        """Have each consumer write once, and wait until LivePerson has a conversation with each."""
+        items = [self.consumer_says(consumer, f"hello from {consumer}") for consumer in consumers]
+        for item in items:
+            answer = await site.sender.post(item)
+            if answer.status != 200:
+                raise RuntimeError(
+                    f"The first message of {item.consumer} was answered {answer.status} {answer.body!r}."
+                )
+
+        async def all_open() -> bool:
+            found = await self.at_liveperson(site)
+            self.conversations = {c["consumer"]: c["id"] for c in found if c["texts"]}
+            return all(consumer in self.conversations for consumer in consumers)
+
+        await eventually(all_open, f"the conversations of {self.name}", within_s=60)
+        await self.until_quiet(site, within_s=60)
+
+    async def at_liveperson(self, site: Site) -> list[dict[str, Any]]:
+        """What LivePerson has: per conversation the consumer and the consumer's texts in LivePerson's order."""
+        told = await site.simulate("GET", f"accounts/{self.account}/conversations")
+        return [
+            {
+                "id": one["id"],
+                "consumer": one["consumer"]["ext_consumer_id"].partition(":")[2],
+                "texts": [
+                    event["text"]
+                    for event in one["events"]
+                    if event["type"] == "ContentEvent" and event["role"] == "CONSUMER"
+                ],
+            }
+            for one in told["conversations"]
+        ]
+
+    async def unsettled(self, site: Site) -> int:
+        """What the site has still to do for this brand."""
+        return int(
+            await site.database.value(
+                "SELECT (SELECT count(*) FROM webhooks_delivery WHERE brand_id = %s AND state = 'STORED')"
+                " + (SELECT count(*) FROM conversations_dispatch WHERE brand_id = %s"
+                "    AND state IN ('QUEUED', 'SENDING', 'UNKNOWN'))",
+                self.brand_id,
+                self.brand_id,
+            )
+        )
+
+    async def until_quiet(self, site: Site, *, within_s: float) -> None:
+        async def is_quiet() -> bool:
+            return await self.unsettled(site) == 0
+
+        await eventually(is_quiet, f"quiet at {self.name}", within_s=within_s, every_s=0.4)
+
+
+async def make_brand(site: Site, *, name: str, account: str) -> Brand:
+    """What an operator does to bring a brand onto the site."""
+    to_liveperson = await site.proxy_to_simulator(f"{name}-to-liveperson")
+    to_app = await site.proxy_to_apps(f"{name}-to-app")
+    install = await site.simulate("POST", f"accounts/{account}/installs", {})
+    told = await _onboard(site, name, account, install, to_liveperson, to_app)
+    await site.simulate("PATCH", f"accounts/{account}/installs/{install['client_id']}", told["manifest"])
+    inbox = site.apps.inboxes[name] = Inbox(secret=told["channel_secret"])
+    return Brand(
+        name=name,
+        account=account,
+        client_id=install["client_id"],
+        client_secret=install["client_secret"],
+        channel_secret=told["channel_secret"],
+        brand_id=told["brand"],
+        installation_id=told["installation"],
+        channel_id=told["channel"],
+        liveperson_url=told["liveperson_webhook_url"],
+        channel_url=told["channel_webhook_url"],
+        inbox=inbox,
+        to_liveperson=to_liveperson,
+        to_app=to_app,
+    )
+
+
+async def _onboard(
+    site: Site, name: str, account: str, install: dict[str, str], to_liveperson: Proxy, to_app: Proxy
+) -> dict[str, Any]:
+    import json
+
+    out = await site.manage(
+        "onboard", "--brand", name, "--account", account, "--client-id", install["client_id"], "--secret-file", "-",
+        "--domain-api", f"http://127.0.0.1:{to_liveperson.port}", "--channel", "custom",
+        "--channel-url", f"http://127.0.0.1:{to_app.port}/{name}/",
+        stdin=install["client_secret"],
+    )  # fmt: skip
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+async def make_brands(site: Site, names: list[str]) -> dict[str, Brand]:
+    """Several, two at a time."""
+    gate = asyncio.Semaphore(2)
+
+    async def make(number: int, name: str) -> Brand:
+        async with gate:
+            return await make_brand(site, name=name, account=f"920000{number:02d}")
+
+    made = await asyncio.gather(*(make(number, name) for number, name in enumerate(names)))
+    return {brand.name: brand for brand in made}

@@ -1,0 +1,59 @@
+"""The kit's own eyes in the database: plain SQL over a connection of its own, past every proxy, read-only but for faults."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+_AGAIN_FOR_S = 40.0
+
+
+class Database:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        """What a query finds; asked again while the database comes back from a crash."""
+        return await asyncio.to_thread(self._rows, sql, parameters)
+
+    async def value(self, sql: str, *parameters: Any) -> Any:
+        """The first column of the first row; None when there is none."""
+        found = await self.rows(sql, *parameters)
+        return next(iter(found[0].values())) if found else None
+
+    async def damage(self, sql: str, *parameters: Any) -> int:
+        """Change rows behind the site's back, as a bug or a bad disk would. Returns how many."""
+
+        def execute() -> int:
+            with psycopg.connect(self._url, autocommit=True) as connection:
+                return connection.execute(sql, parameters).rowcount
+
+        return await asyncio.to_thread(execute)
+
+    @contextmanager
+    def locked(self, sql: str) -> Iterator[None]:
+        """Hold whatever locks a statement takes for the length of a block."""
+        with psycopg.connect(self._url) as connection:
+            connection.execute(sql)
+            try:
+                yield
+            finally:
+                connection.rollback()
+
+    def _rows(self, sql: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + _AGAIN_FOR_S
+        while True:
+            try:
+                with psycopg.connect(self._url, row_factory=dict_row, connect_timeout=5) as connection:
+                    connection.execute("SET TRANSACTION READ ONLY")
+                    return connection.execute(sql, parameters).fetchall()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
