@@ -22,7 +22,7 @@ from conversations import lanes
 from conversations.calls import Done, Job, perform
 from conversations.models import Attempt
 from conversations.preparing import prepare
-from conversations.settling import give_up_attempts, record_late, set_aside, settle
+from conversations.settling import give_up_attempts, set_aside, settle, take_late
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
 from core.database import refuses_row
@@ -163,7 +163,7 @@ class Drain:
             if fence is None:
                 continue
             if fence != item.job.fence:
-                record_late(turn, item)
+                take_late(turn, item)
             else:
                 fences[item.job.lane_id] = fence
                 self._settle_one(turn, item)

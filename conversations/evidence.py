@@ -12,12 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from conversations import lanes
-from conversations.models import Conversation, Direction, Dispatch, DispatchKind, DispatchState, Step
+from conversations.models import (
+    Attempt,
+    Conversation,
+    Direction,
+    Dispatch,
+    DispatchKind,
+    DispatchState,
+    MessageStatus,
+    Outcome,
+    Step,
+)
 from conversations.settling import mark_sent
 from conversations.texts import digest_of
 from conversations.turn import Turn
@@ -26,6 +36,7 @@ from installations.connectors import get_connector
 from installations.models import UnknownPolicy
 
 _HELD_FOR = timedelta(days=3650)
+_ENDED_BADLY = (DispatchState.DEAD, DispatchState.FAILED)
 
 
 def decide(turn: Turn, dispatch: Dispatch) -> datetime | None:
@@ -71,11 +82,13 @@ def note_echo(
     relative_path: of a file, which LivePerson gave to this one upload alone; empty for a text. The caller holds the
     consumer's mutex. An unknown send that this settles has its lane looked at at once.
     """
+    same = Q(progress__relative_path=relative_path) if relative_path else Q(content_digest=digest_of(text))
     known = _mark_echoed(conversation, lp_dialog_id, sequence)
     if known is not None:
-        return known
-    same = Q(progress__relative_path=relative_path) if relative_path else Q(content_digest=digest_of(text))
-    in_doubt = _in_doubt(conversation, lp_dialog_id, sequence, same)
+        if known.stray not in (None, sequence):
+            _place_stray(conversation, lp_dialog_id, known, same)
+        return Echoed(message_id=known.message_id)
+    in_doubt = _in_doubt(conversation, lp_dialog_id, sequence, same).first()
     if in_doubt is not None:
         _settle_by_echo(in_doubt, sequence)
         return Echoed(message_id=in_doubt.message_id)
@@ -87,6 +100,10 @@ def _settle_by_echo(dispatch: Dispatch, sequence: int) -> None:
     Dispatch.objects.filter(pk=dispatch.pk).update(echo_sequence=sequence)
     if dispatch.state == DispatchState.SENDING:
         return  # its answer may still come
+    if dispatch.state in _ENDED_BADLY and dispatch.message is not None:
+        # We called it failed ourselves, for want of an answer: it was not, and a person need not send it again.
+        dispatch.message.status, dispatch.message.error_code = MessageStatus.QUEUED, ""
+        dispatch.message.save(update_fields=["status", "error_code"])
     if dispatch.state != DispatchState.UNKNOWN:
         turn = Turn(now=timezone.now())
         mark_sent(turn, dispatch, resolution="echo", sequence=sequence)
@@ -94,40 +111,68 @@ def _settle_by_echo(dispatch: Dispatch, sequence: int) -> None:
     lanes.make_due([dispatch.lane_id])
 
 
-# One statement, because every message of a consumer comes back this way. What came back under another sequence before
-# was sent twice and has arrived twice.
+# One statement, because every message of a consumer comes back this way.
 _MARK_ECHOED = """
-    UPDATE conversations_dispatch SET
-        duplicate_seen_at = CASE WHEN echo_sequence <> lp_sequence THEN now() ELSE duplicate_seen_at END,
-        echo_sequence = lp_sequence
-    WHERE conversation_id = %s AND lp_dialog_id = %s AND lp_sequence = %s AND kind IN ('TEXT', 'FILE')
-    RETURNING message_id
+    WITH before AS (
+        SELECT id, echo_sequence FROM conversations_dispatch
+        WHERE conversation_id = %s AND lp_dialog_id = %s AND lp_sequence = %s AND kind IN ('TEXT', 'FILE')
+        FOR NO KEY UPDATE)
+    UPDATE conversations_dispatch AS dispatch SET echo_sequence = lp_sequence FROM before WHERE dispatch.id = before.id
+    RETURNING dispatch.id, dispatch.message_id, before.echo_sequence
 """
 
 
-def _mark_echoed(conversation: Conversation, lp_dialog_id: str, sequence: int) -> Echoed | None:
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """A send whose sequence its answer told. stray: under which its echo was thought to have come before that."""
+
+    dispatch_id: uuid.UUID
+    message_id: uuid.UUID | None
+    stray: int | None
+
+
+def _mark_echoed(conversation: Conversation, lp_dialog_id: str, sequence: int) -> _Known | None:
     with connection.cursor() as cursor:
         cursor.execute(_MARK_ECHOED, [conversation.pk, lp_dialog_id, sequence])
         row = cursor.fetchone()
-    return Echoed(message_id=row[0]) if row else None
+    return _Known(dispatch_id=row[0], message_id=row[1], stray=row[2]) if row else None
 
 
-def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, same: Q) -> Dispatch | None:
+def _place_stray(conversation: Conversation, lp_dialog_id: str, known: _Known, same: Q) -> None:
+    """An echo that came during a send was not that send's: it is an equal text's, or this one has arrived twice."""
+    assert known.stray is not None
+    other = _in_doubt(conversation, lp_dialog_id, known.stray, same).exclude(pk=known.dispatch_id).first()
+    if other is not None:
+        _settle_by_echo(other, known.stray)
+    else:
+        Dispatch.objects.filter(pk=known.dispatch_id).update(duplicate_seen_at=Now())
+
+
+def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, same: Q) -> QuerySet[Dispatch]:
+    """
+    The sends of this content that may have arrived without our knowing, the likeliest first.
+
+    What is under way or unknown comes before what was parked or given up long ago: an equal text said again.
+    """
     is_open = Q(state__in=(DispatchState.SENDING, DispatchState.UNKNOWN, DispatchState.PARKED))
     waits_to_be_repeated = Q(state=DispatchState.QUEUED, possible_duplicate=True)
+    doubtful_try = Attempt.objects.filter(
+        dispatch=OuterRef("pk"), step=Step.PUBLISH, outcome__in=(Outcome.REFUSED, Outcome.UNANSWERED)
+    )
+    given_up = Q(Exists(doubtful_try), state__in=_ENDED_BADLY)
+    is_live = Case(When(state__in=(DispatchState.SENDING, DispatchState.UNKNOWN), then=0), default=1)
     return (
         Dispatch.objects.filter(
             same,
-            is_open | waits_to_be_repeated,
+            is_open | waits_to_be_repeated | given_up,
             lane__consumer_id=conversation.consumer_id,
             conversation=conversation,
             lp_dialog_id=lp_dialog_id,
             echo_sequence=None,
             sequence_before__lt=sequence,
         )
-        .order_by("position")
+        .order_by(is_live, "position")
         .select_related("lane__consumer", "message")
-        .first()
     )
 
 

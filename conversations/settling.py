@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from conversations import life
+from conversations import lanes, life
 from conversations.calls import Brought, Done, StoredFile
 from conversations.models import (
     Attempt,
@@ -81,13 +81,27 @@ def give_up_attempts(turn: Turn, dispatch: Dispatch) -> Unanswered:
     return error
 
 
-def record_late(turn: Turn, done: Done) -> None:
-    """A result under an old fence: somebody else has the lane. It is kept with the attempt and changes nothing else."""
+def take_late(turn: Turn, done: Done) -> None:
+    """
+    A result under an old fence: somebody else has taken the lane, and took this try for unanswered.
+
+    It is kept with the attempt. That it was accepted settles what is still in doubt; what has gone on meanwhile goes
+    on, and a second arrival is noted.
+    """
     logger.warning("dispatch.result.late", dispatch_id=str(done.job.dispatch.pk))
-    if done.error is None:
-        turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "late", None, "", "", "", done.elapsed_ms))
-    else:
+    if done.error is not None:
         turn.finish_attempt(done.job.attempt_id, _attempt_end(done.error, done.elapsed_ms))
+        return
+    assert done.brought is not None
+    turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "late", None, "", "", "", done.elapsed_ms))
+    dispatch = lanes.read_afresh(done.job.dispatch.pk)
+    waits_to_be_repeated = dispatch.state == DispatchState.QUEUED and dispatch.possible_duplicate
+    if waits_to_be_repeated or dispatch.state in (DispatchState.UNKNOWN, DispatchState.PARKED):
+        dispatch.step = done.job.dispatch.step
+        _succeed(turn, dispatch, done.brought, done.job.connector)
+        lanes.make_due([dispatch.lane_id])
+    elif dispatch.possible_duplicate and done.brought.sequence not in (None, dispatch.lp_sequence):
+        Dispatch.objects.filter(pk=dispatch.pk).update(duplicate_seen_at=turn.now)
 
 
 def mark_sent(turn: Turn, dispatch: Dispatch, *, resolution: str, sequence: int | None) -> None:
@@ -173,7 +187,7 @@ def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought, connector: Connec
     if brought.provider_ids:
         dispatch.provider_ids = list(brought.provider_ids)
     mark_sent(turn, dispatch, resolution="answer", sequence=brought.sequence)
-    if brought.is_delivered and dispatch.message is not None:
+    if brought.is_delivered and dispatch.message is not None and _is_last_part(dispatch.message, dispatch):
         life.delivered_to_consumer(consumer, dispatch.message)
         turn.save_message(dispatch.message)
 
@@ -280,13 +294,16 @@ def _raise_message(turn: Turn, dispatch: Dispatch, status: str) -> None:
         message.lp_dialog_id = dispatch.lp_dialog_id
         if message.lp_sequence is None:
             message.lp_sequence = dispatch.lp_sequence
-    if dispatch.payload.get("of") == 1 or not _others_wait(message, dispatch):
+    if _is_last_part(message, dispatch):
         message.climb_to(status)
     turn.save_message(message)
 
 
-def _others_wait(message: Message, dispatch: Dispatch) -> bool:
-    return message.dispatches.exclude(pk=dispatch.pk).exclude(state=DispatchState.SENT).exists()
+def _is_last_part(message: Message, dispatch: Dispatch) -> bool:
+    """A message has gone when all of its parts have."""
+    if dispatch.payload.get("of") == 1:
+        return True
+    return not message.dispatches.exclude(pk=dispatch.pk).exclude(state=DispatchState.SENT).exists()
 
 
 def _keep_token(turn: Turn, consumer: Consumer, connector: Connector, brought: Brought) -> None:

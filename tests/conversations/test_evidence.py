@@ -9,7 +9,7 @@ import pytest
 from conversations.models import Dispatch, DispatchState, Lane, MessageStatus
 from installations.models import AppInstallation, UnknownPolicy
 from tests.conversations.servers import Got
-from tests.conversations.stand import ADA, Stand, forget_caches
+from tests.conversations.stand import ADA, Stand, forget_caches, in_thread
 
 BEN = "+15550111"
 
@@ -447,3 +447,73 @@ def test_what_the_consumer_says_elsewhere_is_nobodys_echo(open_stand: Stand) -> 
 
     event = Event.objects.order_by("-id").first()
     assert (event.outcome, event.detail) == ("ECHO", "Said by the consumer, but not through us.")
+
+
+# --- equal texts -----------------------------------------------------------------------------------------------------
+
+
+def test_the_echo_of_a_text_said_again_does_not_settle_the_parked_one(open_stand: Stand) -> None:
+    policy(UnknownPolicy.PARK)
+    lose_request(open_stand)
+    says(open_stand, "ok")
+    open_stand.pass_time(31)
+    open_stand.work()
+    open_stand.deliver_at_once()
+    open_stand.faults({"on": "send", "do": "delay", "seconds": 0.5, "times": 1})
+
+    says(open_stand, "ok")
+
+    parked, again = Dispatch.objects.filter(message__content__text="ok").order_by("position")
+    assert (parked.state, parked.echo_sequence) == (DispatchState.PARKED, None)
+    assert (again.state, again.echo_sequence) == (DispatchState.SENT, again.lp_sequence)
+
+
+def test_an_echo_taken_for_the_second_of_two_equal_texts_settles_the_first_after_all(open_stand: Stand) -> None:
+    policy(UnknownPolicy.PARK)
+    lose_answer(open_stand)
+    says(open_stand, "ok")
+    held_back = open_stand.pending()
+    open_stand._delivered += len(held_back)
+    open_stand.pass_time(31)
+    open_stand.work()
+    open_stand.faults({"on": "send", "do": "delay", "seconds": 0.5, "times": 1})
+    sends = len(open_stand.requests("send"))
+    open_stand.says("ok")
+
+    worker = in_thread(open_stand.work)
+    open_stand.simulator_waits_for("send", count=sends + 1)
+    for got in held_back:
+        open_stand.hand_over(got)
+    worker.join()
+    open_stand.settle()
+
+    first, second = Dispatch.objects.filter(message__content__text="ok").order_by("position")
+    assert (first.state, first.resolution) == (DispatchState.SENT, "echo")
+    assert first.lp_sequence is not None and second.lp_sequence is not None
+    assert first.lp_sequence < second.lp_sequence
+    assert (second.duplicate_seen_at, second.echo_sequence) == (None, second.lp_sequence)
+
+
+# --- what was given up -----------------------------------------------------------------------------------------------
+
+
+def test_a_text_that_was_given_up_and_arrived_after_all_counts_as_sent(open_stand: Stand) -> None:
+    lose_answer(open_stand)
+    says(open_stand, "given up")
+    echoes = open_stand.pending()
+    open_stand._delivered += len(echoes)
+    says(open_stand, "later", consumer=BEN)
+    open_stand.deliver()
+    open_stand.work()
+    open_stand.faults({"on": "send", "do": "status", "status": 400, "times": 1})
+    open_stand.pass_time(31)
+    open_stand.work()
+    assert (the("given up").state, the("given up").message.status) == (DispatchState.FAILED, MessageStatus.FAILED)
+
+    for got in echoes:
+        open_stand.hand_over(got)
+    open_stand.work()
+
+    dispatch = the("given up")
+    assert (dispatch.state, dispatch.resolution, dispatch.duplicate_seen_at) == (DispatchState.SENT, "echo", None)
+    assert (dispatch.message.status, dispatch.message.error_code) == (MessageStatus.SENT, "")

@@ -161,7 +161,7 @@ def test_a_lane_that_is_leased_is_left_alone(talking: Stand) -> None:
     assert talking.heard() == ["Hello"]
 
 
-def test_the_late_result_of_a_slow_worker_changes_nothing_and_is_kept(talking: Stand) -> None:
+def test_the_late_answer_of_a_slow_worker_settles_what_another_one_took_for_unanswered(talking: Stand) -> None:
     talking.faults({"on": "send", "do": "delay", "seconds": 0.8, "times": 1})
     talking.says("slow")
     slow = in_thread(lambda: talking.work(deadline_s=0.3))
@@ -177,12 +177,12 @@ def test_the_late_result_of_a_slow_worker_changes_nothing_and_is_kept(talking: S
     slow.join()
 
     dispatch.refresh_from_db()
-    assert (dispatch.state, dispatch.lp_sequence) == (DispatchState.UNKNOWN, None)
+    assert (dispatch.state, dispatch.resolution) == (DispatchState.SENT, "answer")
     attempt = dispatch.attempts.get()
     assert (attempt.outcome, attempt.error_code) == ("ACCEPTED", "late")
     talking.settle()
     dispatch.refresh_from_db()
-    assert dispatch.resolution == "echo"
+    assert dispatch.echo_sequence == dispatch.lp_sequence
     assert talking.heard() == ["Hello", "slow"]
 
 
