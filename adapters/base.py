@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
+from urllib.parse import urlsplit
 
 from adapters.planning import plan_parts
 from core.errors import ConnectorError, NotProcessed, NotSent, OutcomeUnknown
@@ -208,6 +209,12 @@ class ChannelAdapter(ABC):
         Raises what core.errors has for it: NotProcessed, OutcomeUnknown or PermanentError; ContentUnsupported for a
         signal that the channel cannot express.
         """
+
+    def upstream(self, config: Config) -> str:
+        """The host that `send` calls, by which failures are counted; the type where it is the provider's own."""
+        url = config.get("url")
+        parts = urlsplit(url if isinstance(url, str) else "")
+        return parts.netloc.rpartition("@")[2].lower() or self.type
 
     def is_safe_to_repeat(self, error: ConnectorError) -> bool:
         """Whether the same send may be made again after this error without a risk of a second message."""

@@ -157,7 +157,8 @@ def _try_secrets(installation: AppInstallation) -> tuple[bool, str]:
 
 def _pause_by_itself(model: type[AppInstallation] | type[Channel], row_id: uuid.UUID, action: str, detail: str) -> None:
     with transaction.atomic():
-        row: Any = model.objects.select_for_update().get(pk=row_id)
+        # Not the key: what refers to the row meanwhile need not wait, nor make workers wait for each other in a circle.
+        row: Any = model.objects.select_for_update(no_key=True).get(pk=row_id)
         if row.state == State.ACTIVE:
             _set_state(row, State.PAUSED, detail, paused_for=PausedFor.CREDENTIALS_REJECTED)
             audit.record(action, actor=SYSTEM, subject=row, reason=detail)

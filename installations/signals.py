@@ -11,6 +11,10 @@ sending_resumed = Signal()
 # installation: which one. now: the time.
 health_asked = Signal()
 
+# Asks how much waits because an upstream of an installation does not answer; receivers return a number.
+# installation: which one.
+waiting_asked = Signal()
+
 # Asks which secrets of an installation or a channel its webhooks used lately; receivers return {secret id: when}.
 # source_id: of the installation or channel.
 secret_use_asked = Signal()

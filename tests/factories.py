@@ -48,7 +48,15 @@ from conversations.texts import digest_of
 from core.actor import COMMAND
 from core.ids import new_id
 from core.vault import search_hash
-from installations.models import Account, AppInstallation, AppToken, Channel, ChannelSecret, InstallationSecret
+from installations.models import (
+    Account,
+    AppInstallation,
+    AppToken,
+    Channel,
+    ChannelSecret,
+    InstallationSecret,
+    Upstream,
+)
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome, Inbox, Seen
 
 PASSWORD = "a long password for tests"
@@ -181,6 +189,7 @@ class _Maker:
         token = AppToken(installation=self.installation, generation=1)
         token.keep(f"eyJ.app.{self.mark}", self.now + timedelta(hours=1))
         self._add(token)
+        self._owned(Upstream, installation=self.installation, name=f"{self.slug}.example.com")
         self.channel = self._owned(
             Channel, account=self.account, installation=self.installation, type="custom", name=f"Channel {self.mark}",
             prefix=self.slug[:32], config={"url": f"https://{self.slug}.example.com/{self.mark}"},
