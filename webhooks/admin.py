@@ -12,10 +12,13 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from access.admin_base import RecordAdmin, id_in
+from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_filters import BrandFilter, RowFilter, TimeFilter, choice_filter
 from access.templatetags.readable import chip, moment, seen, size
 from conversations.admin_filters import ChannelFilter
+from core.actor import Actor
 from installations.models import AppInstallation
+from webhooks import repairs
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, EventOutcome
 
 _MOST_SHOWN_CHARS = 64 * 1024
@@ -35,8 +38,29 @@ class InstallationFilter(RowFilter):
     model = AppInstallation
 
 
+def _apply_again(row: Delivery, given: dict[str, Any], actor: Actor) -> Told:
+    repairs.apply_again(delivery_id=row.pk, actor=actor, reason=given["reason"])
+    return Told(sentence="It waits for a worker now, before all that this source sent after it and that still waits.")
+
+
+APPLY_AGAIN = Deed(
+    name="apply-again",
+    label="Apply again",
+    icon="replay",
+    explain="For when the cause has been mended. Its events are applied as if it had arrived now; what has come by "
+    "another delivery since has no second effect.",
+    run=_apply_again,
+    offered=lambda row: row.state in repairs.APPLICABLE,
+    form=ReasonForm,
+    tone="main",
+)
+
+
 @admin.register(Delivery)
-class DeliveryAdmin(RecordAdmin):
+class DeliveryAdmin(DeedsMixin, RecordAdmin):
+    deeds = (APPLY_AGAIN,)
+    refusals = (*DeedsMixin.refusals, repairs.NotPossible)
+
     list_display = ("when", "source", "state_chip", "bytes_", "remark")
     list_display_links = ("when",)
     list_filter = (
@@ -82,6 +106,7 @@ class DeliveryAdmin(RecordAdmin):
     def page_context(self, request: HttpRequest, obj: Delivery) -> dict[str, Any]:
         body = DeliveryBody.objects.filter(pk=obj.pk).first()
         return {
+            "buttons": self.deeds_for(request, obj),
             "state_tone": STATE_TONES[obj.state],
             "sha256": bytes(obj.sha256).hex(),
             "events": [
