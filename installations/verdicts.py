@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from installations.models import AppInstallation, AppToken, Channel, PausedFor, State
-from installations.signals import health_asked
+from core.breaker import Phase
+from installations import breakers
+from installations.models import AppInstallation, AppToken, Channel, PausedFor, State, Upstream
+from installations.signals import health_asked, waiting_asked
 
 
 class Tone(enum.IntEnum):
@@ -61,6 +63,7 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
         *_of_state(installation),
         *_of_secrets(installation),
         *_of_token(installation, now),
+        *_of_upstreams(installation, now),
         *_of_test(installation),
         *_of_channels(installation),
     ]
@@ -106,6 +109,37 @@ def _of_token(installation: AppInstallation, now: datetime) -> list[Finding]:
             do="Test the connection to see what LivePerson answers; sending goes on by itself once it does.",
         )
     ]
+
+
+def _of_upstreams(installation: AppInstallation, now: datetime) -> list[Finding]:
+    upstreams = list(breakers.troubled(now=now).filter(installation=installation).order_by("name"))
+    if not upstreams:
+        return []
+    told = waiting_asked.send(sender=AppInstallation, installation=installation)
+    waiting = sum(number for _, number in told if isinstance(number, int))
+    return [finding for row in upstreams for finding in _of_upstream(row, waiting, now)]
+
+
+def _of_upstream(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
+    who = breakers.label_of(row.name)
+    amount = f"{waiting} waiting" if waiting else "nothing waiting"
+    if row.phase != Phase.CLOSED.value:
+        assert row.opened_at is not None
+        next_at = max([now, *(at for at in (row.probe_at, row.held_until) if at)])
+        what = (
+            f"{who} is not answering since {_time_of(row.opened_at)}; {amount}; next try at {_time_of(next_at)}. "
+            "Until it answers no attempt is used up."
+        )
+        do = "See whether it is down or its address has changed. What waits goes out by itself once it answers."
+        return [Finding(tone=Tone.STOPS, what=what, do=do)]
+    if row.held_until and row.held_until > now:
+        what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {_time_of(row.held_until)}."
+        return [Finding(tone=Tone.WORRIES, what=what, do="Nothing to do; if it comes often, ask for a higher limit.")]
+    return []
+
+
+def _time_of(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%H:%M:%S} UTC"
 
 
 def _of_test(installation: AppInstallation) -> list[Finding]:

@@ -1,42 +1,29 @@
-"""Pages of accounts, app installations and channels: set up by forms, judged at a glance, secrets never shown."""
+"""Pages of accounts, app installations and channels: set up by forms, changed, paused, handed out."""
 
 from __future__ import annotations
 
 import html
-from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
-from access.models import User
 from audit.models import AuditEntry
-from conversations.models import Consumer, Conversation, Dispatch, Lane
-from installations import services
-from installations.models import (
-    Account,
-    AppInstallation,
-    AppToken,
-    Channel,
-    ChannelSecret,
-    InstallationSecret,
-    State,
+from conversations.models import Consumer, Conversation, Lane
+from installations.models import Account, AppInstallation, Channel, State
+from tests.factories import World, make_superuser, make_two_brands
+from tests.installations.pages import (
+    CLIENT_ID,
+    SECRET,
+    channel_form,
+    do,
+    installation_form,
+    last_entry,
+    page_of,
+    signed_in,
+    url_of,
 )
-from installations.verdicts import Tone, verdict_of
-from tests.factories import World, make_superuser, make_two_brands, make_world
-from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
-
-CLIENT_ID = "5f0f9c1e-7b1c-4b53-9f3a-2f3b1f6f3f10"
-SECRET = "a-client-secret-that-nobody-may-read"
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
 
 
 @pytest.fixture
@@ -47,47 +34,6 @@ def empty(world: World) -> World:
         prefix="fresh", config={"url": "https://fresh.example.com/in"},
     )  # fmt: skip
     return world
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def url_of(row: Any, name: str = "change", *more: str) -> str:
-    return reverse(f"admin:installations_{row._meta.model_name}_{name}", args=[row.pk, *more])
-
-
-def page_of(user: User, row: Any) -> str:
-    answer = signed_in(user).get(url_of(row))
-    assert answer.status_code == 200
-    return html.unescape(answer.content.decode())
-
-
-def do(user: User, row: Any, name: str, /, **given: Any) -> Any:
-    return signed_in(user).post(url_of(row, "do", name), given)
-
-
-def last_entry(action: str) -> AuditEntry:
-    entry = AuditEntry.objects.filter(action=action).order_by("id").last()
-    assert entry is not None, action
-    return entry
-
-
-def installation_form(account: Account, /, **values: Any) -> dict[str, Any]:
-    return {
-        "account": str(account.pk), "client_id": CLIENT_ID, "name": "Web shop", "first_secret": SECRET,
-        "signature_policy": "AUTO", "unknown_policy": "AUTO", "features": ["RICH_CONTENT"], "campaign_id": "",
-        "engagement_id": "", "skill_id": "", **values,
-    }  # fmt: skip
-
-
-def channel_form(installation: AppInstallation, /, **values: Any) -> dict[str, Any]:
-    return {
-        "installation": str(installation.pk), "name": "Gateway", "prefix": "",
-        "config_url": "https://gateway.example.com/out", "secret_signing_secret": "", **values,
-    }  # fmt: skip
 
 
 # --- from nothing to a connector, by forms ---------------------------------------------------------------------------
@@ -309,196 +255,6 @@ def test_a_test_that_fails_says_why(world):
     assert "Messages do not go through" in page
     assert "The last connection test failed" in page
     assert last_entry("installation.tested").data == {"passed": False}
-
-
-# --- secrets ---------------------------------------------------------------------------------------------------------
-
-
-def everything_shown(user: User, world: World) -> str:
-    """All pages of a connector, its history included."""
-    client = signed_in(user)
-    urls = [
-        *(url_of(row, name) for row in (world.installation, world.channel) for name in ("change", "history")),
-        url_of(world.installation, "do", "retire-secret"),
-        url_of(world.channel, "do", "retire-secret"),
-        url_of(world.channel, "do", "add-secret"),
-        *(f"/admin/audit/auditentry/{pk}/change/" for pk in AuditEntry.objects.values_list("pk", flat=True)),
-    ]
-    return "".join(client.get(url, follow=True).content.decode() for url in urls)
-
-
-def test_no_page_shows_a_secret(world):
-    do(world.operator, world.installation, "add-secret", secret=SECRET)
-    shown = everything_shown(world.owner, world)
-    assert SECRET not in shown
-    assert f"client-secret-{world.mark}" not in shown
-    assert f"whsec_{world.mark}" not in shown
-    for secret in [*InstallationSecret.objects.all(), *ChannelSecret.objects.all()]:
-        assert bytes(secret.sealed).hex() not in shown
-
-
-def test_a_secret_does_not_come_back_after_an_error_in_another_field(world):
-    answer = signed_in(world.operator).post(
-        reverse("admin:installations_appinstallation_add"), installation_form(world.account, client_id="")
-    )
-    assert SECRET not in answer.content.decode()
-
-
-def test_a_client_secret_is_added_and_an_old_one_retired(world):
-    do(world.operator, world.installation, "add-secret", secret=SECRET)
-    assert {s.reveal().decode() for s in world.installation.secrets.filter(retired_at=None)} >= {SECRET}
-    old = world.installation.secrets.filter(retired_at=None).order_by("created_at").first()
-    do(world.operator, world.installation, "retire-secret", secret=str(old.pk))
-    old.refresh_from_db()
-    assert old.retired_at is not None
-    assert last_entry("installation.secret.retired").data == {"secret": str(old.pk)}
-    assert last_entry("installation.secret.added").actor_id == str(world.operator.pk)
-
-
-def test_the_last_valid_secret_stays_and_the_reason_is_said(world):
-    only = world.installation.secrets.get(retired_at=None)
-    answer = signed_in(world.operator).post(
-        url_of(world.installation, "do", "retire-secret"), {"secret": str(only.pk)}, follow=True
-    )
-    assert "This is the only valid secret" in answer.content.decode()
-    only.refresh_from_db()
-    assert only.retired_at is None
-
-
-def test_secrets_are_told_apart_by_when_they_were_last_used(world):
-    valid = world.installation.secrets.get(retired_at=None)
-    assert page_of(world.operator, world.installation).count("by none of the newest") == 2
-    newest = Delivery.objects.filter(installation=world.installation).latest("id")
-    Delivery.objects.filter(pk=newest.pk).update(secret_id=valid.pk)
-    assert page_of(world.operator, world.installation).count("by none of the newest") == 1
-    asking = signed_in(world.operator).get(url_of(world.installation, "do", "retire-secret"), {"secret": valid.pk})
-    assert f"last used {newest.received_at:%Y-%m-%d %H:%M} UTC" in asking.content.decode()
-    assert f'value="{valid.pk}" selected' in asking.content.decode()
-
-
-def test_a_secret_of_another_brand_cannot_be_retired_by_its_id():
-    amber, birch = make_two_brands()
-    foreign = birch.installation.secrets.get(retired_at=None)
-    assert do(amber.operator, amber.installation, "retire-secret", secret=str(foreign.pk)).status_code == 200
-    foreign.refresh_from_db()
-    assert foreign.retired_at is None
-
-
-def test_a_channel_secret_that_is_made_is_shown_this_once(world):
-    answer = do(world.operator, world.channel, "add-secret", name="signing_secret", secret="")
-    made = world.channel.secrets.order_by("created_at").last().reveal().decode()
-    assert made.startswith("whsec_")
-    assert made in answer.content.decode()
-    assert "no-store" in answer["Cache-Control"]
-    assert made not in everything_shown(world.owner, world)
-
-
-def test_added_secret_resumes_what_rejected_credentials_had_paused(world):
-    services.pause_for_credentials(world.installation.pk, detail="LivePerson answered 401.")
-    do(world.operator, world.installation, "add-secret", secret=SECRET)
-    world.installation.refresh_from_db()
-    assert world.installation.state == State.ACTIVE
-
-
-# --- the verdict -----------------------------------------------------------------------------------------------------
-
-
-def verdict(world: World) -> Any:
-    row = AppInstallation.objects.get(pk=world.installation.pk)
-    return verdict_of(row, now=timezone.now())
-
-
-def said(world: World) -> str:
-    return " ".join(f"{finding.what} {finding.do}" for finding in verdict(world).findings)
-
-
-def test_a_connector_that_is_well_says_so_first(world):
-    assert verdict(world).tone is Tone.FINE
-    assert "Messages go through" in page_of(world.auditor, world.installation)
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "sentence"),
-    [
-        (State.PAUSED, "the shop moves", "It is paused: webhooks are stored, nothing is sent. Reason: the shop moves"),
-        (State.DISABLED, "", "its webhooks are refused"),
-    ],
-)
-def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, sentence, world):
-    AppInstallation.objects.filter(pk=world.installation.pk).update(state=state, state_reason=reason)
-    assert verdict(world).tone is Tone.STOPS
-    assert sentence in said(world)
-    page = page_of(world.operator, world.installation)
-    assert "Messages do not go through" in page
-    assert sentence in page
-
-
-def test_a_connector_whose_credentials_were_rejected_says_so(world):
-    services.pause_for_credentials(world.installation.pk, detail="LivePerson answered HTTP 401.")
-    sentence = "LivePerson rejected the credentials, so it was paused. LivePerson answered HTTP 401."
-    assert verdict(world).tone is Tone.STOPS
-    assert sentence in said(world)
-    assert sentence in page_of(world.operator, world.installation)
-
-
-def test_a_channel_that_rejected_our_credentials_says_so(world):
-    services.pause_channel_for_credentials(world.channel.pk, detail="The channel answered HTTP 401.")
-    assert f"The channel {world.channel.name} rejected our credentials, so it was paused." in said(world)
-
-
-def test_without_a_valid_secret(world):
-    world.installation.secrets.update(retired_at=timezone.now())
-    assert "It has no valid client secret." in said(world)
-
-
-def test_when_liveperson_issues_no_token(world):
-    AppToken.objects.filter(pk=world.installation.pk).update(sealed=None, failures=4, error_code="not_sent")
-    assert "4 attempts in a row (not_sent)" in said(world)
-
-
-def test_an_old_failure_is_forgotten_once_a_token_is_there(world):
-    AppToken.objects.filter(pk=world.installation.pk).update(
-        failures=4, expires_at=timezone.now() + timedelta(minutes=50)
-    )
-    assert verdict(world).tone is Tone.FINE
-
-
-def test_when_the_last_test_failed_or_none_was_made(world):
-    AppInstallation.objects.filter(pk=world.installation.pk).update(test_passed=False, test_detail="No route.")
-    assert verdict(world).tone is Tone.STOPS
-    assert "The last connection test failed. No route." in said(world)
-    AppInstallation.objects.filter(pk=world.installation.pk).update(test_passed=None)
-    assert verdict(world).tone is Tone.WORRIES
-
-
-def test_when_no_notification_ever_came_or_none_for_long(world):
-    Delivery.objects.filter(installation=world.installation).update(received_at=timezone.now() - timedelta(days=3))
-    assert "arrived 3 days ago" in said(world)
-    assert verdict(world).tone is Tone.WORRIES
-    other = AppInstallation.objects.create(brand=world.brand, account=world.account, client_id=CLIENT_ID)
-    what = [finding.what for finding in verdict_of(other, now=timezone.now()).findings]
-    assert "No notification from LivePerson has arrived yet." in what
-    assert "It has no channel, so no consumer can write." in what
-
-
-def test_when_echoes_stay_away(world):
-    old = timezone.now() - timedelta(minutes=10)
-    lane = Lane.objects.filter(consumer=world.consumer, direction="TO_LIVEPERSON").get()
-    Dispatch.objects.bulk_create(
-        Dispatch(
-            brand=world.brand, lane=lane, position=9000 + n, kind="TEXT", state="SENT", lp_sequence=50 + n,
-            conversation=world.conversation, finished_at=old,
-        )
-        for n in range(3)
-    )  # fmt: skip
-    assert "none came back as a notification" in said(world)
-    Dispatch.objects.filter(lp_sequence=52).update(echo_sequence=52)
-    assert "none came back" not in said(world)
-
-
-def test_a_paused_channel_is_named(world):
-    Channel.objects.filter(pk=world.channel.pk).update(state=State.PAUSED, state_reason="holiday")
-    assert f"The channel {world.channel.name} is paused. Reason: holiday" in said(world)
 
 
 # --- what is handed out ----------------------------------------------------------------------------------------------

@@ -1,0 +1,164 @@
+"""What is said of a connector: whether it is well, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from conversations.models import Dispatch, Lane
+from core.breaker import Phase
+from installations import services
+from installations.models import AppInstallation, AppToken, Channel, State, Upstream
+from installations.signals import waiting_asked
+from installations.verdicts import Tone, verdict_of
+from tests.factories import World
+from tests.installations.pages import CLIENT_ID, page_of
+from webhooks.models import Delivery
+
+pytestmark = pytest.mark.django_db
+
+
+def verdict(world: World) -> Any:
+    row = AppInstallation.objects.get(pk=world.installation.pk)
+    return verdict_of(row, now=timezone.now())
+
+
+def said(world: World) -> str:
+    return " ".join(f"{finding.what} {finding.do}" for finding in verdict(world).findings)
+
+
+def test_a_connector_that_is_well_says_so_first(world):
+    assert verdict(world).tone is Tone.FINE
+    assert "Messages go through" in page_of(world.auditor, world.installation)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "sentence"),
+    [
+        (State.PAUSED, "the shop moves", "It is paused: webhooks are stored, nothing is sent. Reason: the shop moves"),
+        (State.DISABLED, "", "its webhooks are refused"),
+    ],
+)
+def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, sentence, world):
+    AppInstallation.objects.filter(pk=world.installation.pk).update(state=state, state_reason=reason)
+    assert verdict(world).tone is Tone.STOPS
+    assert sentence in said(world)
+    page = page_of(world.operator, world.installation)
+    assert "Messages do not go through" in page
+    assert sentence in page
+
+
+def test_a_connector_whose_credentials_were_rejected_says_so(world):
+    services.pause_for_credentials(world.installation.pk, detail="LivePerson answered HTTP 401.")
+    sentence = "LivePerson rejected the credentials, so it was paused. LivePerson answered HTTP 401."
+    assert verdict(world).tone is Tone.STOPS
+    assert sentence in said(world)
+    assert sentence in page_of(world.operator, world.installation)
+
+
+def test_a_channel_that_rejected_our_credentials_says_so(world):
+    services.pause_channel_for_credentials(world.channel.pk, detail="The channel answered HTTP 401.")
+    assert f"The channel {world.channel.name} rejected our credentials, so it was paused." in said(world)
+
+
+def test_without_a_valid_secret(world):
+    world.installation.secrets.update(retired_at=timezone.now())
+    assert "It has no valid client secret." in said(world)
+
+
+def test_when_liveperson_issues_no_token(world):
+    AppToken.objects.filter(pk=world.installation.pk).update(sealed=None, failures=4, error_code="not_sent")
+    assert "4 attempts in a row (not_sent)" in said(world)
+
+
+def test_an_old_failure_is_forgotten_once_a_token_is_there(world):
+    AppToken.objects.filter(pk=world.installation.pk).update(
+        failures=4, expires_at=timezone.now() + timedelta(minutes=50)
+    )
+    assert verdict(world).tone is Tone.FINE
+
+
+def test_when_the_last_test_failed_or_none_was_made(world):
+    AppInstallation.objects.filter(pk=world.installation.pk).update(test_passed=False, test_detail="No route.")
+    assert verdict(world).tone is Tone.STOPS
+    assert "The last connection test failed. No route." in said(world)
+    AppInstallation.objects.filter(pk=world.installation.pk).update(test_passed=None)
+    assert verdict(world).tone is Tone.WORRIES
+
+
+def test_when_no_notification_ever_came_or_none_for_long(world):
+    Delivery.objects.filter(installation=world.installation).update(received_at=timezone.now() - timedelta(days=3))
+    assert "arrived 3 days ago" in said(world)
+    assert verdict(world).tone is Tone.WORRIES
+    other = AppInstallation.objects.create(brand=world.brand, account=world.account, client_id=CLIENT_ID)
+    what = [finding.what for finding in verdict_of(other, now=timezone.now()).findings]
+    assert "No notification from LivePerson has arrived yet." in what
+    assert "It has no channel, so no consumer can write." in what
+
+
+def test_when_echoes_stay_away(world):
+    old = timezone.now() - timedelta(minutes=10)
+    lane = Lane.objects.filter(consumer=world.consumer, direction="TO_LIVEPERSON").get()
+    Dispatch.objects.bulk_create(
+        Dispatch(
+            brand=world.brand, lane=lane, position=9000 + n, kind="TEXT", state="SENT", lp_sequence=50 + n,
+            conversation=world.conversation, finished_at=old,
+        )
+        for n in range(3)
+    )  # fmt: skip
+    assert "none came back as a notification" in said(world)
+    Dispatch.objects.filter(lp_sequence=52).update(echo_sequence=52)
+    assert "none came back" not in said(world)
+
+
+def test_a_paused_channel_is_named(world):
+    Channel.objects.filter(pk=world.channel.pk).update(state=State.PAUSED, state_reason="holiday")
+    assert f"The channel {world.channel.name} is paused. Reason: holiday" in said(world)
+
+
+# --- upstreams -------------------------------------------------------------------------------------------------------
+
+
+def test_an_upstream_that_does_not_answer_is_named_with_what_waits_and_the_next_try(world):
+    now = timezone.now()
+    Upstream.objects.create(
+        brand=world.brand, installation=world.installation, name="liveperson:asyncMessagingEnt",
+        phase=Phase.OPEN.value, opened_at=now - timedelta(minutes=5), probe_at=now + timedelta(seconds=20),
+    )  # fmt: skip
+
+    def twelve(**_: Any) -> int:
+        return 12
+
+    waiting_asked.connect(twelve)
+    try:
+        text = said(world)
+        page = page_of(world.auditor, world.installation)
+    finally:
+        waiting_asked.disconnect(twelve)
+
+    sentence = (
+        f"LivePerson (asyncMessagingEnt) is not answering since {now - timedelta(minutes=5):%H:%M:%S} UTC; "
+        f"12 waiting; next try at {now + timedelta(seconds=20):%H:%M:%S} UTC."
+    )
+    assert sentence in text
+    assert sentence in page
+    assert verdict(world).tone is Tone.STOPS
+
+
+def test_an_upstream_that_asked_for_a_pause_is_named(world):
+    until = timezone.now() + timedelta(minutes=2)
+    Upstream.objects.filter(installation=world.installation).update(held_until=until)
+
+    assert "The channel's server amber.example.com asked us to slow down" in said(world)
+    assert f"nothing is sent to it before {until:%H:%M:%S} UTC." in said(world)
+    assert verdict(world).tone is Tone.WORRIES
+
+
+def test_an_upstream_that_failed_now_and_then_is_not_spoken_of(world):
+    Upstream.objects.filter(installation=world.installation).update(failed_at=timezone.now())
+
+    assert "amber.example.com" not in said(world)
+    assert verdict(world).tone is Tone.FINE
