@@ -42,13 +42,20 @@ def read_body(request: HttpRequest) -> bytes:
     if not is_chunked and (len(length) > 12 or int(length) > MAX_BODY_BYTES):
         raise BodyRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
     try:
-        return _read_capped(request.META["wsgi.input"]) if is_chunked else bytes(request.read(int(length)))
+        return _read_capped(request.META["wsgi.input"]) if is_chunked else _read_all(request, int(length))
     except BodyRefused:
         raise
     except Exception as error:
         # The sender went away, or its chunks make no sense: the web server has errors of its own for that.
         logger.info("webhook.body_broken", error=type(error).__name__)
         raise BodyRefused(400, "The body ended early, or its chunks are broken.") from None
+
+
+def _read_all(request: HttpRequest, length: int) -> bytes:
+    body = bytes(request.read(length))
+    if len(body) < length:
+        raise BodyRefused(400, "The body ended before the length that Content-Length says.")
+    return body
 
 
 def _read_capped(stream: Any) -> bytes:
