@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from django.contrib import admin
-from django.db import models, transaction
+from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +16,6 @@ from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
 from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
-from audit import api as audit
 from conversations.admin_filters import ChannelFilter
 from conversations.admin_transcript import said, transcript_of, with_everything
 from conversations.models import (
@@ -30,7 +28,7 @@ from conversations.models import (
     MessageKind,
     MessageStatus,
 )
-from conversations.services.consumer_side import request_close
+from conversations.services import operations
 from core import visible_text
 from core.actor import Actor
 from core.vault import search_hash
@@ -41,17 +39,14 @@ STATUS_TONES = {"FAILED": "bad", "EXPIRED": "bad", "QUEUED": "wait", "DELIVERED"
 _MOST_SHOWN = 20
 
 
-@transaction.atomic
 def _close(row: Conversation, given: dict[str, Any], actor: Actor) -> Told:
-    correlation_id = str(structlog.contextvars.get_contextvars().get("correlation_id", ""))
-    if not request_close(conversation_id=row.pk, correlation_id=correlation_id):
-        return Told(sentence="It is closed already.", is_good=False)
-    audit.record("conversation.close_requested", actor=actor, subject=row, reason=given["reason"])
+    operations.ask_to_close(conversation_id=row.pk, actor=actor, reason=given["reason"])
     return Told(sentence="LivePerson is asked to close it, after all that was said before.")
 
 
 @admin.register(Conversation)
 class ConversationAdmin(DeedsMixin, RecordAdmin):
+    refusals = (*DeedsMixin.refusals, operations.NotPossible)
     deeds = (
         Deed(
             name="close",

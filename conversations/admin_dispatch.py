@@ -22,8 +22,6 @@ from conversations.models import Attempt, Dispatch, DispatchKind, DispatchState
 from conversations.services import operations
 from core.actor import Actor
 
-_UNCERTAIN = (DispatchState.UNKNOWN, DispatchState.PARKED)
-_SENDABLE = (*_UNCERTAIN, DispatchState.DEAD, DispatchState.FAILED)
 _MOST_AT_ONCE = 50
 
 
@@ -49,7 +47,7 @@ SEND_AGAIN = Deed(
     explain="Queues it at its old place, before everything that still waits for this consumer. Where nobody knows "
     "whether the first try arrived, it may then stand there twice, and is marked so.",
     run=_send_again,
-    offered=lambda row: row.state in _SENDABLE,
+    offered=lambda row: row.state in operations.RESENDABLE,
     form=ReasonForm,
     tone="main",
 )
@@ -59,7 +57,7 @@ MARK_AS_SENT = Deed(
     icon="done_all",
     explain="For when you have seen that it arrived, for example in LivePerson's workspace. Nothing is sent.",
     run=_mark_as_sent,
-    offered=lambda row: row.state in _UNCERTAIN,
+    offered=lambda row: row.state in operations.UNCERTAIN,
     form=ReasonForm,
 )
 DROP = Deed(
@@ -68,7 +66,7 @@ DROP = Deed(
     icon="delete",
     explain="Gives it up: it is not sent, its message counts as failed, and its lane goes on.",
     run=_drop,
-    offered=lambda row: row.state in (*_SENDABLE, DispatchState.QUEUED),
+    offered=lambda row: row.state in (*operations.RESENDABLE, DispatchState.QUEUED),
     form=ReasonForm,
     tone="danger",
 )
@@ -137,7 +135,9 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
         return {
             "sent": sent_of(obj),
             "tone": tone_of(obj.state),
-            "is_uncertain": obj.state in _UNCERTAIN or obj.possible_duplicate or obj.echo_sequence is not None,
+            "is_uncertain": obj.state in operations.UNCERTAIN
+            or obj.possible_duplicate
+            or obj.echo_sequence is not None,
             "buttons": self.deeds_for(request, obj),
             "facts": [
                 (name.replace("_", " "), value)

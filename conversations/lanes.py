@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from conversations.models import Consumer, Direction, Dispatch, DispatchKind, Lane, Message
+from conversations.models import Consumer, Dispatch, Lane, Message
 from conversations.models.outbox import LIVE_STATES
 from core.ids import new_id
 
@@ -250,8 +250,6 @@ def has_due_work() -> bool:
 
 __all__ = [
     "LEASE_S",
-    "Direction",
-    "DispatchKind",
     "append",
     "claim",
     "extend",

@@ -6,9 +6,11 @@ Every function is called inside a transaction that holds the consumer's mutex.
 
 from __future__ import annotations
 
-from datetime import datetime
+import uuid
+from datetime import datetime, timedelta
 
 import structlog
+from django.db.models import QuerySet
 
 from conversations import lanes
 from conversations.models import (
@@ -27,6 +29,7 @@ from installations.models import Channel
 logger = structlog.get_logger(__name__)
 
 FOUND_CLOSED = "FOUND_CLOSED"
+_TYPING_USEFUL = timedelta(seconds=30)
 
 
 def conversation_opened(
@@ -40,7 +43,7 @@ def conversation_opened(
     known = Conversation.objects.filter(account_id=consumer.account_id, lp_conversation_id=lp_conversation_id).first()
     if known is not None:
         return known
-    for older in Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED):
+    for older in open_conversations(consumer):
         close_locally(older, at=opened_at, reason="SUPERSEDED")
     conversation = Conversation.objects.create(
         brand_id=consumer.brand_id,
@@ -54,6 +57,11 @@ def conversation_opened(
     Dialog.objects.create(conversation=conversation, lp_dialog_id=lp_conversation_id)
     logger.info("conversation.opened", conversation_id=str(conversation.pk))
     return conversation
+
+
+def open_conversations(consumer: Consumer) -> QuerySet[Conversation]:
+    """Those of a consumer that are not closed: one at most."""
+    return Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED)
 
 
 def close_locally(conversation: Conversation, *, at: datetime, reason: str) -> None:
@@ -83,6 +91,42 @@ def tell_channel_closed(conversation: Conversation, consumer: Consumer) -> None:
         kind=DispatchKind.CLOSE,
         conversation_id=conversation.pk,
         payload={"reason": conversation.close_reason},
+    )
+
+
+def ask_liveperson_to_close(consumer: Consumer, *, correlation_id: str) -> None:
+    """Queue the closing of the open conversation, behind all that was said before."""
+    lanes.append(
+        consumer=consumer,
+        direction=Direction.TO_LIVEPERSON,
+        kind=DispatchKind.CLOSE,
+        correlation_id=correlation_id,
+    )
+
+
+def tell_typing(
+    consumer: Consumer,
+    direction: Direction,
+    payload: dict[str, bool],
+    *,
+    now: datetime,
+    correlation_id: str,
+    conversation_id: uuid.UUID | None = None,
+) -> None:
+    """Queue that somebody types or has stopped ({"on": …}); one that waits says the newest. Soon it is of no use."""
+    waiting = lanes.waiting_dispatch(consumer=consumer, direction=direction, kind=DispatchKind.TYPING)
+    if waiting is not None:
+        waiting.payload, waiting.expires_at = payload, now + _TYPING_USEFUL
+        waiting.save(update_fields=["payload", "expires_at"])
+        return
+    lanes.append(
+        consumer=consumer,
+        direction=direction,
+        kind=DispatchKind.TYPING,
+        conversation_id=conversation_id,
+        payload=payload,
+        expires_at=now + _TYPING_USEFUL,
+        correlation_id=correlation_id,
     )
 
 

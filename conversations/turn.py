@@ -22,6 +22,7 @@ from conversations.models import (
     Dispatch,
     Message,
 )
+from conversations.models.messages import STATUS_RANK
 from core.encryption import SealBroken
 from core.ids import new_id
 
@@ -42,7 +43,7 @@ _FINISH_ATTEMPT = """
         provider_code = %s, detail = %s, answer_head = %s, elapsed_ms = %s
     WHERE id = %s
 """
-_STATUS_ORDER = ["RECEIVED", "QUEUED", "SENT", "DELIVERED", "READ"]
+_STATUS_ORDER = sorted(STATUS_RANK, key=lambda status: STATUS_RANK[status])
 _SAVE_MESSAGE = """
     UPDATE conversations_message SET
         status = CASE

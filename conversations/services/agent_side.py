@@ -37,7 +37,6 @@ from core.events import (
 )
 from installations.models import AppInstallation
 
-TYPING_USEFUL = timedelta(seconds=30)
 _STATUS_OF_RECEIPT = {"ACCEPT": MessageStatus.DELIVERED, "READ": MessageStatus.READ, "ACCESS": MessageStatus.READ}
 
 
@@ -107,20 +106,13 @@ def apply_chat_state(
     if not conversation.is_open:
         return ignored("The conversation is closed.")
     consumer = lanes.lock_consumer(conversation.consumer_id)
-    payload = {"on": event.chat_state == "COMPOSING"}
-    waiting = lanes.waiting_dispatch(consumer=consumer, direction=Direction.TO_CHANNEL, kind=DispatchKind.TYPING)
-    if waiting is not None:
-        waiting.payload, waiting.expires_at = payload, now + TYPING_USEFUL
-        waiting.save(update_fields=["payload", "expires_at"])
-        return APPLIED
-    lanes.append(
-        consumer=consumer,
-        direction=Direction.TO_CHANNEL,
-        kind=DispatchKind.TYPING,
-        conversation_id=conversation.pk,
-        payload=payload,
-        expires_at=now + TYPING_USEFUL,
+    life.tell_typing(
+        consumer,
+        Direction.TO_CHANNEL,
+        {"on": event.chat_state == "COMPOSING"},
+        now=now,
         correlation_id=correlation_id,
+        conversation_id=conversation.pk,
     )
     return APPLIED
 
@@ -140,6 +132,9 @@ def apply_conversation_change(*, conversation: Conversation, event: Conversation
     # A send may have found it closed before this told us: the channel has not heard of it yet.
     is_untold = conversation.is_open or conversation.close_reason == life.FOUND_CLOSED
     is_ending = is_untold and state == ConversationState.CLOSED
+    is_resumed = not conversation.is_open and state != ConversationState.CLOSED
+    if is_resumed and life.open_conversations(consumer).exists():
+        return Effect(kind=EffectKind.STALE, detail="The consumer has another open conversation.")
     conversation.lp_updated_ms = event.updated_at_ms
     conversation.skill_id = event.skill_id[:64]
     conversation.agent_ids = [person for person, role in event.participants if role == "ASSIGNED_AGENT"]
@@ -150,10 +145,7 @@ def apply_conversation_change(*, conversation: Conversation, event: Conversation
             conversation.closed_at = event.ended_at or now
             conversation.close_reason = event.close_reason[:64]
             life.tell_channel_closed(conversation, consumer)
-    elif not conversation.is_open:
-        # An agent resumed it: it is open again, unless the consumer has another one by now.
-        if Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED).exists():
-            return Effect(kind=EffectKind.STALE, detail="The consumer has another open conversation.")
+    elif is_resumed:
         conversation.closed_at, conversation.close_reason = None, ""
     conversation.state = state
     conversation.save()

@@ -12,8 +12,6 @@ from django.db import transaction
 from conversations import lanes, life
 from conversations.models import (
     Consumer,
-    Conversation,
-    ConversationState,
     Direction,
     Dispatch,
     DispatchKind,
@@ -35,8 +33,6 @@ from core.events import (
 from core.ids import new_id
 from core.vault import search_hash
 from installations.models import Channel
-
-TYPING_USEFUL = timedelta(seconds=30)
 
 
 @transaction.atomic(savepoint=False)
@@ -67,13 +63,13 @@ def accept_typing(*, channel: Channel, event: ConsumerTyping, correlation_id: st
     """A consumer types, or has stopped. Of use only in an open conversation; it never opens one."""
     assert event.consumer is not None
     consumer = _find(channel, event.consumer)
-    if consumer is None or not _has_open_conversation(consumer):
+    if consumer is None or not life.open_conversations(consumer).exists():
         return ignored("No conversation is open.")
     if consumer.is_typing == event.on:
         return ignored("LivePerson knows already.")
     consumer.is_typing = event.on
     consumer.save(update_fields=["is_typing"])
-    _queue_typing(consumer, event.on, correlation_id, now)
+    life.tell_typing(consumer, Direction.TO_LIVEPERSON, {"on": event.on}, now=now, correlation_id=correlation_id)
     return APPLIED
 
 
@@ -84,7 +80,7 @@ def accept_close(*, channel: Channel, event: ConsumerClosed, correlation_id: str
     consumer = _find(channel, event.consumer)
     if consumer is None:
         return ignored("The consumer is not known.")
-    _queue_close(consumer, correlation_id)
+    life.ask_liveperson_to_close(consumer, correlation_id=correlation_id)
     return APPLIED
 
 
@@ -135,17 +131,6 @@ def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
 
-@transaction.atomic(savepoint=False)
-def request_close(*, conversation_id: uuid.UUID, correlation_id: str) -> bool:
-    """Queue the closing of a conversation; False when it is closed already. The caller records who asked."""
-    conversation = Conversation.objects.get(pk=conversation_id)
-    consumer = lanes.lock_consumer(conversation.consumer_id)
-    if not Conversation.objects.get(pk=conversation_id).is_open:
-        return False
-    _queue_close(consumer, correlation_id)
-    return True
-
-
 def _report_failure(consumer: Consumer, message: Message, reason: str) -> Effect:
     if message.status in (MessageStatus.READ, MessageStatus.DELIVERED, MessageStatus.FAILED):
         return Effect(kind=EffectKind.STALE, message_id=message.pk, detail=f"It is {message.status} already.")
@@ -167,7 +152,7 @@ def _meet(channel: Channel, who: ConsumerRef, *, now: datetime) -> Consumer:
     consumer.channel = channel
     consumer.last_seen_at = now
     consumer.save(update_fields=["channel", "last_seen_at", "name", "profile"])
-    if has_changed and _has_open_conversation(consumer):
+    if has_changed and life.open_conversations(consumer).exists():
         lanes.append(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.PROFILE)
     return consumer
 
@@ -266,37 +251,7 @@ def _end_typing(consumer: Consumer, correlation_id: str, now: datetime) -> None:
     if consumer.is_typing:
         consumer.is_typing = False
         consumer.save(update_fields=["is_typing"])
-        _queue_typing(consumer, False, correlation_id, now)
-
-
-def _queue_typing(consumer: Consumer, on: bool, correlation_id: str, now: datetime) -> None:
-    waiting = lanes.waiting_dispatch(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.TYPING)
-    if waiting is not None:
-        waiting.payload = {"on": on}
-        waiting.expires_at = now + TYPING_USEFUL
-        waiting.save(update_fields=["payload", "expires_at"])
-        return
-    lanes.append(
-        consumer=consumer,
-        direction=Direction.TO_LIVEPERSON,
-        kind=DispatchKind.TYPING,
-        payload={"on": on},
-        expires_at=now + TYPING_USEFUL,
-        correlation_id=correlation_id,
-    )
-
-
-def _queue_close(consumer: Consumer, correlation_id: str) -> None:
-    lanes.append(
-        consumer=consumer,
-        direction=Direction.TO_LIVEPERSON,
-        kind=DispatchKind.CLOSE,
-        correlation_id=correlation_id,
-    )
-
-
-def _has_open_conversation(consumer: Consumer) -> bool:
-    return Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED).exists()
+        life.tell_typing(consumer, Direction.TO_LIVEPERSON, {"on": False}, now=now, correlation_id=correlation_id)
 
 
 def _message_offering(consumer: Consumer, choice_id: str) -> Message | None:

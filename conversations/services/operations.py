@@ -1,22 +1,23 @@
-"""What an operator does by hand to a dispatch that has come to no good end. Each act is in the trail."""
+"""What an operator does by hand to a dispatch that came to no good end, or to a conversation. It is all in the trail."""
 
 from __future__ import annotations
 
 import uuid
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from audit import api as audit
-from conversations import lanes
-from conversations.models import Dispatch, DispatchState, MessageStatus
+from conversations import lanes, life
+from conversations.models import Conversation, Direction, Dispatch, DispatchState, MessageStatus
 from conversations.settling import mark_sent
 from conversations.turn import Turn
 from core import queue
 from core.actor import Actor
 
-_SENDABLE = (DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED, DispatchState.UNKNOWN)
-_UNCERTAIN = (DispatchState.PARKED, DispatchState.UNKNOWN)
+UNCERTAIN = (DispatchState.PARKED, DispatchState.UNKNOWN)
+RESENDABLE = (*UNCERTAIN, DispatchState.DEAD, DispatchState.FAILED)
 
 # What a dispatch has used up of its chances; a person gives it new ones.
 _COUNTED = ("reopenings", "renewals")
@@ -34,16 +35,15 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
     One whose first try may have arrived is marked as a possible duplicate.
     """
     dispatch = _locked(dispatch_id)
-    if dispatch.state not in _SENDABLE:
+    if dispatch.state not in RESENDABLE:
         raise NotPossible(
             f"It is {dispatch.get_state_display().lower()}: only parked, dead, failed or unknown is resent."
         )
-    if dispatch.state in _UNCERTAIN:
+    if dispatch.state in UNCERTAIN:
         dispatch.possible_duplicate = True
     before = dispatch.state
     dispatch.state = DispatchState.QUEUED
     dispatch.attempt_count = 0
-    dispatch.progress = {k: v for k, v in dispatch.progress.items() if k not in ("renewals", "reopenings")}
     dispatch.progress = {key: value for key, value in dispatch.progress.items() if key not in _COUNTED}
     dispatch.next_attempt_at = dispatch.expires_at = dispatch.finished_at = None
     dispatch.error_code = dispatch.error_detail = ""
@@ -61,7 +61,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
 def drop(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
     """Give a dispatch up: it is not sent, and the lane goes on."""
     dispatch = _locked(dispatch_id)
-    if dispatch.state not in (*_SENDABLE, DispatchState.QUEUED):
+    if dispatch.state not in (*RESENDABLE, DispatchState.QUEUED):
         raise NotPossible(f"It is {dispatch.get_state_display().lower()}: there is nothing to drop.")
     before = dispatch.state
     dispatch.state = DispatchState.DROPPED
@@ -72,6 +72,8 @@ def drop(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
         dispatch.message.status = MessageStatus.FAILED
         dispatch.message.error_code = "dropped"
         dispatch.message.save(update_fields=["status", "error_code"])
+        if dispatch.lane.direction == Direction.TO_CHANNEL:
+            life.tell_liveperson(dispatch.lane.consumer, dispatch.message, status="NACK")
     lanes.make_due([dispatch.lane_id])
     audit.record("dispatch.dropped", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
     queue.ring()
@@ -81,7 +83,7 @@ def drop(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
 def resolve_as_sent(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
     """A person has seen that it arrived: an unknown outcome becomes sent."""
     dispatch = _locked(dispatch_id)
-    if dispatch.state not in _UNCERTAIN:
+    if dispatch.state not in UNCERTAIN:
         raise NotPossible(f"It is {dispatch.get_state_display().lower()}: only unknown or parked is resolved.")
     before = dispatch.state
     turn = Turn(now=timezone.now())
@@ -89,6 +91,19 @@ def resolve_as_sent(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -
     turn.flush()
     lanes.make_due([dispatch.lane_id])
     audit.record("dispatch.resolved_as_sent", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
+    queue.ring()
+
+
+@transaction.atomic
+def ask_to_close(*, conversation_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
+    """Have LivePerson asked to close a conversation, after all that the consumer has said before."""
+    consumer = lanes.lock_consumer(Conversation.objects.values_list("consumer_id", flat=True).get(pk=conversation_id))
+    conversation = Conversation.objects.get(pk=conversation_id)
+    if not conversation.is_open:
+        raise NotPossible("It is closed already.")
+    correlation_id = str(structlog.contextvars.get_contextvars().get("correlation_id", ""))
+    life.ask_liveperson_to_close(consumer, correlation_id=correlation_id)
+    audit.record("conversation.close_requested", actor=actor, subject=conversation, reason=reason)
     queue.ring()
 
 

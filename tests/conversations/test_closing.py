@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django_q.models import OrmQ
 
+from audit.models import AuditEntry
 from conversations.models import Conversation, ConversationState, Dialog, Dispatch, DispatchState, Message
-from conversations.services import consumer_side
+from conversations.services import operations
+from core.actor import COMMAND
 from core.ids import new_id
 from tests.conversations.notifications import changed
 from tests.conversations.stand import ADA, Stand, only_conversation
@@ -109,11 +112,14 @@ def test_the_consumer_ends_the_conversation_after_all_that_was_said(talking: Sta
 
 
 def test_an_operator_ends_it(talking: Stand) -> None:
-    assert consumer_side.request_close(conversation_id=only_conversation().pk, correlation_id="c")
+    operations.ask_to_close(conversation_id=only_conversation().pk, actor=COMMAND, reason="test over")
+    assert OrmQ.objects.exists(), "nobody waits for the next sweep"
     talking.settle()
 
     assert talking.at_liveperson()[0]["state"] == "CLOSE"
-    assert not consumer_side.request_close(conversation_id=only_conversation().pk, correlation_id="c")
+    assert AuditEntry.objects.filter(action="conversation.close_requested").get().reason == "test over"
+    with pytest.raises(operations.NotPossible):
+        operations.ask_to_close(conversation_id=only_conversation().pk, actor=COMMAND)
 
 
 def test_closing_what_is_closed_already_is_dropped(talking: Stand) -> None:
@@ -266,4 +272,4 @@ def test_what_is_resumed_does_not_take_the_place_of_a_newer_conversation(talking
 
 def test_closing_an_unknown_conversation_is_an_error_of_the_caller(db: None) -> None:
     with pytest.raises(Conversation.DoesNotExist):
-        consumer_side.request_close(conversation_id=new_id(), correlation_id="c")
+        operations.ask_to_close(conversation_id=new_id(), actor=COMMAND)

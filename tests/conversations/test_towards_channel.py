@@ -7,6 +7,7 @@ from standardwebhooks import Webhook
 
 from audit.models import AuditEntry
 from conversations.models import Direction, Dispatch, DispatchState, Lane, Message, MessageStatus
+from conversations.services import operations
 from core.actor import COMMAND
 from installations import services as installations
 from installations.models import Channel, State
@@ -294,3 +295,13 @@ def test_consumers_that_two_channels_share_are_answered_on_the_one_last_written_
     assert talking.phone.got[-1].path == "/other"
     assert len(talking.at_liveperson()) == 1
     assert talking.heard() == ["Hello", "from the other side"]
+
+
+def test_the_agent_is_told_that_a_person_has_dropped_the_answer(talking: Stand) -> None:
+    talking.phone.default.status = 503
+    agent_says(talking, "It leaves today.")
+
+    operations.drop(dispatch_id=dispatch().pk, actor=COMMAND, reason="said by phone")
+    talking.work()
+
+    assert nacks(talking) == [[answer().lp_sequence]]
