@@ -1,4 +1,4 @@
-"""What an operator does by hand to a dispatch that came to no good end, or to a conversation. It is all in the trail."""
+"""What an operator does by hand to a dispatch that came to no good end, or to a conversation. All is in the trail."""
 
 from __future__ import annotations
 
