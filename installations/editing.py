@@ -90,7 +90,7 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
     forget_connectors()
     if isinstance(row, Channel) and "installation" in changes:
         # What waits for the paused app installation that it had can go out through this one.
-        sending_resumed.send(sender=Channel, installation_id=row.installation_id, channel_id=row.pk)
+        sending_resumed.send(sender=Channel, installation_id=row.installation_id)
 
 
 def has_been_used(channel: Channel) -> bool:

@@ -100,9 +100,8 @@ def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") ->
     if isinstance(row, AppInstallation):
         tokens.forget(row.pk)
     audit.record(f"{_noun(row)}.{done}", actor=actor, subject=row, reason=reason)
-    sending_resumed.send(
-        sender=type(row), installation_id=getattr(row, "installation_id", row.pk), channel_id=_channel_id(row)
-    )
+    installation_id = row.installation_id if isinstance(row, Channel) else row.pk
+    sending_resumed.send(sender=type(row), installation_id=installation_id)
 
 
 @transaction.atomic
@@ -180,7 +179,3 @@ def _set_state(row: AppInstallation | Channel, state: State, reason: str, *, pau
 
 def _noun(row: AppInstallation | Channel) -> str:
     return "installation" if isinstance(row, AppInstallation) else "channel"
-
-
-def _channel_id(row: AppInstallation | Channel) -> uuid.UUID | None:
-    return row.pk if isinstance(row, Channel) else None

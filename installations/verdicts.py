@@ -115,8 +115,10 @@ def _of_upstreams(installation: AppInstallation, now: datetime) -> list[Finding]
     upstreams = list(breakers.troubled(now=now).filter(installation=installation).order_by("name"))
     if not upstreams:
         return []
-    told = waiting_asked.send(sender=AppInstallation, installation=installation)
-    waiting = sum(number for _, number in told if isinstance(number, int))
+    waiting = 0
+    for _, number in waiting_asked.send(sender=AppInstallation, installation=installation):
+        assert isinstance(number, int)
+        waiting += number
     return [finding for row in upstreams for finding in _of_upstream(row, waiting, now)]
 
 
