@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -12,6 +14,8 @@ from access.rules import brand_path_of
 from audit.actions import ACTIONS
 from audit.models import ActorKind, AuditEntry
 from core.actor import COMMAND, SYSTEM, Actor
+
+_MASK = "•••"
 
 
 class UnknownAction(LookupError):
@@ -52,6 +56,24 @@ def record(
     )
 
 
+def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str]) -> int:
+    """
+    Take words out of what people wrote in entries about these subjects: somebody was erased who is named there.
+
+    Who did what and when stays. Returns how many entries it changed.
+    """
+    forms = "|".join(re.escape(word) for word in sorted(filter(None, words), key=len, reverse=True))
+    pattern = re.compile(forms or r"(?!)", re.IGNORECASE)
+    changed = 0
+    entries = models.QuerySet(AuditEntry)  # the model's own manager refuses every change
+    for entry in entries.filter(subject_type=subject_type, subject_id__in=subject_ids).select_for_update():
+        kept = {"reason": pattern.sub(_MASK, entry.reason), "subject_name": pattern.sub(_MASK, entry.subject_name)}
+        if kept != {"reason": entry.reason, "subject_name": entry.subject_name}:
+            entries.filter(pk=entry.pk).update(**kept)
+            changed += 1
+    return changed
+
+
 def person(user: User, *, address: str | None = None) -> Actor:
     """A signed-in person as an actor."""
     return Actor(kind="PERSON", id=str(user.pk), name=user.get_username(), address=address)
@@ -69,4 +91,4 @@ def _brand_id(subject: models.Model) -> Any:
     return getattr(subject, f"{brand_path_of(type(subject))}_id")
 
 
-__all__ = ["COMMAND", "SYSTEM", "Actor", "UnknownAction", "person", "record"]
+__all__ = ["COMMAND", "SYSTEM", "Actor", "UnknownAction", "mask", "person", "record"]

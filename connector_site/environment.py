@@ -34,6 +34,7 @@ NAMES = (
     "ALLOW_PRIVATE_OUTBOUND",
     "REDIS_URL",
     "METRICS_TOKEN",
+    "IDENTITY_DAYS",
 )
 
 

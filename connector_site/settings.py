@@ -321,6 +321,9 @@ Q_CLUSTER = {
     "label": "Task queue",
 }
 
+# How long the ledger of identities is kept: what is older comes again as something new, if it comes at all.
+IDENTITY_DAYS = _number("IDENTITY_DAYS", default=400, low=8, high=36_500)
+
 REDIS_URL = env.str("REDIS_URL", "").strip()
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}

@@ -26,12 +26,13 @@ from core.events import (
     ChannelEvent,
     ChatStateChanged,
     ConversationChanged,
+    DialogEvent,
     EventUnknown,
     EventUnreadable,
     LivePersonEvent,
 )
 from core.ids import made_at
-from webhooks import inboxes, ledger
+from webhooks import erasure, inboxes, ledger
 from webhooks.handlers import apply_channel_event, apply_liveperson_event
 from webhooks.inboxes import Lease
 from webhooks.ledger import Claim
@@ -43,6 +44,8 @@ logger = structlog.get_logger(__name__)
 MAX_STARTS = 3
 FOREIGN_AFTER = timedelta(seconds=60)
 _CHAT_STATE_SAME_S = 5
+# LivePerson tries for three days at most. Source: developers.liveperson.com/connector-api-webhooks-retry-policy.html
+_REPEATED_WITHIN = timedelta(days=3, hours=1)
 # What arrived before its conversation was known waits at most so long after the opening.
 _RECENT = FOREIGN_AFTER + timedelta(seconds=10)
 # Deliveries of which a start was counted, and which the database kept from being applied: their starts are given back
@@ -216,16 +219,33 @@ def _apply_one(delivery: Delivery, event: LivePersonEvent, row: Event, now: date
         row.outcome = EventOutcome.IGNORED
         row.detail = "Another app installation carries this conversation."
         return
+    if conversation.consumer.erased_at is not None:
+        erasure.let_go(delivery, row, now=now)
+        return
     if row.outcome != EventOutcome.WAITING and _known_since(conversation, now) < _RECENT:
         _apply_waiting(delivery, conversation, now)
     seen = _claim(delivery, _identity(event, delivery), event.content, now)
     if seen is not Claim.FIRST:
         row.outcome = EventOutcome[seen.name]
         return
+    if _is_stale(event, delivery):
+        row.outcome = EventOutcome.STALE
+        row.detail = "LivePerson said it longer ago than it repeats anything."
+        return
     _set(
         row,
         apply_liveperson_event(conversation=conversation, event=event, correlation_id=str(delivery.pk), now=now),
     )
+
+
+def _is_stale(event: LivePersonEvent, delivery: Delivery) -> bool:
+    """
+    Whether an event is older than any that LivePerson still tells: somebody plays back what they once recorded.
+
+    Compared with its arrival here, for it may have waited long to be applied.
+    """
+    server_at = event.server_at if isinstance(event, DialogEvent) else None
+    return server_at is not None and delivery.received_at - server_at > _REPEATED_WITHIN
 
 
 def _known_since(conversation: Conversation, now: datetime) -> timedelta:
@@ -246,7 +266,8 @@ def _claim(delivery: Delivery, identity: str, content: bytes, now: datetime) -> 
 
 def _conversation_of(delivery: Delivery, event: LivePersonEvent, now: datetime) -> Conversation | None:
     assert delivery.installation is not None
-    ours = Conversation.objects.filter(account_id=delivery.installation.account_id).select_related("channel", "brand")
+    ours = Conversation.objects.filter(account_id=delivery.installation.account_id)
+    ours = ours.select_related("channel", "brand", "consumer")
     known = ours.filter(lp_conversation_id=event.lp_conversation_id).first()
     if known is not None:
         return known

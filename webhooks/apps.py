@@ -6,4 +6,4 @@ class WebhooksConfig(AppConfig):
     verbose_name = "Inbox"
 
     def ready(self) -> None:
-        from webhooks import receivers  # noqa: F401  (connects its receivers)
+        from webhooks import erasure, receivers  # noqa: F401  (connects their receivers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +46,23 @@ def claim(
         owner, known_digest = cursor.fetchone()
     if owner == delivery_id:
         return Claim.FIRST
-    return Claim.DUPLICATE if bytes(known_digest) == content_digest else Claim.CONFLICT
+    # Without a digest: its consumer was erased, and what it said is not known any more.
+    return Claim.DUPLICATE if bytes(known_digest) in (content_digest, b"") else Claim.CONFLICT
+
+
+_FORGET_CONTENTS = """
+    UPDATE webhooks_seen seen SET content_digest = ''
+    FROM unnest(%s::uuid[], %s::bytea[]) AS gone (source_id, digest)
+    WHERE seen.source_id = gone.source_id AND seen.digest = gone.digest
+"""
+
+
+def forget_contents(identities: Sequence[tuple[uuid.UUID, str]]) -> None:
+    """Forget what events said, (source id, identity): a digest of a few words can be guessed. They stay known."""
+    if identities:
+        with connection.cursor() as cursor:
+            sources, digests = zip(*((source, _digest(known.encode())) for source, known in identities), strict=True)
+            cursor.execute(_FORGET_CONTENTS, [list(sources), list(digests)])
 
 
 def is_lasting(event: ChannelEvent) -> bool:

@@ -120,6 +120,8 @@ def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
     if found is None:
         return ignored("No message with this id was sent on this channel.")
     consumer = lanes.lock_consumer(found.consumer_id)
+    if consumer.erased_at is not None:
+        return ignored("Its consumer was erased.")
     message = Message.objects.select_related("conversation").get(pk=found.pk)
     if event.status == "failed":
         return _report_failure(consumer, message, event.reason)

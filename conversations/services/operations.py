@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit import api as audit
 from conversations import lanes, life
-from conversations.models import Conversation, Direction, Dispatch, DispatchState, MessageStatus
+from conversations.models import Conversation, Direction, Dispatch, DispatchState, MessageContent, MessageStatus
 from conversations.settling import mark_sent
 from conversations.turn import Turn
 from core import queue
@@ -39,6 +39,8 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
         raise NotPossible(
             f"It is {dispatch.get_state_display().lower()}: only parked, dead, failed or unknown is resent."
         )
+    if dispatch.message is not None and not MessageContent.objects.filter(pk=dispatch.message_id).exists():
+        raise NotPossible("What it said has been removed: there is nothing left to send.")
     if dispatch.state in UNCERTAIN:
         dispatch.possible_duplicate = True
     before = dispatch.state

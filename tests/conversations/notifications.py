@@ -6,10 +6,11 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from typing import Any
 
 AGENT = "agent-77"
-START_MS = 1_763_719_200_000
+START_MS = int(time.time() * 1000) - 600_000  # ten minutes ago: what is days old is refused
 MESSAGING = "ms.MessagingEventNotification"
 CONVERSATION = "cqm.ExConversationChangeNotification"
 

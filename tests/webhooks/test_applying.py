@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def apply_all() -> None:
+    # Recorded long ago, they arrive as they did then: what is days old is refused.
+    Delivery.objects.update(received_at=datetime.fromtimestamp(START_MS / 1000 + 3600, tz=UTC))
     while apply_some():
         pass
 

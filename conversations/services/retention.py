@@ -1,0 +1,260 @@
+"""
+What age removes from conversations: words, files, what providers answered, names. Facts stay.
+
+Every function removes one batch in one short transaction and tells how much that was; zero means that nothing is left
+to it. A batch waits for nobody: what is locked elsewhere goes the next time. Nothing goes while a legal hold stands on
+its brand or its consumer, and no words go that are still to be sent.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from access.models import Brand
+from audit import api as audit
+from conversations.calls import storage_path
+from conversations.models import MediaFile, Removed
+from core.ids import first_id_at, made_at, new_id
+
+BATCH = 500
+_STATEMENT_MAY_TAKE_MS = 5_000
+_LOCK_MAY_TAKE_MS = 1_000
+# A file is on the disk before its row is committed: so young a one without a row is not called lost.
+_FILE_GETS_ITS_ROW_WITHIN = timedelta(hours=1)
+
+CONTENTS, FILES, ANSWERS, CHOICES = "message_contents", "files", "answers_of_providers", "metadata_of_choices"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One short transaction: what it removed, and how much."""
+
+    kind: str
+    count: int
+
+
+@contextmanager
+def batch_transaction() -> Iterator[CursorWrapper]:
+    """A transaction that ends with an error rather than hold something for long."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)",
+            [str(_STATEMENT_MAY_TAKE_MS), str(_LOCK_MAY_TAKE_MS)],
+        )
+        yield cursor
+
+
+def count_removed(cursor: CursorWrapper, kind: str, brand_ids: Iterable[uuid.UUID]) -> None:
+    """Note what this batch removes, one brand id for each row, for the trail: see tell_trail."""
+    counted = sorted(Counter(brand_ids).items())  # in one order, so that two batches never wait for each other
+    cursor.executemany(_COUNT, [(new_id(), brand_id, kind, number) for brand_id, number in counted])
+
+
+_COUNT = """
+    INSERT INTO conversations_removed AS known (id, brand_id, kind, count) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (brand_id, kind) DO UPDATE SET count = known.count + EXCLUDED.count
+"""
+
+
+def tell_trail(*, actor: audit.Actor) -> None:
+    """Write what was removed since the last time into the trail: one entry a brand."""
+    with transaction.atomic():
+        rows = list(Removed.objects.select_for_update(skip_locked=True).order_by("brand_id", "kind"))
+        Removed.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        for brand in Brand.objects.filter(pk__in={row.brand_id for row in rows}):
+            counts = {row.kind: row.count for row in rows if row.brand_id == brand.pk}
+            audit.record("retention.applied", actor=actor, subject=brand, data=counts)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+# What is not ended may still be sent; what is parked waits for a person who may send it.
+TO_BE_SENT = """
+    EXISTS (SELECT 1 FROM conversations_dispatch dispatch WHERE dispatch.message_id = message.id
+            AND dispatch.state IN ('QUEUED', 'SENDING', 'UNKNOWN', 'PARKED'))
+"""
+# The consumer's row is the mutex: whoever wants to send something of theirs again waits until the batch has ended. The
+# brand's is shared, so that a hold stands from the moment on at which somebody is told that it does.
+_EXPIRED = """
+    SELECT {key}, message.consumer_id FROM {table} expired
+    JOIN conversations_message message ON message.id = expired.message_id
+    JOIN conversations_consumer consumer ON consumer.id = message.consumer_id
+    JOIN access_brand brand ON brand.id = message.brand_id
+    WHERE expired.expires_on = %s AND brand.held_at IS NULL AND consumer.held_at IS NULL AND NOT {to_be_sent}
+    LIMIT %s FOR NO KEY UPDATE OF consumer SKIP LOCKED FOR SHARE OF brand SKIP LOCKED
+"""
+_EXPIRED_CONTENTS = _EXPIRED.format(
+    key="expired.message_id", table="conversations_messagecontent", to_be_sent=TO_BE_SENT
+)
+_EXPIRED_FILES = _EXPIRED.format(key="expired.id", table="conversations_mediafile", to_be_sent=TO_BE_SENT)
+# Asked again under the mutex: a person may have sent something again while it was awaited.
+_DELETE_CONTENTS = f"""
+    DELETE FROM conversations_messagecontent content USING conversations_message message
+    WHERE message.id = content.message_id AND content.message_id = ANY(%s) AND NOT {TO_BE_SENT}
+    RETURNING message.id, message.brand_id
+"""  # noqa: S608 -- constants of ours
+_MARK_MESSAGES = "UPDATE conversations_message SET removed_at = %s, removed_by = 'RETENTION' WHERE id = ANY(%s)"
+_FORGET_FILE_NAMES = """
+    UPDATE conversations_dispatch SET progress = progress - 'name'
+    WHERE message_id = ANY(%s) AND progress ? 'name'
+"""
+# The name goes with the last words: it is told again with the next message.
+_FORGET_PEOPLE = """
+    UPDATE conversations_consumer consumer SET name = '', profile = '{}'
+    WHERE id = ANY(%s) AND (name <> '' OR profile <> '{}')
+      AND NOT EXISTS (SELECT 1 FROM conversations_message message
+                      JOIN conversations_messagecontent content ON content.message_id = message.id
+                      WHERE message.consumer_id = consumer.id)
+      AND NOT EXISTS (SELECT 1 FROM conversations_conversation conversation
+                      WHERE conversation.consumer_id = consumer.id AND conversation.state <> 'CLOSED')
+      AND NOT EXISTS (SELECT 1 FROM conversations_lane lane
+                      JOIN conversations_dispatch dispatch ON dispatch.lane_id = lane.id
+                      WHERE lane.consumer_id = consumer.id AND dispatch.state IN ('QUEUED', 'SENDING', 'UNKNOWN'))
+"""
+
+
+def remove_contents(*, day: date, now: datetime) -> int:
+    """Remove the words of messages whose last day was this one; the name of who has no words left goes too."""
+    with batch_transaction() as cursor:
+        cursor.execute(_EXPIRED_CONTENTS, [day, BATCH])
+        found = cursor.fetchall()
+        cursor.execute(_DELETE_CONTENTS, [[message_id for message_id, _ in found]])
+        gone = cursor.fetchall()
+        message_ids = [message_id for message_id, _ in gone]
+        cursor.execute(_MARK_MESSAGES, [now, message_ids])
+        cursor.execute(_FORGET_FILE_NAMES, [message_ids])
+        cursor.execute(_FORGET_PEOPLE, [list({consumer_id for _, consumer_id in found})])
+        count_removed(cursor, CONTENTS, [brand_id for _, brand_id in gone])
+    return len(gone)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+_DELETE_FILES = f"""
+    DELETE FROM conversations_mediafile file USING conversations_message message
+    WHERE message.id = file.message_id AND file.id = ANY(%s) AND NOT {TO_BE_SENT}
+    RETURNING file.id, message.brand_id
+"""  # noqa: S608 -- constants of ours
+
+
+def remove_files(*, day: date) -> int:
+    """Remove the files whose last day was this one: their rows, and after the commit their bytes."""
+    with batch_transaction() as cursor:
+        cursor.execute(_EXPIRED_FILES, [day, BATCH])
+        cursor.execute(_DELETE_FILES, [[file_id for file_id, _ in cursor.fetchall()]])
+        gone = cursor.fetchall()
+        count_removed(cursor, FILES, [brand_id for _, brand_id in gone])
+    remove_bytes([file_id for file_id, _ in gone])
+    return len(gone)
+
+
+def remove_bytes(file_ids: Sequence[uuid.UUID]) -> None:
+    """
+    Remove files from the disk. Called when nothing points to them any more: after the commit.
+
+    What a crash leaves behind is found by remove_lost_files.
+    """
+    for file_id in file_ids:
+        default_storage.delete(storage_path(file_id))
+
+
+def remove_lost_files(*, folder: str, now: datetime) -> int:
+    """Remove from a folder of the storage what no row speaks of: left by a crash, or by a call that came too late."""
+    if not default_storage.exists(folder):
+        return 0
+    _, names = default_storage.listdir(folder)
+    found = {file_id for name in names if (file_id := _file_id(name)) and _is_grown(file_id, now)}
+    lost = found - set(MediaFile.objects.filter(pk__in=found).values_list("pk", flat=True))
+    remove_bytes(list(lost))
+    return len(lost)
+
+
+def file_folders() -> list[str]:
+    """All folders that files can stand in."""
+    return [f"{number:02x}" for number in range(256)]
+
+
+def _file_id(name: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(hex=name)
+    except ValueError:
+        return None
+
+
+def _is_grown(file_id: uuid.UUID, now: datetime) -> bool:
+    made = made_at(file_id)
+    return made is not None and made < now - _FILE_GETS_ITS_ROW_WITHIN
+
+
+# --- what stands beside the words ------------------------------------------------------------------------------------
+
+_CLEAR_ANSWERS = """
+    UPDATE conversations_attempt SET answer_head = '' WHERE id IN (
+        SELECT attempt.id FROM conversations_attempt attempt
+        JOIN conversations_dispatch dispatch ON dispatch.id = attempt.dispatch_id
+        JOIN conversations_lane lane ON lane.id = dispatch.lane_id
+        JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
+        WHERE attempt.brand_id = %s AND attempt.answer_head <> '' AND attempt.id < %s AND consumer.held_at IS NULL
+        ORDER BY attempt.id LIMIT %s FOR UPDATE OF attempt SKIP LOCKED)
+"""
+_CLEAR_CHOICES = """
+    UPDATE conversations_dispatch SET payload = payload - 'metadata' WHERE id IN (
+        SELECT dispatch.id FROM conversations_dispatch dispatch
+        JOIN conversations_lane lane ON lane.id = dispatch.lane_id
+        JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
+        WHERE dispatch.brand_id = %s AND dispatch.payload ? 'metadata' AND dispatch.id < %s
+          AND dispatch.state IN ('SENT', 'FAILED', 'DEAD', 'DROPPED') AND consumer.held_at IS NULL
+        ORDER BY dispatch.id LIMIT %s FOR UPDATE OF dispatch SKIP LOCKED)
+"""
+
+
+def clear_answers(*, brand: Brand, now: datetime) -> int:
+    """Remove what providers answered to tries of that age: it may repeat what was sent."""
+    return _clear(_CLEAR_ANSWERS, ANSWERS, brand, now)
+
+
+def clear_choices(*, brand: Brand, now: datetime) -> int:
+    """Remove from receipts of that age which of the offered answers somebody chose."""
+    return _clear(_CLEAR_CHOICES, CHOICES, brand, now)
+
+
+def _clear(statement: str, kind: str, brand: Brand, now: datetime) -> int:
+    with batch_transaction() as cursor:
+        if not _lock_unless_held(cursor, brand.pk):
+            return 0
+        values: list[Any] = [brand.pk, first_id_at(now - timedelta(days=brand.retention_days + 1)), BATCH]
+        cursor.execute(statement, values)
+        cleared = cursor.rowcount
+        count_removed(cursor, kind, [brand.pk] * cleared)
+    return cleared
+
+
+def _lock_unless_held(cursor: CursorWrapper, brand_id: uuid.UUID) -> bool:
+    cursor.execute("SELECT 1 FROM access_brand WHERE id = %s AND held_at IS NULL FOR SHARE SKIP LOCKED", [brand_id])
+    return cursor.fetchone() is not None
+
+
+__all__ = [
+    "BATCH",
+    "Batch",
+    "batch_transaction",
+    "clear_answers",
+    "clear_choices",
+    "count_removed",
+    "file_folders",
+    "remove_bytes",
+    "remove_contents",
+    "remove_files",
+    "remove_lost_files",
+    "tell_trail",
+]

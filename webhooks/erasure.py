@@ -1,0 +1,264 @@
+"""
+An erased consumer's traces in the inbox.
+
+Bodies are bytes as they came; some cannot even be read. So those of the brand from the time in question are looked
+through for the person's ids and for LivePerson's ids of the conversations, batch by batch. A body that speaks of
+others too keeps their part. Digest, size and outcome of each delivery stay.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import connection
+from django.db.models import Q
+from django.dispatch import receiver
+from django.utils import timezone
+
+from adapters.registry import get_adapter
+from audit import api as audit
+from conversations.models import Erasure
+from conversations.services.erasure import Traces, consumer_erased
+from conversations.services.retention import BATCH, batch_transaction
+from core.actor import SYSTEM
+from core.errors import BodyUnusable
+from core.ids import first_id_at
+from core.wire import read_json
+from webhooks import ledger, tracing
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
+from webhooks.tracing import Needles
+
+logger = structlog.get_logger(__name__)
+
+_MOST_BYTES = 8 * 1024 * 1024  # looked through in one batch
+_ERASED = {"erased": True}  # stands where a change stood, so that the others keep their places
+
+
+# --- at once ---------------------------------------------------------------------------------------------------------
+
+_EVENTS_OF_MESSAGES = """
+    SELECT event.id FROM webhooks_event event JOIN conversations_message message ON message.id = event.message_id
+    WHERE message.consumer_id = %s
+"""
+
+
+@receiver(consumer_erased)
+def erase_at_once(*, erasure: Erasure, traces: Traces, now: datetime, **_: Any) -> None:
+    """
+    In the transaction of the erasure: what the messages' events say, and what waits to be applied.
+
+    Applied later, it would bring the person back. A worker that applies it at this moment finds it ended, and undoes
+    what it did.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENTS_OF_MESSAGES, [erasure.consumer_id])
+        event_ids = [event_id for (event_id,) in cursor.fetchall()]
+    _silence(Event.objects.filter(pk__in=event_ids))
+    needles = Needles(traces)
+    waiting = Delivery.objects.filter(brand_id=erasure.consumer.brand_id, state=DeliveryState.STORED)
+    account_id = erasure.consumer.account_id
+    waiting = waiting.filter(Q(installation__account_id=account_id) | Q(channel__account_id=account_id))
+    found = _found_among(waiting.values_list("pk", flat=True), needles)
+    for delivery in _locked(found):
+        _take_out(delivery, needles, erasure, now)
+
+
+# --- batch by batch --------------------------------------------------------------------------------------------------
+
+
+def go_on(*, until_s: float) -> None:
+    """Work on what is under way, until that moment of time.monotonic() or until nothing is left to do now."""
+    waits: set[uuid.UUID] = set()
+    while time.monotonic() < until_s and _go_on_once(waits):
+        pass
+
+
+def finish() -> None:
+    """Work on what is under way until nothing is left to do now."""
+    go_on(until_s=float("inf"))
+
+
+def _go_on_once(waits: set[uuid.UUID]) -> bool:
+    """One batch of one erasure. waits: those that cannot go on now, added to."""
+    now = timezone.now()
+    with batch_transaction():
+        erasure = (
+            Erasure.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(ended_at=None, consumer__brand__held_at=None)
+            .exclude(pk__in=waits)
+            .select_related("consumer")
+            .order_by("begun_at")
+            .first()
+        )
+        if erasure is None:
+            return False
+        batch = _next_deliveries(erasure)
+        if not batch:
+            _end(erasure, now)
+            return True
+        swept_to = _sweep(erasure, batch, now)
+        if swept_to is None:
+            waits.add(erasure.pk)
+        else:
+            erasure.swept_to = swept_to
+            erasure.save(update_fields=["swept_to", "removed"])
+    return True
+
+
+def _next_deliveries(erasure: Erasure) -> list[uuid.UUID]:
+    """Those that came before the erasure began, no more than can be looked through in a moment."""
+    rows = (
+        Delivery.objects.filter(
+            brand_id=erasure.consumer.brand_id, pk__gt=erasure.swept_to, pk__lt=first_id_at(erasure.begun_at)
+        )
+        .order_by("pk")
+        .values_list("pk", "size")[:BATCH]
+    )
+    chosen, total = [], 0
+    for delivery_id, size in rows:
+        total += size
+        if chosen and total > _MOST_BYTES:
+            break
+        chosen.append(delivery_id)
+    return chosen
+
+
+def _sweep(erasure: Erasure, delivery_ids: list[uuid.UUID], now: datetime) -> uuid.UUID | None:
+    """Returns up to where it has come; None when the first has to wait."""
+    needles = Needles(Traces.from_bytes(erasure.reveal()))
+    _silence(_typing_of(delivery_ids, needles))
+    for delivery in _locked(_found_among(delivery_ids, needles)):
+        if not _take_out(delivery, needles, erasure, now):
+            before = [one for one in delivery_ids if one < delivery.pk]
+            return before[-1] if before else None
+    return delivery_ids[-1]
+
+
+def _end(erasure: Erasure, now: datetime) -> None:
+    erasure.ended_at, erasure.sealed = now, None
+    erasure.save()
+    audit.record("consumer.erasure_ended", actor=SYSTEM, subject=erasure.consumer.nameless, data=erasure.removed)
+    logger.info("consumer.erasure_ended", consumer_id=str(erasure.pk))
+
+
+def _typing_of(delivery_ids: list[uuid.UUID], needles: Needles) -> Iterable[Event]:
+    """Chat states of the person: LivePerson's id of them stands in the identity, also where the body has gone."""
+    rows = Event.objects.filter(
+        delivery_id__in=delivery_ids, lp_conversation_id__in=needles.conversations, identity__startswith="t:"
+    )
+    return [row for row in rows if needles.person_in(row.identity)]
+
+
+def let_go(delivery: Delivery, row: Event, *, now: datetime) -> None:
+    """LivePerson goes on about somebody who was erased: it has no effect, and the body is removed within a day."""
+    row.outcome, row.identity, row.detail = EventOutcome.IGNORED, "", "Its consumer was erased."
+    DeliveryBody.objects.filter(pk=delivery.pk, expires_on__gt=now.date()).update(expires_on=now.date())
+
+
+# --- one delivery ----------------------------------------------------------------------------------------------------
+
+_FOUND = """
+    SELECT body.delivery_id FROM webhooks_deliverybody body
+    WHERE body.delivery_id = ANY(%s)
+      AND EXISTS (SELECT 1 FROM unnest(%s::bytea[]) AS needle WHERE position(needle IN body.raw) > 0)
+"""
+
+
+def _found_among(delivery_ids: Iterable[uuid.UUID], needles: Needles) -> list[uuid.UUID]:
+    """Those whose bodies may speak of the person: the database looks through the bytes."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FOUND, [list(delivery_ids), needles.as_bytes])
+        return [delivery_id for (delivery_id,) in cursor.fetchall()]
+
+
+def _locked(delivery_ids: list[uuid.UUID]) -> list[Delivery]:
+    rows = Delivery.objects.select_for_update(of=("self",)).filter(pk__in=delivery_ids)
+    return list(rows.select_related("channel").order_by("pk"))
+
+
+def _take_out(delivery: Delivery, needles: Needles, erasure: Erasure, now: datetime) -> bool:
+    """
+    Take the person out of a delivery; False when it has to be applied first, because it speaks of others too and
+    cannot be divided.
+    """
+    body = DeliveryBody.objects.select_for_update().filter(pk=delivery.pk).first()
+    if body is None:
+        return True
+    raw = bytes(body.raw)
+    if not needles.any_in(*tracing.readings_of(raw)):
+        return True  # only a part of another id
+    places, rest = _divide(delivery, raw, body.headers, needles)
+    if rest is None and places is not None and delivery.state == DeliveryState.STORED:
+        return False
+    events = Event.objects.filter(delivery=delivery).select_related("delivery")
+    _silence(events if places is None else events.filter(index__in=places))
+    if rest is not None:
+        DeliveryBody.objects.filter(pk=delivery.pk).update(raw=rest)
+        delivery.detail = "A part of its body was erased with a consumer."
+        erasure.count(parts_of_bodies=1)
+    else:
+        body.delete()
+        delivery.detail = "Its body was erased with a consumer."
+        erasure.count(delivery_bodies=1)
+        if delivery.state == DeliveryState.STORED:
+            delivery.state, delivery.processed_at = DeliveryState.PROCESSED, now
+            delivery.detail = "It was erased with its consumer before it was applied."
+    delivery.save(update_fields=["detail", "state", "processed_at"])
+    return True
+
+
+def _divide(
+    delivery: Delivery, raw: bytes, headers: dict[str, str], needles: Needles
+) -> tuple[list[int] | None, bytes | None]:
+    """
+    Which of the events are this person's (None: all), and the body without them (None: nothing may stay of it).
+
+    Only LivePerson's bodies can be divided. A channel's that speaks of several people goes as a whole.
+    """
+    if delivery.channel is not None:
+        try:
+            events = get_adapter(delivery.channel.type).parse_inbound(raw, headers)
+        except BodyUnusable:
+            return None, None
+        others = [e for e in events if e.consumer is not None and not needles.is_person(e.consumer.id)]
+        return (None, None) if not others else ([n for n, e in enumerate(events) if e not in others], None)
+    try:
+        notification = read_json(raw)
+        changes = notification["body"]["changes"]
+    except (BodyUnusable, KeyError, TypeError):
+        return None, None
+    if not isinstance(changes, list):
+        return None, None
+    places = [number for number, change in enumerate(changes) if needles.any_in(tracing.text_of(change))]
+    if not places or len(places) == len(changes):
+        return None, None
+    notification["body"]["changes"] = [_ERASED if number in places else change for number, change in enumerate(changes)]
+    return places, json.dumps(notification, ensure_ascii=True).encode()
+
+
+def _silence(events: Iterable[Event]) -> None:
+    """
+    Events keep their facts and lose what may name a person: a channel's ids, LivePerson's id of who typed, remarks.
+
+    The ledger goes on knowing them, so that they stay without a second effect; it forgets what they said.
+    """
+    events = list(events)
+    owners = {d.pk: d for d in Delivery.objects.filter(pk__in={event.delivery_id for event in events})}
+    keys = [(owners[event.delivery_id].inbox_id, event.identity) for event in events if event.identity]
+    ledger.forget_contents(keys)
+    speaking = [e for e in events if owners[e.delivery_id].channel_id or not e.identity.startswith(("c:", "x:"))]
+    for event in speaking:
+        event.identity = event.detail = ""
+        if event.outcome == EventOutcome.WAITING:
+            event.outcome = EventOutcome.IGNORED
+    Event.objects.bulk_update(speaking, ["identity", "detail", "outcome"], batch_size=BATCH)
+    Delivery.objects.filter(pk__in=[d.pk for d in owners.values() if d.channel_id]).update(request_identity="")
+
+
+__all__ = ["finish", "go_on", "let_go"]

@@ -1,0 +1,182 @@
+"""
+What age removes, from one end to the other: bodies and identities here, the rest by conversations.services.retention.
+
+A walk is the whole of it, batch by batch. The worker takes a little of a walk at a time, `manage.py prune` all of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from access.models import Brand
+from conversations.models import MediaFile, MessageContent
+from conversations.services import retention
+from conversations.services.retention import BATCH, Batch, batch_transaction, count_removed
+from core.actor import SYSTEM
+from webhooks import erasure, redating
+from webhooks.models import DeliveryBody, Seen
+
+logger = structlog.get_logger(__name__)
+
+BODIES, IDENTITIES = "delivery_bodies", "identities"
+Now = Callable[[], datetime]
+
+
+def walk(*, now: Now = timezone.now) -> Iterator[Batch]:
+    """Remove everything whose time is over; each step of the iterator is one batch."""
+    yield from redating.walk(now=now)
+    today = now().date()
+    for day in _days_before(today, MessageContent):
+        yield from _repeat(retention.CONTENTS, lambda day=day: retention.remove_contents(day=day, now=now()))
+    for day in _days_before(today, MediaFile):
+        yield from _repeat(retention.FILES, lambda day=day: retention.remove_files(day=day))
+    for day in _days_before(today, DeliveryBody):
+        yield from _repeat(BODIES, lambda day=day: remove_bodies(day=day))
+    for brand in Brand.objects.filter(held_at=None):
+        yield from _repeat(retention.ANSWERS, lambda brand=brand: retention.clear_answers(brand=brand, now=now()))
+        yield from _repeat(retention.CHOICES, lambda brand=brand: retention.clear_choices(brand=brand, now=now()))
+    yield from _forget_identities(now)
+    for folder in retention.file_folders():
+        yield Batch(kind="lost_files", count=retention.remove_lost_files(folder=folder, now=now()))
+    retention.tell_trail(actor=SYSTEM)
+
+
+def _days_before(today: date, model: type[models.Model]) -> Iterator[date]:
+    """The last days of what is over. One by one: what a hold keeps is passed once in a walk, not in every batch."""
+    day = date.min
+    while True:
+        over = model._default_manager.filter(expires_on__gt=day, expires_on__lt=today).order_by("expires_on")
+        found: date | None = over.values_list("expires_on", flat=True).first()
+        if found is None:
+            return
+        yield found
+        day = found
+
+
+def _repeat(kind: str, remove: Callable[[], int]) -> Iterator[Batch]:
+    while count := remove():
+        yield Batch(kind=kind, count=count)
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+# A body waits while its delivery is still to be applied. Whose words are in it, its events know: by the message that
+# they made, by LivePerson's conversation, or, where a channel says something twice, by its id of the message.
+_EXPIRED_BODIES = """
+    SELECT body.delivery_id FROM webhooks_deliverybody body
+    JOIN webhooks_delivery delivery ON delivery.id = body.delivery_id
+    JOIN access_brand brand ON brand.id = delivery.brand_id
+    LEFT JOIN installations_appinstallation installation ON installation.id = delivery.installation_id
+    WHERE body.expires_on = %s AND delivery.state <> 'STORED' AND brand.held_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
+                      WHERE event.delivery_id = delivery.id AND event.outcome = 'WAITING')
+      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
+                      JOIN conversations_message message ON message.id = event.message_id
+                      JOIN conversations_consumer consumer ON consumer.id = message.consumer_id
+                      WHERE event.delivery_id = delivery.id AND consumer.held_at IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
+                      JOIN conversations_conversation conversation
+                        ON conversation.account_id = installation.account_id
+                       AND conversation.lp_conversation_id = event.lp_conversation_id
+                      JOIN conversations_consumer consumer ON consumer.id = conversation.consumer_id
+                      WHERE event.delivery_id = delivery.id AND consumer.held_at IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
+                      JOIN conversations_message message
+                        ON message.channel_id = delivery.channel_id AND message.direction = 'TO_LIVEPERSON'
+                       AND message.channel_message_id <> '' AND event.identity = 'm:' || message.channel_message_id
+                      JOIN conversations_consumer consumer ON consumer.id = message.consumer_id
+                      WHERE event.delivery_id = delivery.id AND consumer.held_at IS NOT NULL)
+    LIMIT %s FOR UPDATE OF body SKIP LOCKED FOR SHARE OF brand SKIP LOCKED
+"""
+_DELETE_BODIES = """
+    DELETE FROM webhooks_deliverybody body USING webhooks_delivery delivery
+    WHERE delivery.id = body.delivery_id AND body.delivery_id = ANY(%s)
+    RETURNING delivery.brand_id
+"""
+
+
+def remove_bodies(*, day: date) -> int:
+    """Remove the bodies whose last day was this one; digest, size and what became of them stay. One batch."""
+    with batch_transaction() as cursor:
+        cursor.execute(_EXPIRED_BODIES, [day, BATCH])
+        cursor.execute(_DELETE_BODIES, [[delivery_id for (delivery_id,) in cursor.fetchall()]])
+        brand_ids = [brand_id for (brand_id,) in cursor.fetchall()]
+        count_removed(cursor, BODIES, brand_ids)
+    return len(brand_ids)
+
+
+# --- identities ------------------------------------------------------------------------------------------------------
+
+# Rows are numbered as they come, so the oldest stand first and no index by time is needed.
+_OLDEST_IDENTITIES = """
+    SELECT seen.id, seen.seen_at, seen.brand_id, brand.held_at IS NOT NULL FROM webhooks_seen seen
+    JOIN access_brand brand ON brand.id = seen.brand_id
+    WHERE seen.id > %s ORDER BY seen.id LIMIT %s FOR UPDATE OF seen SKIP LOCKED
+"""
+
+
+def _forget_identities(now: Now) -> Iterator[Batch]:
+    """Forget what was seen longer ago than anybody would repeat it."""
+    last_id: int | None = 0
+    while last_id is not None:
+        before = now() - timedelta(days=settings.IDENTITY_DAYS)
+        last_id, count = _forget_some(after=last_id, before=before)
+        if count:
+            yield Batch(kind=IDENTITIES, count=count)
+
+
+def _forget_some(*, after: int, before: datetime) -> tuple[int | None, int]:
+    """Returns the last row that was looked at, None when the young ones have been reached, and how many went."""
+    with batch_transaction() as cursor:
+        cursor.execute(_OLDEST_IDENTITIES, [after, BATCH])
+        rows = cursor.fetchall()
+        old = [row for row in rows if row[1] < before]
+        gone = [(seen_id, brand_id) for seen_id, _, brand_id, is_held in old if not is_held]
+        Seen.objects.filter(pk__in=[seen_id for seen_id, _ in gone]).delete()
+        count_removed(cursor, IDENTITIES, [brand_id for _, brand_id in gone])
+    is_last = not rows or len(old) < len(rows)
+    return (None if is_last else rows[-1][0]), len(gone)
+
+
+# --- the worker's share ----------------------------------------------------------------------------------------------
+
+
+class Keeper:
+    """
+    Takes a little of a walk at a time, beside the sweep: as long as the budget lasts, whenever it is called.
+
+    Days are what things are kept for, so a walk that is done is followed by a pause. What is erased does not wait.
+    """
+
+    PAUSE_S = 600.0
+    AFTER_TROUBLE_S = 60.0
+
+    def __init__(self) -> None:
+        self._walk: Iterator[Batch] | None = None
+        self._walk_from_s = 0.0
+
+    def work(self, *, budget_s: float = 0.3) -> None:
+        """Never raises: what is wrong with it must not look like a database that is away."""
+        ends_at_s = time.monotonic() + budget_s
+        try:
+            erasure.go_on(until_s=ends_at_s)
+            while time.monotonic() < ends_at_s and time.monotonic() >= self._walk_from_s:
+                self._step()
+        except Exception as error:
+            # The class only: the text of an error may quote a row.
+            logger.exception("retention.failed", error=type(error).__name__)
+            self._walk, self._walk_from_s = None, time.monotonic() + self.AFTER_TROUBLE_S
+
+    def _step(self) -> None:
+        self._walk = self._walk or walk()
+        try:
+            next(self._walk)
+        except StopIteration:
+            self._walk, self._walk_from_s = None, time.monotonic() + self.PAUSE_S
