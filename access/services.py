@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from access import acts
 from access.models import Brand, Membership, User
@@ -31,6 +32,29 @@ def change_brand(brand: Brand, *, fields: Collection[str], actor: Actor) -> None
     if changes := changes_between(before, brand, fields):
         brand.save(update_fields=list(changes))
         acts.tell("brand.changed", actor=actor, subject=brand, data=changes)
+
+
+@transaction.atomic
+def hold_brand(brand: Brand, *, actor: Actor, reason: str) -> None:
+    """Put a legal hold on a brand: nothing of it is removed any more. Raises ConfigurationError when one stands."""
+    fresh = Brand.objects.select_for_update().get(pk=brand.pk)
+    if fresh.is_held:
+        raise ConfigurationError("A legal hold stands on this brand already.")
+    fresh.held_at, fresh.held_by, fresh.hold_reason = timezone.now(), actor.name[:150], reason[:500]
+    fresh.save(update_fields=["held_at", "held_by", "hold_reason"])
+    acts.tell("brand.hold_set", actor=actor, subject=fresh, reason=reason)
+
+
+@transaction.atomic
+def lift_hold_of_brand(brand: Brand, *, actor: Actor, reason: str) -> None:
+    """Lift the hold: what is past its day is removed after it. Raises ConfigurationError when none stands."""
+    fresh = Brand.objects.select_for_update().get(pk=brand.pk)
+    if not fresh.is_held:
+        raise ConfigurationError("No legal hold stands on this brand.")
+    data = {"held_since": str(fresh.held_at), "held_by": fresh.held_by}
+    fresh.held_at, fresh.held_by, fresh.hold_reason = None, "", ""
+    fresh.save(update_fields=["held_at", "held_by", "hold_reason"])
+    acts.tell("brand.hold_lifted", actor=actor, subject=fresh, data=data, reason=reason)
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""What the inbox knows of a connector: whether notifications come, and which secrets sign them."""
+"""What the inbox knows of a connector, and what it does when a brand's retention changes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import models
 from django.dispatch import receiver
 
+from access import acts
+from access.models import Brand
 from installations.models import AppInstallation
 from installations.signals import health_asked, secret_use_asked
 from installations.verdicts import Finding, Tone
+from webhooks import redating
 from webhooks.selectors import last_deliveries, last_uses_of_secrets
 
 _FRESH = timedelta(days=2)
@@ -36,6 +40,14 @@ def tell_of_notifications(*, installation: AppInstallation, now: datetime, **_: 
 @receiver(secret_use_asked)
 def tell_of_secret_use(*, source_id: uuid.UUID, **_: Any) -> dict[uuid.UUID, datetime]:
     return last_uses_of_secrets(source_id)
+
+
+@receiver(acts.done)
+def follow_retention(*, action: str, subject: models.Model, data: dict[str, Any], **_: Any) -> None:
+    """In the transaction of the change: what is stored already is dated anew."""
+    if action == "brand.changed" and isinstance(subject, Brand) and "retention_days" in data:
+        old_days, new_days = data["retention_days"]
+        redating.begin(brand=subject, old_days=old_days, new_days=new_days)
 
 
 def _ago(span: timedelta) -> str:

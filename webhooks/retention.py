@@ -160,19 +160,21 @@ class Keeper:
 
     def __init__(self) -> None:
         self._walk: Iterator[Batch] | None = None
-        self._walk_from_s = 0.0
+        self._walk_from_s = self._erase_from_s = 0.0
 
     def work(self, *, budget_s: float = 0.3) -> None:
         """Never raises: what is wrong with it must not look like a database that is away."""
         ends_at_s = time.monotonic() + budget_s
         try:
-            erasure.go_on(until_s=ends_at_s)
+            if time.monotonic() >= self._erase_from_s:
+                erasure.go_on(until_s=ends_at_s)
             while time.monotonic() < ends_at_s and time.monotonic() >= self._walk_from_s:
                 self._step()
         except Exception as error:
             # The class only: the text of an error may quote a row.
             logger.exception("retention.failed", error=type(error).__name__)
-            self._walk, self._walk_from_s = None, time.monotonic() + self.AFTER_TROUBLE_S
+            self._walk = None
+            self._walk_from_s = self._erase_from_s = time.monotonic() + self.AFTER_TROUBLE_S
 
     def _step(self) -> None:
         self._walk = self._walk or walk()

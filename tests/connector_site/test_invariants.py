@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,12 +21,14 @@ from connector_site.invariants import Invariant, all_invariants, check
 from conversations.models import (
     Attempt,
     Audience,
+    Consumer,
     ConsumerToken,
     Conversation,
     Dialog,
     Direction,
     Dispatch,
     DispatchState,
+    Erasure,
     Lane,
     MediaFile,
     Message,
@@ -214,6 +216,65 @@ def _account_of_somebody_else(amber: World, birch: World) -> object:
     return Conversation.objects.filter(pk=amber.conversation.pk).update(account=birch.account)
 
 
+LONG_AGO = date(2020, 1, 1)
+
+
+@breaks("content_is_not_kept_past_its_day")
+def _words_kept(amber: World, birch: World) -> object:
+    return MessageContent.objects.filter(message=amber.from_consumer).update(expires_on=LONG_AGO)
+
+
+@breaks("content_is_not_kept_past_its_day")
+def _file_kept(amber: World, birch: World) -> object:
+    return MediaFile.objects.filter(pk=amber.file.pk).update(expires_on=LONG_AGO)
+
+
+@breaks("content_is_not_kept_past_its_day")
+def _body_kept(amber: World, birch: World) -> object:
+    return DeliveryBody.objects.filter(delivery__brand=amber.brand).update(expires_on=LONG_AGO)
+
+
+@breaks("erased_is_empty")
+def _words_of_an_erased_person(amber: World, birch: World) -> object:
+    audit.record("consumer.erased", actor=COMMAND, subject=amber.consumer.nameless)
+    return Consumer.objects.filter(pk=amber.consumer.pk).update(erased_at=timezone.now())
+
+
+@breaks("erasure_is_in_the_trail")
+def _erased_in_silence(amber: World, birch: World) -> object:
+    return an_empty_person(amber)
+
+
+@breaks("erasure_comes_to_its_end")
+def _erasure_forgotten(amber: World, birch: World) -> object:
+    person = an_empty_person(amber)
+    audit.record("consumer.erased", actor=COMMAND, subject=person)
+    return under_way(person, begun_at=timezone.now() - timedelta(days=2))
+
+
+def an_empty_person(world: World) -> Consumer:
+    pk = new_id()
+    return Consumer.objects.create(
+        pk=pk, brand=world.brand, account=world.account, channel=world.channel, ext_consumer_id=f"ERASED:{pk}",
+        search_hash=b"hash", erased_at=timezone.now(),
+    )  # fmt: skip
+
+
+def under_way(person: Consumer, *, begun_at: datetime) -> Erasure:
+    erasure = Erasure(consumer=person, begun_at=begun_at, swept_to=new_id())
+    erasure.keep(b"ids")
+    erasure.save()
+    return erasure
+
+
+@breaks("secrets_are_sealed")
+def _plain_traces(amber: World, birch: World) -> object:
+    person = an_empty_person(amber)
+    audit.record("consumer.erased", actor=COMMAND, subject=person)
+    under_way(person, begun_at=timezone.now())
+    return Erasure.objects.update(sealed=b"+15550100")
+
+
 @breaks("secrets_are_sealed")
 def _secret_in_the_clear(amber: World, birch: World) -> object:
     return InstallationSecret.objects.filter(brand=amber.brand).update(
@@ -355,6 +416,20 @@ def test_what_is_sending_under_a_lease_is_in_order(worlds):
     Lane.objects.filter(pk=amber.unknown.lane_id).update(leased_until=timezone.now() - timedelta(seconds=30))
     Dispatch.objects.filter(pk=amber.unknown.pk).update(state="SENDING")
     Attempt.objects.filter(dispatch=amber.unknown).update(finished_at=None)
+    assert broken_names() == {}
+
+
+@pytest.mark.parametrize("holding", ["brand", "consumer", "still to be sent"])
+def test_what_is_held_or_still_to_be_sent_may_be_kept_past_its_day(worlds, holding):
+    amber, _ = worlds
+    MessageContent.objects.filter(message=amber.from_consumer).update(expires_on=LONG_AGO)
+    assert set(broken_names()) == {"content_is_not_kept_past_its_day"}
+    if holding == "brand":
+        Brand.objects.filter(pk=amber.brand.pk).update(held_at=timezone.now())
+    elif holding == "consumer":
+        Consumer.objects.filter(pk=amber.consumer.pk).update(held_at=timezone.now())
+    else:
+        Dispatch.objects.filter(message=amber.from_consumer).update(state="PARKED", finished_at=None)
     assert broken_names() == {}
 
 

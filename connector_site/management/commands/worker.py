@@ -15,5 +15,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Stay until SIGTERM or Ctrl-C."""
         from webhooks import services
+        from webhooks.retention import Keeper
 
-        Worker(sweep=services.sweep).run()
+        keeper = Keeper()
+
+        def sweep() -> None:
+            services.sweep()
+            keeper.work()
+
+        Worker(sweep=sweep).run()
