@@ -15,12 +15,11 @@ def main() -> int:
         with embedded_postgres.for_command(sys.argv, data_dir=Path(os.environ["DATA_DIR"])):
             return _run_django(sys.argv)
     except environment.SettingsError as error:
-        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
-        return 1
+        return _refuse(str(error))
 
 
 def _run_django(argv: list[str]) -> int:
-    """Hand over to Django; a wrong setting is one sentence instead of a traceback."""
+    """Hand over to Django; what is wrong with the settings or the database is a sentence instead of a traceback."""
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
@@ -29,10 +28,30 @@ def _run_django(argv: list[str]) -> int:
         # Settings load here, inside the try: Django itself would keep the reason back for some commands.
         settings.INSTALLED_APPS  # noqa: B018 -- reading one name loads them all
     except ImproperlyConfigured as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr)
-        return 1
-    execute_from_command_line(argv)
+        return _refuse(str(error))
+
+    from django.db import Error, connection
+
+    from connector_site import start_checks
+    from core.postgres.outages import is_away
+
+    if trouble := start_checks.trouble(argv):
+        return _refuse(trouble)
+    try:
+        execute_from_command_line(argv)
+    except Error as error:
+        # It went away in the middle.
+        if not is_away(error):
+            raise
+        connection.close()
+        return _refuse(start_checks.away(error))
     return 0
+
+
+def _refuse(sentences: str) -> int:
+    for sentence in sentences.splitlines():
+        print(f"{sys.argv[0]}: {sentence}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

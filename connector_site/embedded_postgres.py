@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 
-from connector_site import postgres_home
+from connector_site import commands, postgres_home
 from connector_site.environment import SettingsError
 from connector_site.postgres_home import Home
 from connector_site.processes import die_with_parent
@@ -49,18 +49,6 @@ _SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",
-}
-# Commands that open no connection: they must work where no server can.
-_WITHOUT_DATABASE = {
-    "help",
-    "version",
-    "--help",
-    "-h",
-    "--version",
-    "simulator",
-    "collectstatic",
-    "diffsettings",
-    "check",
 }
 
 
@@ -257,10 +245,15 @@ def for_command(argv: Sequence[str], *, data_dir: Path) -> Iterator[None]:
     if os.environ.get("DATABASE_URL", "").strip() or os.environ["MODE"] == "production":
         yield
         return
+    if commands.needs_schema(argv) and not postgres_home.is_used(data_dir):
+        # A slip in DATA_DIR must not end in an empty database somewhere.
+        raise SettingsError(
+            f"No site has been set up with DATA_DIR={data_dir}. Name the DATA_DIR of your site, "
+            "or set this one up by make run (or manage.py migrate) first."
+        )
     server = EmbeddedPostgres(data_dir)
     os.environ["DATABASE_URL"] = server.url
-    command = argv[1] if len(argv) > 1 else "help"
-    if command in _WITHOUT_DATABASE or command == "run":
+    if not commands.opens_database(argv) or commands.brings_up_server(argv):
         yield
         return
     with server.shared():

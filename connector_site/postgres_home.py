@@ -78,6 +78,11 @@ def locate(data_dir: Path) -> Home:
         )
 
 
+def is_used(data_dir: Path) -> bool:
+    """Whether a server of this data folder was ever asked for; makes nothing."""
+    return any((data_dir / "postgres" / name).exists() for name in ("cluster", "system-folder"))
+
+
 def remove(data_dir: Path) -> None:
     """Delete the stopped server's files of a data folder, wherever they stand."""
     own = data_dir / "postgres"

@@ -156,16 +156,6 @@ def test_a_killed_supervisor_takes_its_cluster_with_it(beating: Workers) -> None
     assert wait_until(lambda: not any(is_running(one) for one in started), 10)
 
 
-def test_it_waits_for_a_database_that_is_away_at_the_start(workers: Workers) -> None:
-    workers.server.stop()
-    try:
-        workers.start()
-        assert wait_until(lambda: b'"worker.database_away"' in workers.log.read_bytes(), 10)
-    finally:
-        workers.server.start(tie_to_parent=True)
-    assert goes_on(workers, within_s=15)
-
-
 def test_it_survives_a_database_that_goes_away_and_comes_back(beating: Workers) -> None:
     old = beating.main()
     beating.server.stop()

@@ -1,0 +1,16 @@
+"""Whether an error says that the database is away, rather than that it did not like what it was told."""
+
+from __future__ import annotations
+
+from django.db import InterfaceError, OperationalError
+
+# It is going down or coming up, lost the connection, or takes no more of them.
+_AWAY = ("08", "57P01", "57P02", "57P03", "53300")
+
+
+def is_away(error: BaseException) -> bool:
+    """True also where nothing was heard at all: then the error has no code of PostgreSQL's."""
+    if not isinstance(error, (OperationalError, InterfaceError)):
+        return False
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code is None or code.startswith(_AWAY)
