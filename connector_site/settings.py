@@ -27,18 +27,24 @@ except environment.SettingsError as error:
 env = environ.Env()
 
 
+# A sentence each, said together at the end: nobody wants to start a site six times to learn six names.
+_troubles: list[str] = []
+
+
 def _checked(name: str, check: Callable[[str], str], *, default: str = "") -> str:
-    """A value that passes its check; check returns what is wrong with it, or nothing."""
+    """A value that passes its check, else none; check returns what is wrong with it, or nothing."""
     value = env.str(name, default).strip()
     if trouble := check(value):
-        raise ImproperlyConfigured(f"{name} {trouble}")
+        _troubles.append(f"{name} {trouble}")
+        return ""
     return value
 
 
 def _number(name: str, *, default: int, low: int = 0, high: int = 65535) -> int:
     value = env.str(name, str(default))
     if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-        raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}.")
+        _troubles.append(f"{name} must be a whole number from {low} to {high}.")
+        return default
     return int(value)
 
 
@@ -253,25 +259,26 @@ LIVEPERSON_DOMAINS = [
 # --- database --------------------------------------------------------------------------------------------------------
 
 
+def _database_trouble(value: str) -> str:
+    if not value:
+        start = "" if IS_PRODUCTION else " (manage.py starts an embedded one when it is the entry point)"
+        return f"is not set. Set it to postgresql://user:password@host/database{start}."
+    if not value.startswith(("postgresql://", "postgres://")):
+        return "must start with postgresql://: no other database is supported."
+    try:
+        parts = conninfo_to_dict(value)
+    except ProgrammingError:
+        return (
+            "cannot be read. Its form is postgresql://user:password@host:port/database, "
+            "with special characters written as %XX."
+        )
+    return "" if parts.get("dbname") else "names no database: postgresql://user:password@host:port/database."
+
+
 def _database(url: str) -> dict[str, Any]:
     """Django's form of a PostgreSQL URL, read by libpq's own rules (so sslmode and socket folders work as there)."""
-    if not url:
-        start = "" if IS_PRODUCTION else " (manage.py starts an embedded one when it is the entry point)"
-        raise ImproperlyConfigured(
-            f"DATABASE_URL is not set. Set it to postgresql://user:password@host/database{start}."
-        )
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://: no other database is supported.")
-    try:
-        parts = conninfo_to_dict(url)
-    except ProgrammingError:
-        raise ImproperlyConfigured(
-            "DATABASE_URL cannot be read. Its form is postgresql://user:password@host:port/database, "
-            "with special characters written as %XX."
-        ) from None
+    parts = conninfo_to_dict(url)
     known = {key: str(parts.pop(key, "")) for key in ("dbname", "user", "password", "host", "port")}
-    if not known["dbname"]:
-        raise ImproperlyConfigured("DATABASE_URL names no database: postgresql://user:password@host:port/database.")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": known["dbname"],
@@ -297,7 +304,7 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-DATABASES = {"default": _database(env.str("DATABASE_URL", "").strip())}
+DATABASES = {"default": _database(_checked("DATABASE_URL", _database_trouble))}
 
 # Wakes the workers; holds no truth. retry counts from the moment a task is fetched, not from its start, so it has to
 # exceed timeout x (2 + queue_limit / workers); with bulk 1 and queue_limit = workers nothing waits in memory for long.
@@ -446,3 +453,9 @@ UNFOLD: dict[str, Any] = {
 
 LOGGING_CONFIG = None  # configured below, so that gunicorn's master and Django end with one and the same form
 logs.configure()
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+if _troubles:
+    raise ImproperlyConfigured("\n".join(_troubles))

@@ -101,6 +101,22 @@ def test_production_refuses_and_names_the_variable(load: Load, name: str, value:
     assert str(refusal.value).endswith(".")
 
 
+def test_everything_that_is_wrong_is_said_at_once(load: Load) -> None:
+    wrong = {name: bad for name, bad in REFUSED if name not in ("MODE", "LIVEPERSON_DOMAIN_API")}
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        load(**wrong)
+    sentences = str(refusal.value).splitlines()
+    assert sorted(sentence.partition(" ")[0] for sentence in sentences) == sorted(wrong)
+    assert all(sentence.endswith(".") for sentence in sentences)
+
+
+def test_nothing_set_at_all_names_what_production_needs(load: Load) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        load(**dict.fromkeys(GOOD))
+    named = [sentence.partition(" ")[0] for sentence in str(refusal.value).splitlines()]
+    assert named == ["SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_BASE_URL", "ALLOWED_HOSTS", "DATABASE_URL"]
+
+
 @pytest.mark.parametrize("name", ["SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "METRICS_TOKEN"])
 def test_a_refusal_never_shows_the_secret(load: Load, name: str) -> None:
     with pytest.raises(ImproperlyConfigured) as refusal:

@@ -94,8 +94,10 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path, c
 
 def test_a_database_that_goes_away_under_a_command_is_a_sentence_too(server: EmbeddedPostgres) -> None:
     server.start(tie_to_parent=True)
-    cut_off = "from django.db import connection as c; c.cursor().execute('SELECT pg_terminate_backend(pg_backend_pid())')"
-    said = the_sentence(manage("shell", "--no-imports", "-c", cut_off, data_dir=server.data_dir, DATABASE_URL=server.url))
+    where = {"data_dir": server.data_dir, "DATABASE_URL": server.url}
+    cut_off = "SELECT pg_terminate_backend(pg_backend_pid())"
+    code = f"from django.db import connection; connection.cursor().execute('{cut_off}')"
+    said = the_sentence(manage("shell", "--no-imports", "-c", code, **where))
     assert "cannot be used (terminating connection due to administrator command)" in said
 
 
