@@ -6,11 +6,11 @@ import os
 import sys
 from pathlib import Path
 
-from bench import latency, send_path
+from bench import flood, latency, send_path
 from bench.report import Figure, publish
 from bench.site import running_site, say
 
-PARTS = {"send": send_path.measure, "latency": latency.measure}
+PARTS = {"send": send_path.measure, "latency": latency.measure, "flood": flood.measure}
 
 
 def main() -> int:
