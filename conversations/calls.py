@@ -26,7 +26,7 @@ from core.errors import ConnectorError, ContentUnsupported, NotSent, RequestReje
 from core.events import Attachment, Signal
 from core.http import AnswerTooLarge, HttpClient
 from installations.connectors import Connector
-from liveperson.auth import AppJWT, fetch_app_jwt, fetch_consumer_jws
+from liveperson.auth import AppJWT, fetch_app_jwt_with_any, fetch_consumer_jws
 from liveperson.client import LivePersonClient, Tokens
 
 logger = structlog.get_logger(__name__)
@@ -114,25 +114,14 @@ def perform(job: Job) -> Done:
 
 def renew_app_jwt(*, client: LivePersonClient, client_id: str, secrets: tuple[str, ...]) -> AppJWT:
     """A fresh AppJWT with the newest secret that LivePerson accepts. Raises the error of the newest one."""
-    first_error: ConnectorError | None = None
-    for secret in secrets:
-        try:
-            return fetch_app_jwt(
-                http=client.http,
-                domains=client.domains,
-                account_id=client.account_id,
-                client_id=client_id,
-                client_secret=secret,
-            )
-        except RequestRejected as error:
-            first_error = first_error or error
-        except ConnectorError as error:
-            if error.code != "credentials_rejected":
-                raise
-            first_error = first_error or error
-    if first_error:
-        raise first_error
-    raise RequestRejected("This app installation has no valid secret.")
+    token, _ = fetch_app_jwt_with_any(
+        http=client.http,
+        domains=client.domains,
+        account_id=client.account_id,
+        client_id=client_id,
+        client_secrets=secrets,
+    )
+    return token
 
 
 def identify(*, connector: Connector, app_jwt: str, ext_consumer_id: str) -> Brought:

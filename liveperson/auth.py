@@ -12,12 +12,12 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from core.errors import BodyUnusable, ConnectorError, CredentialsRejected, NotSent, TokenExpired
+from core.errors import BodyUnusable, ConnectorError, CredentialsRejected, NotSent, RequestRejected, TokenExpired
 from core.http import HttpClient
 from core.wire import read_json
 from liveperson.domains import IDENTITY, TOKENS, DomainResolver
@@ -98,6 +98,27 @@ def fetch_app_jwt(
             raise unusable(answer, "it holds no access_token", hide=(client_secret,))
     now = now or datetime.now(UTC)
     return AppJWT(token, now + _lifetime(_claims(token), payload.get("expires_in"), now))
+
+
+def fetch_app_jwt_with_any(
+    *, http: HttpClient, domains: DomainResolver, account_id: str, client_id: str, client_secrets: Sequence[str]
+) -> tuple[AppJWT, str]:
+    """
+    Log in with the first of several secrets that LivePerson accepts; returns that one too.
+
+    Raises the error of the first where none is accepted, RequestRejected where there is none, and as fetch_app_jwt.
+    """
+    refusal: ConnectorError = RequestRejected("There is no valid client secret. Add one.")
+    for number, secret in enumerate(client_secrets):
+        try:
+            token = fetch_app_jwt(
+                http=http, domains=domains, account_id=account_id, client_id=client_id, client_secret=secret
+            )
+        except CredentialsRejected as error:
+            refusal = error if number == 0 else refusal
+        else:
+            return token, secret
+    raise refusal
 
 
 def fetch_consumer_jws(
