@@ -39,6 +39,12 @@ _NEVER = (
 _PORTS, _PORTS_ANY_HOST = (443,), (443, 8443)
 
 
+class AddressRefused(NotSent):
+    """An address that our own rules do not let us call."""
+
+    operator_hint = "Change the address, or the setting that says which hosts may be called."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A URL that the policy allows, taken apart."""
@@ -53,16 +59,18 @@ class OutboundPolicy:
     """
     host_suffixes: the names that may be called and all names below them, such as ("liveperson.net",); None for any.
     allow_private: loopback and private addresses may be called, on any port, and plain http is allowed.
+    setting: the name of the setting that lists host_suffixes, for the sentence that refuses a host.
     """
 
     host_suffixes: tuple[str, ...] | None
     allow_private: bool = False
+    setting: str = ""
 
     def check_url(self, url: str) -> Target:
-        """Take a URL apart. Raises NotSent when it may not be called."""
+        """Take a URL apart. Raises AddressRefused when it may not be called."""
         match = _URL.fullmatch(url)
         if match is None or "#" in url or "\\" in url:
-            raise NotSent(
+            raise AddressRefused(
                 "The address was not called: it must be http(s)://host/path in ASCII, without a user name, a "
                 "fragment or spaces (write an international name in its xn-- form)."
             )
@@ -79,7 +87,7 @@ class OutboundPolicy:
         return not is_global(literal) if literal is not None else host == "localhost" or host.endswith(".localhost")
 
     def check_addresses(self, host: str, addresses: list[str]) -> None:
-        """Judge what a name resolved to. Raises NotSent unless every address may be connected to."""
+        """Judge what a name resolved to. Raises NotSent for none, AddressRefused unless all may be connected to."""
         if not addresses:
             raise NotSent(f"The name {host} has no address. Check it for a typing error.")
         if self.allow_private:
@@ -87,33 +95,34 @@ class OutboundPolicy:
         for address in addresses:
             literal = _parsed(address)
             if literal is None or not is_global(literal):
-                raise NotSent(f"{host} was not called: it leads to an address that is not on the public Internet.")
+                raise AddressRefused(f"{host} was not called: it leads to an address that is not public.")
 
     def _check_host(self, host: str) -> None:
         literal = _literal(host)
         if literal is None and not _is_name(host):
-            raise NotSent("The address was not called: its host is not a plain name or address.")
+            raise AddressRefused("The address was not called: its host is not a plain name or address.")
         if self.is_private(host):
             if not self.allow_private:
-                raise NotSent(f"{host} was not called: it is not on the public Internet.")
+                raise AddressRefused(f"{host} was not called: it is not on the public Internet.")
             return
         if self.host_suffixes is None:
             return
         suffixes = tuple(suffix.lower().strip(".") for suffix in self.host_suffixes)
         if literal is not None or not any(host == suffix or host.endswith("." + suffix) for suffix in suffixes):
-            raise NotSent(f"{host} was not called: it is not one of the hosts that the site's settings allow.")
+            source = f"the setting {self.setting} names" if self.setting else "the site's settings allow"
+            raise AddressRefused(f"{host} was not called: it is not one of the hosts that {source}, nor below one.")
 
     def _check_transport(self, target: Target) -> None:
         if target.port > 65535:
-            raise NotSent(f"{target.host} was not called: there is no port {target.port}.")
+            raise AddressRefused(f"{target.host} was not called: there is no port {target.port}.")
         if self.allow_private:
             return
         if target.scheme != "https":
-            raise NotSent(f"{target.host} was not called: its address must start with https.")
+            raise AddressRefused(f"{target.host} was not called: its address must start with https.")
         ports = _PORTS if self.host_suffixes is not None else _PORTS_ANY_HOST
         if target.port not in ports:
             allowed = " or ".join(map(str, ports))
-            raise NotSent(f"{target.host} was not called: its port must be {allowed}, not {target.port}.")
+            raise AddressRefused(f"{target.host} was not called: its port must be {allowed}, not {target.port}.")
 
 
 def is_global(address: IPAddress) -> bool:

@@ -18,7 +18,7 @@ from access.admin_deeds import NothingToFillIn
 from adapters.base import ChannelAdapter, ConfigField
 from adapters.registry import get_adapter
 from core.errors import NotSent
-from core.http_guard import OutboundPolicy
+from installations.connectors import liveperson_policy
 from installations.editing import has_been_used
 from installations.models import (
     LIVEPERSON_FEATURES,
@@ -62,11 +62,8 @@ class AccountForm(forms.ModelForm):
         given: str = self.cleaned_data["domain_api"].rstrip("/")
         if not given:
             return ""
-        policy = OutboundPolicy(
-            host_suffixes=tuple(settings.LIVEPERSON_DOMAINS), allow_private=settings.ALLOW_PRIVATE_OUTBOUND
-        )
         try:
-            policy.check_url(given)
+            liveperson_policy().check_url(given)
         except NotSent as error:
             raise forms.ValidationError(f"This address cannot be used. {error.detail}") from None
         if given.count("/") != 2:

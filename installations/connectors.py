@@ -91,11 +91,16 @@ def forget_connectors() -> None:
 def client_for(installation: AppInstallation) -> LivePersonClient:
     """A client of LivePerson for one installation; connections are shared by the whole process."""
     account = installation.account
+    return client_of(account.lp_account_id, domain_api=account.domain_api, features=tuple(installation.features))
+
+
+def client_of(lp_account_id: str, *, domain_api: str, features: tuple[str, ...] = ()) -> LivePersonClient:
+    """A client of LivePerson for an account that need not be on this site. domain_api: empty for LivePerson's own."""
     return LivePersonClient(
         http=liveperson_http(),
-        domains=_domains(account.domain_api or settings.LIVEPERSON_DOMAIN_API),
-        account_id=account.lp_account_id,
-        features=tuple(installation.features),
+        domains=_domains(domain_api or settings.LIVEPERSON_DOMAIN_API),
+        account_id=lp_account_id,
+        features=features,
     )
 
 
@@ -111,12 +116,19 @@ def channel_secrets_of(channel: Channel) -> tuple[Secret, ...]:
     return tuple(Secret(id=row.pk, value=row.reveal(), name=row.name) for row in rows)
 
 
+def liveperson_policy() -> OutboundPolicy:
+    """Which addresses may be called as LivePerson's: its own domains only."""
+    return OutboundPolicy(
+        host_suffixes=tuple(settings.LIVEPERSON_DOMAINS),
+        allow_private=settings.ALLOW_PRIVATE_OUTBOUND,
+        setting="LIVEPERSON_DOMAINS",
+    )
+
+
 @cache
 def liveperson_http() -> HttpClient:
-    """The process's connections to LivePerson: only its own domains may be called."""
-    return HttpClient(
-        OutboundPolicy(host_suffixes=tuple(settings.LIVEPERSON_DOMAINS), allow_private=settings.ALLOW_PRIVATE_OUTBOUND)
-    )
+    """The process's connections to LivePerson."""
+    return HttpClient(liveperson_policy())
 
 
 @cache

@@ -19,8 +19,9 @@ from audit import api as audit
 from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import services
-from installations.connectors import channel_secrets_of, forget_connectors
-from installations.models import Account, AppInstallation, Channel
+from installations.connectors import channel_secrets_of, client_of, forget_connectors
+from installations.models import Account, AppInstallation, Channel, validate_lp_account_id
+from installations.services import Tested
 from installations.signals import sending_resumed
 from liveperson.installs import RetryByTtl, build_manifest
 
@@ -91,29 +92,47 @@ def manifest_of(installation: AppInstallation) -> dict[str, Any]:
     )
 
 
-def onboard(wanted: Wanted, *, actor: Actor) -> Onboarded:
+def test(wanted: Wanted) -> Tested:
+    """
+    Ask LivePerson for a token with the client secret that is given, and with no other. Stores nothing.
+
+    Raises ConfigurationError for what `onboard` would refuse before it asks anybody.
+    """
+    _check(wanted, get_adapter(wanted.channel_type))
+    account = Account.objects.filter(lp_account_id=wanted.lp_account_id).select_related("brand").first()
+    if account is not None and account.brand.slug != wanted.brand:
+        raise _belongs_to_another(wanted)
+    known_domain_api = account.domain_api if account else ""
+    client = client_of(wanted.lp_account_id, domain_api=wanted.domain_api or known_domain_api)
+    return services.ask_for_token(client, client_id=wanted.client_id, secrets=[wanted.client_secret])
+
+
+def onboard(wanted: Wanted, *, actor: Actor, tested: Tested | None = None) -> Onboarded:
     """
     Create or update a connector; keys are (account, client id), then (account, channel name).
 
-    A new secret is added, none is removed. Raises ConfigurationError with a sentence for whatever cannot be done, an
-    account of another brand among it.
+    A new secret is added, none is removed. tested: what `test` found, to be remembered with the connector.
+
+    Raises ConfigurationError with a sentence for whatever cannot be done, an account of another brand among it.
     """
     adapter = get_adapter(wanted.channel_type)
     _check(wanted, adapter)
     try:
-        done = _make(wanted, adapter, actor)
+        done = _make(wanted, adapter, actor, tested)
     except IntegrityError:
-        done = _make(wanted, adapter, actor)  # somebody made the same at this moment: now it is there
+        done = _make(wanted, adapter, actor, tested)  # somebody made the same at this moment: now it is there
     forget_connectors()
     return done
 
 
-def _make(wanted: Wanted, adapter: ChannelAdapter, actor: Actor) -> Onboarded:
+def _make(wanted: Wanted, adapter: ChannelAdapter, actor: Actor, tested: Tested | None) -> Onboarded:
     with transaction.atomic():
         brand = _brand(wanted, actor)
         account = _account(wanted, brand, actor)
         installation = _installation(wanted, account, actor)
         channel, new_secret = _channel(wanted, installation, adapter, actor)
+        if tested is not None:
+            services.note_test(installation, tested, actor=actor)
     return Onboarded(
         brand=brand, account=account, installation=installation, channel=channel, new_channel_secret=new_secret
     )
@@ -122,6 +141,10 @@ def _make(wanted: Wanted, adapter: ChannelAdapter, actor: Actor) -> Onboarded:
 def _check(wanted: Wanted, adapter: ChannelAdapter) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,49}", wanted.brand):
         raise ConfigurationError("The brand is named by lower-case letters, digits and -, such as acme.")
+    try:
+        validate_lp_account_id(wanted.lp_account_id)
+    except ValidationError as error:
+        raise ConfigurationError(" ".join(error.messages)) from None
     if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]{7,63}", wanted.client_id):
         raise ConfigurationError("The client id is the UUID that LivePerson gave to the app installation.")
     for what, value, most in (
@@ -153,7 +176,7 @@ def _brand(wanted: Wanted, actor: Actor) -> Brand:
 def _account(wanted: Wanted, brand: Brand, actor: Actor) -> Account:
     account = Account.objects.select_for_update().filter(lp_account_id=wanted.lp_account_id).first()
     if account is not None and account.brand_id != brand.pk:
-        raise ConfigurationError(f"The account {wanted.lp_account_id} belongs to another brand.")
+        raise _belongs_to_another(wanted)
     if account is None:
         account = Account(brand=brand, lp_account_id=wanted.lp_account_id, domain_api=wanted.domain_api)
         _validate(account)
@@ -165,6 +188,10 @@ def _account(wanted: Wanted, brand: Brand, actor: Actor) -> Account:
         account.save(update_fields=["domain_api"])
         audit.record("account.changed", actor=actor, subject=account, data=change)
     return account
+
+
+def _belongs_to_another(wanted: Wanted) -> ConfigurationError:
+    return ConfigurationError(f"The account {wanted.lp_account_id} belongs to another brand.")
 
 
 def _installation(wanted: Wanted, account: Account, actor: Actor) -> AppInstallation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -11,7 +13,8 @@ from django.utils import timezone
 
 from audit import api as audit
 from core.actor import SYSTEM, Actor
-from core.errors import ConfigurationError, ConnectorError
+from core.errors import ConfigurationError, ConnectorError, CredentialsRejected, NotSent, RateLimited
+from core.http_guard import AddressRefused
 from installations import tokens
 from installations.connectors import client_for, forget_connectors, secrets_of
 from installations.models import (
@@ -23,9 +26,18 @@ from installations.models import (
     State,
 )
 from installations.signals import sending_resumed
-from liveperson.auth import fetch_app_jwt
+from liveperson.auth import fetch_app_jwt_with_any
+from liveperson.client import LivePersonClient
 
 logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """How a test of the connection went, with a sentence about it."""
+
+    has_passed: bool
+    detail: str
 
 
 @transaction.atomic
@@ -123,35 +135,47 @@ def pause_channel_for_credentials(channel_id: uuid.UUID, *, detail: str) -> None
 
 def test_connection(installation: AppInstallation, *, actor: Actor) -> AppInstallation:
     """Ask LivePerson for a token with each valid secret, newest first, and remember how it went."""
-    passed, detail = _try_secrets(installation)
-    with transaction.atomic():
-        installation.tested_at = timezone.now()
-        installation.test_passed = passed
-        installation.test_detail = detail[:300]
-        installation.save(update_fields=["tested_at", "test_passed", "test_detail"])
-        audit.record("installation.tested", actor=actor, subject=installation, data={"passed": passed})
+    secrets = secrets_of(installation)
+    tested = ask_for_token(client_for(installation), client_id=installation.client_id, secrets=secrets)
+    note_test(installation, tested, actor=actor)
     return installation
 
 
-def _try_secrets(installation: AppInstallation) -> tuple[bool, str]:
-    client = client_for(installation)
-    secrets = secrets_of(installation)
-    failure = "There is no valid client secret. Add one."
-    for number, secret in enumerate(secrets, start=1):
-        try:
-            fetch_app_jwt(
-                http=client.http,
-                domains=client.domains,
-                account_id=client.account_id,
-                client_id=installation.client_id,
-                client_secret=secret,
-            )
-        except ConnectorError as error:
-            failure = f"{error.detail} {error.operator_hint}" if number == 1 else failure
-            continue
-        note = "" if number == 1 else " The newest secret is not accepted yet, an older one is."
-        return True, f"LivePerson issued a token.{note}"
-    return False, failure
+@transaction.atomic
+def note_test(installation: AppInstallation, tested: Tested, *, actor: Actor) -> None:
+    """Remember how a test of the connection went."""
+    installation.tested_at = timezone.now()
+    installation.test_passed = tested.has_passed
+    installation.test_detail = tested.detail[:300]
+    installation.save(update_fields=["tested_at", "test_passed", "test_detail"])
+    audit.record("installation.tested", actor=actor, subject=installation, data={"passed": tested.has_passed})
+
+
+def ask_for_token(client: LivePersonClient, *, client_id: str, secrets: Sequence[str]) -> Tested:
+    """Whether LivePerson issues a token for one of these secrets, newest first. Stores nothing."""
+    try:
+        _, accepted = fetch_app_jwt_with_any(
+            http=client.http,
+            domains=client.domains,
+            account_id=client.account_id,
+            client_id=client_id,
+            client_secrets=secrets,
+        )
+    except ConnectorError as error:
+        return Tested(has_passed=False, detail=f"{error.detail} {_advice_on(error)}".strip())
+    note = "" if accepted == secrets[0] else " The newest secret is not accepted yet, an older one is."
+    return Tested(has_passed=True, detail=f"LivePerson issued a token.{note}")
+
+
+def _advice_on(error: ConnectorError) -> str:
+    """What to do about a test that failed; what an error of a delivery advises speaks of sending."""
+    if isinstance(error, AddressRefused):
+        return error.operator_hint
+    if isinstance(error, CredentialsRejected):
+        return "Check the account, the client id and the client secret."
+    if isinstance(error, NotSent):
+        return "Check the network, and the address of the Domain API if one is set; then test again."
+    return "Wait a minute, then test again." if isinstance(error, RateLimited) else ""
 
 
 def _pause_by_itself(model: type[AppInstallation] | type[Channel], row_id: uuid.UUID, action: str, detail: str) -> None:

@@ -6,7 +6,7 @@ import io
 import json
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -239,22 +239,40 @@ def test_a_bad_value_is_refused_with_a_sentence_and_nothing_is_left(db: None, se
     assert not AuditEntry.objects.exists()
 
 
-def test_an_empty_secret_is_refused(db: None, secret_file: Path) -> None:
-    secret_file.write_text("\n")
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "does not exist. Name a file that holds the client secret."),
+        (b"", "is empty. Put the client secret into it, and nothing else."),
+        (b" \n\n", "is empty. Put the client secret into it, and nothing else."),
+        (b"\xff\xfe\x00", "is not text in UTF-8. Put the client secret into it, and nothing else."),
+        (b"one\ntwo\n", "holds more than one line. Put the client secret into it, and nothing else."),
+    ],
+)
+def test_a_secret_file_that_holds_no_secret_is_named(
+    db: None, tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
 
-    assert refusal(secret_file) == "A new app installation needs its client secret."
+    said = refusal(path)
+
+    assert said.startswith(f"The file {path} ")
+    assert said.endswith(sentence)
+    assert not Brand.objects.exists()
 
 
-def test_a_secret_file_that_cannot_be_read_is_named(db: None, tmp_path: Path) -> None:
-    missing = tmp_path / "missing"
+def test_a_folder_in_place_of_the_channels_secret_file_is_named(db: None, secret_file: Path, tmp_path: Path) -> None:
+    said = refusal(secret_file, channel_secret_file=str(tmp_path))
 
-    assert refusal(missing) == f"The secret could not be read from {missing}: FileNotFoundError."
+    assert said == f"The file {tmp_path} cannot be read: it is a folder. Name a file that holds the channel's secret."
 
 
-def test_a_secret_file_that_is_no_text_is_named(db: None, secret_file: Path) -> None:
-    secret_file.write_bytes(b"\xff\xfe\x00")
+def test_an_empty_standard_input_is_named(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
 
-    assert refusal(secret_file).endswith("UnicodeDecodeError.")
+    assert refusal(Path("-")) == "Standard input is empty. Put the client secret into it, and nothing else."
 
 
 def test_a_channel_secret_of_the_wrong_form_is_refused(db: None, secret_file: Path, tmp_path: Path) -> None:
@@ -273,7 +291,7 @@ def test_an_unknown_type_of_channel_is_refused(db: None, secret_file: Path) -> N
         )  # fmt: skip
 
 
-# --- the trail and the test of the connection ------------------------------------------------------------------------
+# --- the trail -------------------------------------------------------------------------------------------------------
 
 
 def test_everything_that_it_makes_is_in_the_trail_without_a_secret(db: None, secret_file: Path) -> None:
@@ -296,49 +314,111 @@ def test_no_secret_stands_in_the_database(db: None, secret_file: Path) -> None:
     assert told["channel_secret"].encode() not in bytes(ChannelSecret.objects.get().sealed)
 
 
-def onboard_at(stand: Stand, secret: str, tmp_path: Path) -> tuple[dict[str, Any], str]:
+# --- the test of the connection ---------------------------------------------------------------------------------------
+
+
+class Tried(NamedTuple):
+    """printed: the object, None when there was none."""
+
+    printed: dict[str, Any] | None
+    said: str
+    exit_code: int
+
+
+def onboard_at(stand: Stand, tmp_path: Path, *, secret: str, **options: Any) -> Tried:
+    """Onboard an app installation that LivePerson has, with that secret, and test it."""
     path = tmp_path / "secret"
     path.write_text(secret)
-    out, err = io.StringIO(), io.StringIO()
-    call_command(
-        "onboard", brand="acme", account=stand.account, client_id=stand.onboarded.installation.client_id,
-        secret_file=str(path), domain_api=stand.simulator.url, channel="custom", stdout=out, stderr=err,
-    )  # fmt: skip
-    return json.loads(out.getvalue()), err.getvalue()
+    out, err, exit_code = io.StringIO(), io.StringIO(), 0
+    given = {
+        "brand": "acme", "account": stand.account, "client_id": stand.onboarded.installation.client_id,
+        "domain_api": stand.simulator.url, "channel": "custom",
+    }  # fmt: skip
+    try:
+        call_command("onboard", secret_file=str(path), stdout=out, stderr=err, **{**given, **options})
+    except SystemExit as end:
+        exit_code = int(end.code or 0)
+    assert secret not in out.getvalue() + err.getvalue()
+    return Tried(json.loads(out.getvalue() or "null"), err.getvalue(), exit_code)
+
+
+def rows() -> list[int]:
+    kinds = (Brand, Account, AppInstallation, InstallationSecret, Channel, ChannelSecret, AuditEntry)
+    return [model.objects.count() for model in kinds]
+
+
+def logins(stand: Stand) -> int:
+    """How often LivePerson was asked for an AppJWT."""
+    asked = stand.simulator.control("GET", "requests")["requests"]
+    return sum("/app/token" in one["path"] for one in asked)
 
 
 def test_the_connection_is_tested(stand: Stand, tmp_path: Path) -> None:
-    told, said = onboard_at(stand, stand.client_secret, tmp_path)
+    tried = onboard_at(stand, tmp_path, secret=stand.client_secret)
 
-    assert told["installation"] == str(stand.onboarded.installation.pk)
-    assert said == "Connection test passed: LivePerson issued a token.\n"
+    assert tried.printed is not None
+    assert tried.printed["installation"] == str(stand.onboarded.installation.pk)
+    assert (tried.said, tried.exit_code) == ("Connection test passed: LivePerson issued a token.\n", 0)
     installation = stand.installation
     assert (installation.test_passed, installation.test_detail) == (True, "LivePerson issued a token.")
+    assert logins(stand) == 1
+    assert AuditEntry.objects.filter(action="installation.tested").count() == 1
 
 
-def test_a_connection_that_fails_is_said_on_stderr_after_the_object(
-    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "secret"
-    path.write_text("wrong-secret-canary")
-    out, err = io.StringIO(), io.StringIO()
-    client_id = stand.simulator.install(stand.account)["client_id"]
+def test_where_the_test_fails_nothing_is_kept_and_the_same_again_shows_everything(stand: Stand, tmp_path: Path) -> None:
+    made = stand.simulator.install(stand.account)
+    connector = {"client_id": made["client_id"], "channel_name": "New"}
+    before = rows()
 
-    with pytest.raises(SystemExit) as caught:
-        call_command(
-            "onboard", brand="acme", account=stand.account, client_id=client_id, secret_file=str(path),
-            domain_api=stand.simulator.url, channel="custom", stdout=out, stderr=err,
-        )  # fmt: skip
+    failed = onboard_at(stand, tmp_path, secret="wrong-secret-canary", **connector)
 
-    assert caught.value.code == 1
-    assert json.loads(out.getvalue())["installation"]
-    assert err.getvalue().startswith("Connection test FAILED: ")
-    assert "wrong-secret-canary" not in err.getvalue() + out.getvalue() + capsys.readouterr().err
+    assert (failed.printed, failed.exit_code) == (None, 1)
+    assert failed.said.startswith("Connection test FAILED: LivePerson gave no AppJWT for this client id and secret")
+    assert "Check the account, the client id and the client secret.\n" in failed.said
+    assert "Nothing was kept." in failed.said
+    assert rows() == before
+
+    again = onboard_at(stand, tmp_path, secret=made["client_secret"], **connector)
+
+    assert again.exit_code == 0
+    assert again.printed is not None
+    assert again.printed["channel_secret"].startswith("whsec_")
 
 
-def test_a_newer_secret_that_liveperson_does_not_know_yet_is_told(stand: Stand, tmp_path: Path) -> None:
-    _, said = onboard_at(stand, "secret-of-tomorrow", tmp_path)
+def test_the_new_secret_itself_is_tested_though_an_older_one_is_accepted(stand: Stand, tmp_path: Path) -> None:
+    failed = onboard_at(stand, tmp_path, secret="secret-with-a-slip")
 
-    assert said == (
-        "Connection test passed: LivePerson issued a token. The newest secret is not accepted yet, an older one is.\n"
-    )
+    assert failed.exit_code == 1
+    assert "Connection test FAILED" in failed.said
+    assert InstallationSecret.objects.filter(installation=stand.installation).count() == 1
+    assert stand.installation.test_passed is None
+
+
+def test_without_a_test_a_secret_of_tomorrow_is_kept(stand: Stand, tmp_path: Path) -> None:
+    tried = onboard_at(stand, tmp_path, secret="secret-of-tomorrow", no_test=True)
+
+    assert (tried.said, tried.exit_code) == ("", 0)
+    assert InstallationSecret.objects.filter(installation=stand.installation).count() == 2
+
+
+def test_a_network_that_leads_nowhere_is_told_without_talk_of_sending(stand: Stand, tmp_path: Path) -> None:
+    tried = onboard_at(stand, tmp_path, secret="a-secret", domain_api="http://127.0.0.1:9")
+
+    assert tried.exit_code == 1
+    assert "Check the network, and the address of the Domain API if one is set" in tried.said
+    assert "sending" not in tried.said
+
+
+def test_a_host_that_is_not_allowed_is_told_with_the_setting_that_allows_it(stand: Stand, tmp_path: Path) -> None:
+    tried = onboard_at(stand, tmp_path, secret="a-secret", domain_api="https://api.example.com")
+
+    assert tried.exit_code == 1
+    assert "api.example.com was not called" in tried.said
+    assert "LIVEPERSON_DOMAINS" in tried.said
+    assert "sending" not in tried.said
+
+
+def test_an_account_of_another_brand_is_refused_before_liveperson_is_asked(stand: Stand, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="belongs to another brand"):
+        onboard_at(stand, tmp_path, secret="a-secret", brand="other")
+    assert logins(stand) == 0

@@ -14,7 +14,7 @@ from core.errors import ConfigurationError
 from installations import services
 from installations.connectors import get_connector, secrets_of
 from installations.models import AppInstallation, Channel, InstallationSecret, PausedFor, State
-from tests.conversations.stand import Door, make_door
+from tests.conversations.stand import Door, Stand, make_door
 
 
 def actions() -> list[str]:
@@ -168,10 +168,19 @@ def test_a_connection_without_a_secret_fails_with_a_sentence(door: Door) -> None
     assert (tested.test_passed, tested.test_detail) == (False, "There is no valid client secret. Add one.")
 
 
+def test_a_connection_passes_by_an_older_secret_and_says_so(stand: Stand) -> None:
+    services.add_client_secret(stand.installation, secret="secret-of-tomorrow", actor=COMMAND)
+
+    tested = services.test_connection(stand.installation, actor=COMMAND)
+
+    assert tested.test_passed is True
+    assert tested.test_detail == ("LivePerson issued a token. The newest secret is not accepted yet, an older one is.")
+
+
 def test_a_connection_that_cannot_be_reached_fails_with_a_sentence(door: Door) -> None:
     tested = services.test_connection(door.installation, actor=COMMAND)
 
     assert tested.test_passed is False
-    assert "cannot be reached" in tested.test_detail or "connection failed" in tested.test_detail
+    assert "Nothing was sent. Check the network" in tested.test_detail
     assert door.client_secret not in tested.test_detail
     assert actions()[-1] == "installation.tested"

@@ -12,14 +12,19 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from adapters.registry import list_adapters
 from core.actor import COMMAND
 from core.errors import ConfigurationError
-from installations import services
-from installations.onboarding import Wanted, onboard
+from installations import onboarding
+from installations.onboarding import Wanted
+
+_NOTHING_KEPT = (
+    "Nothing was kept. Put it right and run the same command again; --no-test keeps it without asking LivePerson."
+)
 
 
 class Command(BaseCommand):
     help = (
         "Create or update a connector: brand, LivePerson account, app installation, channel. Safe to repeat: a new "
-        "secret is added, none is removed. Prints one JSON object: ids, the URLs to hand out, the app install manifest."
+        "secret is added, none is removed. First tests whether LivePerson accepts the secret, and keeps nothing if it "
+        "does not. Prints one JSON object: ids, the URLs to hand out, the app install manifest."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -42,30 +47,53 @@ class Command(BaseCommand):
             brand=options["brand"],
             lp_account_id=options["account"],
             client_id=options["client_id"],
-            client_secret=_read_secret(options["secret_file"]),
+            client_secret=_read_secret(options["secret_file"], of="client secret"),
             installation_name=options["name"],
             domain_api=options["domain_api"],
             channel_type=options["channel"],
             channel_name=options["channel_name"],
             channel_url=options["channel_url"],
-            channel_secret=_read_secret(options["channel_secret_file"]) if options["channel_secret_file"] else "",
+            channel_secret=(
+                _read_secret(options["channel_secret_file"], of="channel's secret")
+                if options["channel_secret_file"]
+                else ""
+            ),
         )
         try:
-            done = onboard(wanted, actor=COMMAND)
+            tested = None if options["no_test"] else onboarding.test(wanted)
+            if tested is not None:
+                self.stderr.write(f"Connection test {'passed' if tested.has_passed else 'FAILED'}: {tested.detail}")
+                if not tested.has_passed:
+                    self.stderr.write(_NOTHING_KEPT)
+                    sys.exit(1)
+            done = onboarding.onboard(wanted, actor=COMMAND, tested=tested)
         except ConfigurationError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(json.dumps(done.as_json(), indent=2, ensure_ascii=False))
-        if not options["no_test"]:
-            tested = services.test_connection(done.installation, actor=COMMAND)
-            self.stderr.write(f"Connection test {'passed' if tested.test_passed else 'FAILED'}: {tested.test_detail}")
-            if not tested.test_passed:
-                sys.exit(1)
 
 
-def _read_secret(source: str) -> str:
-    if source == "-":
-        return sys.stdin.read().strip()
+def _read_secret(source: str, *, of: str) -> str:
+    """of: whose secret it is, for the sentence that says what is wrong with the file."""
+    where = "Standard input" if source == "-" else f"The file {source}"
     try:
-        return Path(source).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"The secret could not be read from {source}: {type(error).__name__}.") from None
+        raw = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise CommandError(f"{where} is not text in UTF-8. Put the {of} into it, and nothing else.") from None
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{where} cannot be read: {_why(error)}. Name a file that holds the {of}.") from None
+    secret = raw.strip()
+    if not secret:
+        raise CommandError(f"{where} is empty. Put the {of} into it, and nothing else.")
+    if not secret.isprintable():
+        raise CommandError(f"{where} holds more than one line. Put the {of} into it, and nothing else.")
+    return secret
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it does not exist"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
+    if isinstance(error, PermissionError):
+        return "this user may not read it"
+    return (error.strerror or "").lower() if isinstance(error, OSError) and error.strerror else "it has no usable name"
