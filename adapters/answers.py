@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from urllib.parse import quote
 
 from adapters.base import Answer, header
@@ -19,8 +18,7 @@ from core.errors import (
     Unanswered,
 )
 from core.redaction import answer_head
-
-MAX_RETRY_AFTER_S = 86_400.0
+from core.retry import parse_retry_after
 
 _MASK = "•••"
 
@@ -59,21 +57,6 @@ def _meaning(status: int) -> tuple[type[ConnectorError], str]:
     if status >= 500:
         return Refused, f"The channel answered with a server error (HTTP {status})."
     return Unanswered, f"The channel's answer makes no sense (HTTP {status})."
-
-
-def parse_retry_after(value: str, *, now: datetime) -> float | None:
-    """Seconds to wait, from seconds or from an HTTP date; None where it is absent, in the past or makes no sense."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:12]), MAX_RETRY_AFTER_S)
-    try:
-        until = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    wait_s = (until - now).total_seconds()
-    return min(wait_s, MAX_RETRY_AFTER_S) if wait_s > 0 else None
 
 
 def mask(body: bytes, *, hide: Iterable[str]) -> bytes:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -32,10 +31,9 @@ from core.errors import (
 )
 from core.http import Answer
 from core.redaction import answer_head
+from core.retry import RATE_LIMIT_FLOOR_S, parse_retry_after, retry_after_floor_s
 from core.wire import read_json
 
-RETRY_AFTER_CAP_S = 900.0
-RATE_LIMIT_FLOOR_S = 1.0
 LOGIN_RATE_LIMIT_FLOOR_S = 5.0
 
 APP_JWT_REJECTED = "40102"
@@ -113,23 +111,6 @@ def preparing(what: str) -> Iterator[None]:
             provider_code=problem.provider_code,
             answer_head=problem.answer_head,
         )
-
-
-def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """
-    Seconds that a Retry-After header asks for, 0 for a past time, at most 15 minutes; None when it says nothing usable.
-
-    value: seconds or an HTTP date. Source: RFC 9110, section 10.2.3
-    """
-    text = (value or "").strip()[:64]
-    wait_s: float | None
-    try:
-        wait_s = float(text)
-    except ValueError:
-        wait_s = _seconds_until(text, now)
-    if wait_s is None or wait_s != wait_s:  # the latter is NaN
-        return None
-    return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
 
 
 def json_or_none(answer: Answer) -> Any:
@@ -227,12 +208,4 @@ def _shown(answer: Answer, status: int) -> str:
 
 def _wait_s(answer: Answer, floor_s: float) -> float:
     asked_s = parse_retry_after(answer.headers.get("Retry-After"), now=datetime.now(UTC))
-    return max(floor_s, asked_s or 0.0)
-
-
-def _seconds_until(http_date: str, now: datetime) -> float | None:
-    try:
-        at = parsedate_to_datetime(http_date)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+    return retry_after_floor_s(asked_s, least_s=floor_s)

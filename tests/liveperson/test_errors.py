@@ -1,8 +1,7 @@
 """From LivePerson's answers to our error tree."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from core import errors as tree
 from core.errors import ConnectorError
 from liveperson.client import ConsumerProfile
-from liveperson.errors import login_error_from_response, parse_retry_after
+from liveperson.errors import login_error_from_response
 from tests.liveperson.conftest import TOKENS, FakeLivePerson
 from tests.liveperson.server import CLOSE, RESET, Received, Step, http
 
@@ -188,34 +187,6 @@ def test_secrets_in_an_answer_are_masked(liveperson: FakeLivePerson) -> None:
     assert "BAD_REQUEST" in error.answer_head
     assert "canary" not in error.answer_head
     assert "eyJj" not in error.answer_head
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("0", 0.0),
-        ("7", 7.0),
-        (" 7 ", 7.0),
-        ("1.5", 1.5),
-        ("-5", 0.0),
-        ("1e9", 900.0),
-        ("99999999999999999999", 900.0),
-        ("inf", 900.0),
-        ("nan", None),
-        ("soon", None),
-        ("", None),
-        (None, None),
-        ("9" * 5000, 900.0),
-        (format_datetime(NOW + timedelta(seconds=30), usegmt=True), 30.0),
-        (format_datetime(NOW + timedelta(days=30), usegmt=True), 900.0),
-        (format_datetime(NOW - timedelta(days=30), usegmt=True), 0.0),
-        ("Sat, 21 Nov 2026 10:00:30 -0000", 30.0),
-        ("Sat, 99 Foo 2026 10:00:30 GMT", None),
-        ("Sat, 21 Nov 99999 10:00:30 GMT", None),
-    ],
-)
-def test_retry_after_is_read_in_both_forms_and_capped(value: str | None, expected: float | None) -> None:
-    assert parse_retry_after(value, now=NOW) == expected
 
 
 @pytest.mark.parametrize(
