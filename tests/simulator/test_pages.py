@@ -37,6 +37,17 @@ def test_the_index_leads_to_desks_and_phones(phone, receiver):
     assert "Acme connector" in shown
 
 
+def test_what_is_filled_in_on_the_desk_is_said_to_be_a_sample_and_looks_unlike_a_hint(simulator):
+    shown = page(simulator, f"/desk/{simulator.connector().account}")
+    filled_in = re.findall(r'data-form="(\w+)">(.*?)</details>', shown, re.DOTALL)
+    assert {name: "Filled in as a sample" in body for name, body in filled_in} == {
+        name: "value=" in body for name, body in filled_in
+    }
+    style = requests.get(simulator.url + "/static/simulator.css", timeout=5).text
+    assert re.search(r"textarea \{[^}]*color: var\(--ink\)", style)
+    assert re.search(r"::placeholder \{[^}]*color: var\(--soft\)", style)
+
+
 def test_the_desk_shows_the_conversation_and_the_consumer(simulator):
     connector = simulator.connector()
     sdes = [{"type": "ctmrinfo", "info": {"ctype": "gold"}}, {"type": "personal", "personal": {"firstname": "Ada"}}]
