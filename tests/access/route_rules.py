@@ -24,6 +24,7 @@ class Rule(enum.Enum):
     SIGNED = enum.auto()  # whoever signed the body acts in the brand of that secret, and in no other
     CAPABILITY = enum.auto()  # the address itself is the permission, for one thing
     SIGN_IN = enum.auto()  # the way in and out
+    LEADS_TO_ADMIN = enum.auto()  # and tells nothing else
     SIGNED_IN = enum.auto()  # pages of the admin about no row: each sees there what is theirs
     API_LIST = enum.auto()
     API_ROW = enum.auto()
@@ -37,6 +38,7 @@ class Rule(enum.Enum):
 
 # Routes by their text.
 _SITE: dict[str, Rule] = {
+    "": Rule.LEADS_TO_ADMIN,
     "healthz": Rule.PUBLIC,
     "readyz": Rule.PUBLIC,
     "metrics": Rule.PUBLIC,

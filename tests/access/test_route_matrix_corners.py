@@ -209,6 +209,13 @@ def test_public_addresses_tell_nothing_of_any_brand(stage):
             stage.judge(stranger, answer, asked="", label=ruled.route.text)
 
 
+def test_the_bare_address_leads_everybody_to_the_admin(stage):
+    (ruled,) = (one for one in RULED if one.rule is Rule.LEADS_TO_ADMIN)
+    for part in stage.parts:
+        answer = stage.ask(part, "get", ruled.route.url())
+        assert (answer.status_code, answer["Location"], answer.content) == (302, "/admin/", b"")
+
+
 def test_where_there_is_nothing_nobody_is_led_elsewhere(stage):
     for ruled in (one for one in RULED if one.rule is Rule.NOWHERE):
         for part in stage.parts:
