@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from django.db import connection, models
 
-from access.models import Brand, User
+from access.models import Brand
 from access.rules import brand_path_of
 from audit.actions import ACTIONS
 from audit.models import ActorKind, AuditEntry
@@ -74,11 +74,6 @@ def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str])
     return changed
 
 
-def person(user: User, *, address: str | None = None) -> Actor:
-    """A signed-in person as an actor."""
-    return Actor(kind="PERSON", id=str(user.pk), name=user.get_username(), address=address)
-
-
 def _kind(actor: Actor) -> ActorKind:
     return ActorKind(actor.kind)
 
@@ -91,4 +86,4 @@ def _brand_id(subject: models.Model) -> Any:
     return getattr(subject, f"{brand_path_of(type(subject))}_id")
 
 
-__all__ = ["COMMAND", "SYSTEM", "Actor", "UnknownAction", "mask", "person", "record"]
+__all__ = ["COMMAND", "SYSTEM", "Actor", "UnknownAction", "mask", "record"]

@@ -7,13 +7,11 @@ UTC or None where the sender gave none that can be represented.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 Json = dict[str, Any]
-ChatState = Literal["ACTIVE", "INACTIVE", "GONE", "COMPOSING", "PAUSE"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,15 +128,6 @@ class DialogEvent(LivePersonEvent):
     @property
     def is_from_consumer(self) -> bool:
         return self.role == "CONSUMER"
-
-    @property
-    def is_for_consumer(self) -> bool:
-        """
-        Not the consumer's own echo, and not a private note.
-
-        Roles are not listed: managers, bots and controllers answer too, under roles that LivePerson may add to.
-        """
-        return not self.is_from_consumer and self.audience == "ALL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,18 +252,3 @@ class ConversationEnded:
 
 
 Signal = AgentMessage | AgentTyping | AgentRead | ConversationEnded
-
-
-def as_json(value: Any) -> Json:
-    """A frozen event as plain data, for storing it; datetimes become ISO 8601 text."""
-    return _plain(dataclasses.asdict(value))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

@@ -20,6 +20,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from access.models import Brand, Membership, Role, User
+from access.people import actor_of
 from audit import api as audit
 from audit.models import AuditEntry
 from conversations.calls import storage_path
@@ -362,7 +363,7 @@ class _Maker:
             self.rows.append(audit.record(action, actor=COMMAND, subject=subject, data={"name": self.mark}))
         self.rows.append(
             audit.record(
-                "dispatch.resent", actor=audit.person(owner), subject=self.dead, reason=f"Asked by {self.mark}"
+                "dispatch.resent", actor=actor_of(owner, None), subject=self.dead, reason=f"Asked by {self.mark}"
             )
         )
 

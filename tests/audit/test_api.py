@@ -10,6 +10,7 @@ import structlog
 from django.db import transaction
 
 from access.models import Brand, User
+from access.people import actor_of
 from audit import api
 from audit.actions import ACTIONS
 from audit.models import AuditEntry
@@ -49,7 +50,7 @@ def test_an_entry_belongs_to_the_brand_of_what_was_changed(transactional_db: Non
 def test_what_belongs_to_no_brand_is_of_the_whole_site(db: None) -> None:
     person = User.objects.create_user(username="eve")
 
-    entry = api.record("user.created", actor=api.person(person), subject=person)
+    entry = api.record("user.created", actor=actor_of(person, None), subject=person)
 
     assert entry.brand_id is None
     assert entry.actor_id == str(person.pk)

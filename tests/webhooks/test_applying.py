@@ -64,7 +64,7 @@ def expected_messages(outcomes: list[Outcome]) -> list[tuple[str, str, str, int]
         kind = "RICH" if outcome.event == "RichContentPublished" else "TEXT"
         kind = "FILE" if facts.get("attachment") else kind
         kind = "UNSUPPORTED" if facts.get("unsupported") else kind
-        if not facts["is_for_consumer"]:
+        if facts["audience"] != "ALL":
             found.append((kind, "STAFF", "RECEIVED", facts["sequence"]))
         else:
             found.append((kind, "ALL", "FAILED" if kind == "UNSUPPORTED" else "QUEUED", facts["sequence"]))

@@ -308,7 +308,7 @@ def test_only_the_end_of_what_others_than_the_consumer_write_is_trimmed() -> Non
 
 @pytest.mark.parametrize("audience", ["AGENTS_AND_MANAGERS", "agents_and_managers", "NOBODY", "ALL_AGENTS"])
 def test_nothing_but_the_audience_all_is_for_the_consumer(audience: str) -> None:
-    assert not parse_one(notification(change(messageAudience=audience))).is_for_consumer
+    assert parse_one(notification(change(messageAudience=audience))).audience != "ALL"
 
 
 def test_a_role_in_small_letters_is_the_same_role() -> None:
