@@ -22,9 +22,11 @@ from django.utils import timezone
 
 from adapters.base import ChannelAdapter, Secret
 from conversations.models import Dispatch
+from core.breaker import Go
 from core.errors import ConnectorError, ContentUnsupported, NotSent, RequestRejected, Unanswered
 from core.events import Attachment, Signal
 from core.http import AnswerTooLarge, HttpClient
+from installations.breakers import UpstreamKey
 from installations.connectors import Connector
 from liveperson.auth import AppJWT, fetch_app_jwt_with_any, fetch_consumer_jws
 from liveperson.client import LivePersonClient, Tokens
@@ -70,10 +72,13 @@ class Job:
     dispatch: as it was when the attempt began. Nobody else moves it while the lane's fence stands.
     connector: the one that the call uses. The channel may be given another installation meanwhile; what the call
         brings is this one's all the same.
+    upstream, permit: what is called, and its breaker's leave to do so.
     """
 
     dispatch: Dispatch
     connector: Connector
+    upstream: UpstreamKey | None
+    permit: Go
     fence: int
     attempt_id: uuid.UUID
     app_generation: int

@@ -26,6 +26,7 @@ from conversations.settling import give_up_attempts, set_aside, settle, take_lat
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
 from core.database import refuses_row
+from installations.breakers import WAITING, BreakerDesk
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ _MOST_PATIENCE_S = 0.1
 # A database that restarts is back within this; well below a lease, so that nobody else has begun anything anew.
 _RESCUE_S = lanes.LEASE_S / 2
 _RESCUE_PAUSE_S = 0.2
+_A_FEW = 4
 _RENEW_EVERY_S = lanes.LEASE_S / 4
 # With many calls under way answers come one by one; a moment's wait lets one turn write several of them.
 _GATHER_S = 0.004
@@ -50,6 +52,7 @@ class Drain:
         self._slots = slots
         self._pool = ThreadPoolExecutor(max_workers=slots + 2, thread_name_prefix="send")
         self._desk = TokenDesk(pool=self._pool)
+        self._breakers = BreakerDesk()
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._unsettled: list[Done] = []
         self._in_flight: dict[uuid.UUID, Job] = {}
@@ -132,8 +135,9 @@ class Drain:
         """Write results, and the attempts of the calls to make next."""
         self._touched = {item.job.lane_id: item.job.fence for item in done}
         with transaction.atomic():
-            turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens)
+            turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens, breakers=self._breakers)
             fences, settled = self._settle(turn, done)
+            self._wake_those_heard_of(now)
             if is_late:
                 jobs: list[Job] = []
                 for lane_id in fences:
@@ -162,6 +166,7 @@ class Drain:
             fence = held.get(item.job.lane_id)
             if fence is None:
                 continue
+            self._count(item, now=turn.now)
             if fence != item.job.fence:
                 take_late(turn, item)
             else:
@@ -170,6 +175,16 @@ class Drain:
             settled.add(item.job.attempt_id)
         turn.flush()
         return fences, settled
+
+    def _count(self, item: Done, *, now: datetime) -> None:
+        if item.job.upstream is not None:
+            self._breakers.note(item.job.upstream, item.job.permit, item.error, now=now)
+
+    def _wake_those_heard_of(self, now: datetime) -> None:
+        """An upstream that answers again is called again, with care until its breaker has closed."""
+        for heard in self._breakers.flush(now=now):
+            at_most = None if heard.is_closed else _A_FEW
+            lanes.wake(installation_id=heard.key.installation_id, blocked_by=WAITING, at_most=at_most)
 
     def _isolate(self, bug: Exception) -> None:
         """

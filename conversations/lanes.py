@@ -13,8 +13,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.contrib.postgres.functions import TransactionNow
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from conversations.models import Consumer, Dispatch, Lane, Message
 from conversations.models.outbox import LIVE_STATES
@@ -90,20 +90,22 @@ def waiting_dispatch(*, consumer: Consumer, direction: str, kind: str) -> Dispat
 
 def make_due(lane_ids: Collection[uuid.UUID]) -> None:
     """Have the heads of these lanes looked at now."""
-    Lane.objects.filter(pk__in=list(lane_ids)).update(due_at=Now(), blocked_by="")
+    Lane.objects.filter(pk__in=list(lane_ids)).update(due_at=TransactionNow(), blocked_by="")
 
 
-def wake(*, installation_id: uuid.UUID, blocked_by: str = "") -> None:
+def wake(*, installation_id: uuid.UUID, blocked_by: str = "", at_most: int | None = None) -> None:
     """
     Have the blocked lanes of an installation's account looked at now, or only those that one thing blocks.
+
+    at_most: so many of them, those that were due first.
 
     Lanes that somebody works on at this moment are left out, so that this waits for nobody; they are looked at anyway.
     """
     blocked = Lane.objects.filter(account__installations=installation_id)
     blocked = blocked.filter(blocked_by=blocked_by) if blocked_by else blocked.exclude(blocked_by="")
-    ids = blocked.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+    ids = blocked.select_for_update(skip_locked=True, of=("self",)).order_by("due_at").values_list("pk", flat=True)
     with transaction.atomic():
-        make_due(list(ids))
+        make_due(list(ids[:at_most]))
 
 
 _NEXT_POSITION = """

@@ -24,6 +24,8 @@ from core.errors import (
 from core.retry import RetryPolicy
 
 UNANSWERED_WAIT_S = 30.0
+# Who has just been down tells late of what it has done.
+RECOVERING_WAIT_S = 180.0
 MAX_REOPENINGS = 3
 _DOUBTFUL_STEPS = frozenset({Step.OPEN, Step.PUBLISH, Step.SEND})
 # Said again they change nothing: a repeated receipt, close or profile has the effect of one.
@@ -51,7 +53,10 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class Try:
-    """attempt: number of this try of the step, from 1. recognises_repeats: the channel drops a repeat of our id."""
+    """
+    attempt: number of this try of the step, from 1. recognises_repeats: the channel drops a repeat of our id.
+    is_recovering: the other side was in trouble for others too, so that its evidence comes late.
+    """
 
     kind: str
     step: str
@@ -59,6 +64,7 @@ class Try:
     renewals: int
     reopenings: int
     recognises_repeats: bool
+    is_recovering: bool
 
 
 def judge(tried: Try, error: ConnectorError, *, policy: RetryPolicy) -> Judgement:
@@ -96,7 +102,8 @@ def _is_doubtful(tried: Try) -> bool:
 
 def _doubt(tried: Try, error: ConnectorError, policy: RetryPolicy) -> Judgement:
     if not isinstance(error, Refused):
-        return Judgement(verdict=Verdict.UNKNOWN, delay_s=UNANSWERED_WAIT_S)
+        wait_s = RECOVERING_WAIT_S if tried.is_recovering else UNANSWERED_WAIT_S
+        return Judgement(verdict=Verdict.UNKNOWN, delay_s=wait_s)
     delay_s = policy.next_delay_s(attempt=tried.attempt, error=error)
     if delay_s is None:
         return Judgement(verdict=Verdict.DIE)

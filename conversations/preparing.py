@@ -24,9 +24,12 @@ from conversations.profiles import build_profile
 from conversations.settling import drop, set_aside, settle_interrupted
 from conversations.token_desk import NoToken, TokenDesk
 from conversations.turn import OpenConversation, Turn
+from conversations.upstreams import upstream_of
+from core.breaker import Go, Wait
 from core.errors import ConfigurationError
 from core.events import Attachment
 from core.ids import new_id
+from installations import breakers
 from installations.connectors import Connector, channel_http, get_connector, is_still_blocked
 from liveperson.client import Tokens
 
@@ -163,7 +166,7 @@ class _Preparation:
             return identity
         return self._with_tokens(connector, conversation, identity.tokens, identity.generation)
 
-    def _identify(self, connector: Connector) -> Identity | Job | Later:
+    def _identify(self, connector: Connector) -> Identity | Job | Later | NextHead:
         """The tokens for a call on the consumer's behalf, or what has to come before it."""
         app = self.desk.get(connector, now=self.turn.now)
         if isinstance(app, NoToken):
@@ -185,7 +188,7 @@ class _Preparation:
 
     def _with_tokens(
         self, connector: Connector, conversation: OpenConversation | None, tokens: Tokens, generation: int
-    ) -> Job | NextHead:
+    ) -> Job | Later | NextHead:
         if conversation is None:
             call = partial(
                 calls.open_conversation,
@@ -245,7 +248,7 @@ class _Preparation:
         )
         return self._job(Step.SEND, call, connector, 0)
 
-    def _fetch(self, connector: Connector) -> Job | Later:
+    def _fetch(self, connector: Connector) -> Job | Later | NextHead:
         identity = self._identify(connector)
         if not isinstance(identity, Identity):
             return identity
@@ -258,8 +261,14 @@ class _Preparation:
         )
         return self._job(Step.FETCH, fetch, connector, identity.generation)
 
-    def _job(self, step: Step, call: partial[Brought], connector: Connector, app_generation: int) -> Job:
+    def _job(
+        self, step: Step, call: partial[Brought], connector: Connector, app_generation: int
+    ) -> Job | Later | NextHead:
         head = self.head
+        upstream = upstream_of(step, connector)
+        permit = self.turn.breakers.may_call(upstream, now=self.turn.now) if upstream else Go()
+        if isinstance(permit, Wait):
+            return self._held_back(permit)
         head.attempt_count = head.attempt_count + 1 if head.step == step else 1
         head.step = step
         head.state = DispatchState.SENDING
@@ -270,9 +279,18 @@ class _Preparation:
         return Job(
             dispatch=head,
             connector=connector,
+            upstream=upstream,
+            permit=permit,
             fence=self.fence,
             attempt_id=attempt_id,
             app_generation=app_generation,
             correlation_id=head.correlation_id,
             call=call,
         )
+
+    def _held_back(self, permit: Wait) -> Later | NextHead:
+        """While its upstream is in trouble no try is used up; typing would only come too late."""
+        if self.head.kind == DispatchKind.TYPING:
+            drop(self.turn, self.head, code=breakers.WAITING)
+            return NEXT_HEAD
+        return Later(until=permit.until, blocked_by=breakers.WAITING)

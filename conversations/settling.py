@@ -28,6 +28,7 @@ from conversations.models.outbox import LIVE_STATES
 from conversations.outcomes import Judgement, Try, Verdict, judge
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
+from conversations.upstreams import upstream_of
 from core import retry
 from core.errors import (
     ConnectorError,
@@ -201,6 +202,7 @@ def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, used: _Used) ->
         renewals=_renewals(dispatch, used.app_generation),
         reopenings=dispatch.progress.get("reopenings", 0),
         recognises_repeats=is_to_channel and used.connector.adapter.is_safe_to_repeat(error),
+        is_recovering=turn.breakers.is_open(upstream_of(Step(dispatch.step), used.connector)),
     )
     judgement = judge(tried, error, policy=retry.CHANNEL if is_to_channel else retry.LIVEPERSON)
     dispatch.error_code = error.code

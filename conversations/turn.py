@@ -25,6 +25,7 @@ from conversations.models import (
 from conversations.models.messages import STATUS_RANK
 from core.encryption import SealBroken
 from core.ids import new_id
+from installations.breakers import BreakerDesk
 
 _SAVE_DISPATCH = """
     UPDATE conversations_dispatch SET state = %s, step = %s, attempt_count = %s, next_attempt_at = %s, progress = %s,
@@ -91,9 +92,12 @@ class Turn:
     now: the database's clock, the same for the whole turn.
     """
 
-    def __init__(self, *, now: datetime, consumer_tokens: ConsumerTokens | None = None) -> None:
-        """consumer_tokens: those that the worker knows already; what is read is added."""
+    def __init__(
+        self, *, now: datetime, consumer_tokens: ConsumerTokens | None = None, breakers: BreakerDesk | None = None
+    ) -> None:
+        """consumer_tokens, breakers: what the worker knows already; what is read is added."""
         self.now = now
+        self.breakers = breakers or BreakerDesk()
         self._tokens = {} if consumer_tokens is None else consumer_tokens
         self._dispatches: dict[uuid.UUID, Dispatch] = {}
         self._messages: dict[uuid.UUID, Message] = {}

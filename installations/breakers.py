@@ -108,6 +108,11 @@ class BreakerDesk:
             permit = self._take_probe(key, now)
         return self._in_turn(key, permit) if isinstance(permit, Wait) else permit
 
+    def is_open(self, key: UpstreamKey | None) -> bool:
+        """Whether an upstream is known to be in trouble."""
+        breaker = self._known.get(key) if key else None
+        return breaker is not None and breaker.phase is not Phase.CLOSED
+
     def note(self, key: UpstreamKey, permit: Go, error: ConnectorError | None, *, now: datetime) -> None:
         """Remember how a call ended; once for each."""
         sign = sign_of(error)

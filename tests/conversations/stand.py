@@ -272,6 +272,7 @@ _CLOCKS = {
     "conversations_dispatch": ("next_attempt_at", "expires_at", "unknown_at"),
     "conversations_attempt": ("started_at",),
     "conversations_lane": ("due_at", "leased_until"),
+    "installations_upstream": ("failed_at", "opened_at", "probe_at", "held_until"),
     "installations_apptoken": ("not_before", "renewing_until", "expires_at"),
     "webhooks_event": ("at",),
     "webhooks_inbox": ("leased_until",),

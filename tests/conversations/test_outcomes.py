@@ -6,7 +6,7 @@ import pytest
 
 from conversations.models import DispatchKind as Kind
 from conversations.models import Step
-from conversations.outcomes import MAX_REOPENINGS, UNANSWERED_WAIT_S, Try, Verdict, judge
+from conversations.outcomes import MAX_REOPENINGS, RECOVERING_WAIT_S, UNANSWERED_WAIT_S, Try, Verdict, judge
 from core import errors
 from core.retry import RetryPolicy
 
@@ -19,7 +19,7 @@ def tried(kind: str = Kind.TEXT, step: str = Step.PUBLISH, **facts: object) -> T
     return Try(
         **{  # type: ignore[arg-type]
             "kind": kind, "step": step, "attempt": 1, "renewals": 0, "reopenings": 0, "recognises_repeats": False,
-            **facts,
+            "is_recovering": False, **facts,
         }
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ TABLE = [
     (tried(step=Step.SEND), errors.ConsumerGone(), Verdict.FAIL, 0),
     # nobody knows
     (tried(), errors.Unanswered(), Verdict.UNKNOWN, UNANSWERED_WAIT_S),
+    (tried(is_recovering=True), errors.Unanswered(), Verdict.UNKNOWN, RECOVERING_WAIT_S),
     (tried(), errors.Refused(), Verdict.UNKNOWN, 5),
     (tried(attempt=3), errors.Refused(), Verdict.DIE, 0),
     (tried(attempt=9), errors.Unanswered(), Verdict.UNKNOWN, UNANSWERED_WAIT_S),

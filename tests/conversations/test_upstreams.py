@@ -1,0 +1,141 @@
+"""LivePerson or a channel is down: after a few calls nobody calls, nothing is used up, and all goes out afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from conversations.lanes import make_due
+from conversations.models import Dispatch, DispatchState, Lane
+from core.breaker import MIN_CALLS
+from installations.models import Upstream
+from tests.conversations.stand import ADA, Stand
+from webhooks.applying import apply_some
+
+MANY = 2 * MIN_CALLS
+
+
+def consumer(number: int) -> str:
+    return f"consumer-{number}"
+
+
+@pytest.fixture
+def talking(stand: Stand) -> Stand:
+    """Many consumers have open conversations."""
+    for number in range(MANY):
+        stand.says("Hello", consumer=consumer(number))
+    stand.settle()
+    return stand
+
+
+def down(stand: Stand) -> None:
+    stand.faults({"on": "send", "do": "status", "status": 500})
+
+
+def say_all(stand: Stand, text: str) -> None:
+    for number in range(MANY):
+        stand.says(text, consumer=consumer(number))
+
+
+def find_it_down(stand: Stand) -> None:
+    """Half of them write: enough for the breaker."""
+    down(stand)
+    for number in range(MIN_CALLS):
+        stand.says("first", consumer=consumer(number))
+    stand.work()
+    assert Upstream.objects.get().phase == "OPEN"
+
+
+def recover(stand: Stand) -> None:
+    """LivePerson is well again; as much time passes as the probe and the pauses after a refusal take."""
+    stand.faults()
+    for _ in range(3):
+        stand.pass_time(31)
+        stand.work()
+
+
+def test_nobody_calls_what_does_not_answer_and_no_try_is_used_up(talking: Stand) -> None:
+    find_it_down(talking)
+    before = len(talking.requests("send"))
+
+    for number in range(MIN_CALLS, MANY):
+        talking.says("first", consumer=consumer(number))
+    talking.work()
+
+    assert len(talking.requests("send")) == before
+    waiting = Dispatch.objects.filter(state=DispatchState.QUEUED)
+    assert [one.attempt_count for one in waiting] == [0] * MIN_CALLS
+    assert Lane.objects.filter(blocked_by="waiting_for_upstream").count() == MIN_CALLS
+
+
+def test_one_call_finds_out_that_it_is_still_down(talking: Stand) -> None:
+    find_it_down(talking)
+    say_all(talking, "second")
+    before = len(talking.requests("send"))
+
+    talking.pass_time(31)
+    talking.work()
+
+    assert len(talking.requests("send")) == before + 1
+    assert Upstream.objects.get().bad_probes == 1
+
+
+def test_all_goes_out_in_order_when_it_answers_again(talking: Stand) -> None:
+    find_it_down(talking)
+    say_all(talking, "second")
+    talking.work()
+
+    recover(talking)
+
+    assert Upstream.objects.get().phase == "CLOSED"
+    for number in range(MANY):
+        said = ["Hello", "first", "second"] if number < MIN_CALLS else ["Hello", "second"]
+        assert talking.heard(consumer=consumer(number)) == said
+    assert not Dispatch.objects.exclude(state__in=(DispatchState.SENT, DispatchState.DROPPED)).exists()
+
+
+def test_all_that_waits_is_woken_when_it_answers_again_not_when_its_time_comes(talking: Stand) -> None:
+    find_it_down(talking)
+    for number in range(MIN_CALLS, MANY):
+        talking.says("first", consumer=consumer(number))
+    talking.work()
+    talking.faults()
+    Upstream.objects.update(probe_at=None)
+    lane = Lane.objects.filter(blocked_by="waiting_for_upstream").first()
+    make_due([lane.pk])
+
+    talking.work()
+
+    for number in range(MIN_CALLS, MANY):
+        assert talking.heard(consumer=consumer(number)) == ["Hello", "first"]
+
+
+def test_typing_does_not_wait_for_it(talking: Stand) -> None:
+    find_it_down(talking)
+
+    talking.tell("typing.started", {"consumer": {"id": consumer(MANY - 1)}})
+    talking.work()
+
+    typing = Dispatch.objects.get(kind="TYPING")
+    assert (typing.state, typing.attempt_count) == (DispatchState.DROPPED, 0)
+
+
+def test_who_asks_one_lane_to_wait_is_not_called_by_the_others(stand: Stand) -> None:
+    for person in (ADA, "+15550111"):
+        stand.says("Hello", consumer=person)
+    stand.settle()
+    stand.faults({"on": "send", "do": "status", "status": 429, "headers": {"Retry-After": "20"}, "times": 1})
+    stand.says("too many", consumer=ADA)
+    stand.work()
+    before = len(stand.requests("send"))
+
+    stand.says("meanwhile", consumer="+15550111")
+    while apply_some():
+        pass
+    stand.pass_time(10)
+    stand.work()
+    assert len(stand.requests("send")) == before
+    stand.pass_time(25)
+    stand.work()
+
+    assert stand.heard(consumer="+15550111")[-1] == "meanwhile"
+    assert stand.heard(consumer=ADA)[-1] == "too many"
