@@ -177,7 +177,7 @@ def test_the_status_of_another_channels_message_is_not_touched(talking: Stand) -
 def test_receipts_of_one_kind_that_wait_travel_together(talking: Stand) -> None:
     talking.agent("say", text=["one", "two", "three"])
     talking.deliver()
-    talking.faults({"on": "send", "do": "delay", "seconds": 0.1})
+    talking.faults({"on": "send", "do": "delay", "seconds": 0.4})
     talking.settle()
 
     told = receipts_at_liveperson(talking)
@@ -273,6 +273,7 @@ def test_typing_that_fails_is_dropped_and_holds_nothing(talking: Stand, fault: d
     talking.tell("typing.started", {"consumer": {"id": ADA}})
     talking.work()
     talking.says("after it")
+    talking.pass_time(2)  # who says 429 is not called by anybody for a second
     talking.work()
 
     assert Dispatch.objects.filter(kind="TYPING").order_by("position").first().state == DispatchState.DROPPED

@@ -138,7 +138,7 @@ def test_no_try_begins_before_its_time(talking: Stand) -> None:
 def test_a_waiting_head_holds_its_own_lane_only(talking: Stand) -> None:
     talking.says("Hello", consumer="ben")
     talking.settle()
-    talking.faults({"on": "send", "do": "status", "status": 429, "times": 1})
+    talking.faults({"on": "send", "do": "status", "status": 500, "times": 1})
     says(talking, "first")
     says(talking, "second")
     talking.says("elsewhere", consumer="ben")
