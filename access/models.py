@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from core.ids import new_id
@@ -47,7 +48,8 @@ class Brand(Holdable):
     name = models.CharField(max_length=128, help_text="Name as people read it.")
     retention_days = models.PositiveIntegerField(
         default=90,
-        validators=[MinValueValidator(1)],
+        # A hundred years: a day beyond what a calendar has could not be written beside any message.
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
         help_text="Days that message contents and bodies are kept. Facts (who, when, what became of it) stay.",
     )
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the brand was added.")
@@ -57,6 +59,17 @@ class Brand(Holdable):
 
     def __str__(self) -> str:
         return self.name
+
+    # Queries
+
+    def expires_on(self, at: datetime) -> date:
+        """The day on which contents of that time are deleted."""
+        return expires_on(at, retention_days=self.retention_days)
+
+
+def expires_on(at: datetime, *, retention_days: int) -> date:
+    """The day on which contents of that time are deleted; days are those of UTC."""
+    return at.astimezone(UTC).date() + timedelta(days=retention_days)
 
 
 class BrandOwned(models.Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -220,7 +220,7 @@ def _store(
         text=text,
         attachments=attachments,
         metadata=metadata or [],
-        expires_on=(message.created_at + timedelta(days=channel.brand.retention_days)).date(),
+        expires_on=channel.brand.expires_on(message.created_at),
     )
     return message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -285,6 +286,22 @@ def test_an_owner_changes_the_brand_but_not_its_short_name_and_adds_none(worlds)
     entry = AuditEntry.objects.get(action="brand.changed")
     assert entry.data == {"name": [amber.brand.name, "New name"], "retention_days": [90, 7]}
     assert client.get(reverse("admin:access_brand_add")).status_code == 403
+
+
+@pytest.mark.parametrize("days", ["0", "36501", "2147483647", "2147483648"])
+def test_contents_are_kept_for_a_day_at_least_and_a_hundred_years_at_most(days, worlds):
+    amber, _ = worlds
+    given = {"name": amber.brand.name, "retention_days": days}
+    page = signed_in(amber.owner).post(reverse("admin:access_brand_change", args=[amber.brand.pk]), given)
+    assert "Ensure this value is" in page.content.decode()
+    assert Brand.objects.get(pk=amber.brand.pk).retention_days == 90
+
+
+def test_contents_expire_by_the_days_of_utc_wherever_their_time_was_written():
+    brand = Brand(retention_days=30)
+    late_in_auckland = datetime(2026, 11, 22, 0, 30, tzinfo=timezone(timedelta(hours=13)))
+    assert brand.expires_on(late_in_auckland) == date(2026, 12, 21)
+    assert brand.expires_on(datetime(2026, 11, 21, 23, 59, tzinfo=UTC)) == date(2026, 12, 21)
 
 
 def test_saving_without_a_change_leaves_no_entry(worlds):
