@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -337,16 +337,12 @@ def _keep_file(turn: Turn, dispatch: Dispatch, file: StoredFile) -> None:
                 mime=file.mime,
                 size=file.size,
                 sha256=file.sha256,
-                expires_on=_expires_on(dispatch, turn),
+                expires_on=dispatch.lane.brand.expires_on(turn.now),
             )
         ],
         ignore_conflicts=True,
     )
     dispatch.progress = {**dispatch.progress, "file_id": str(file.id), "name": file.name}
-
-
-def _expires_on(dispatch: Dispatch, turn: Turn) -> date:
-    return turn.now.date() + timedelta(days=dispatch.lane.brand.retention_days)
 
 
 def _attempt_end(error: ConnectorError, elapsed_ms: int | None) -> tuple[Any, ...]:
