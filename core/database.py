@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+)
 
 # The database is there and says that what it was given cannot be written. Everything else (a lost connection, a
 # deadlock, a timeout, a server that only reads) says nothing about the row: it waits, and no try of it is used up.
@@ -18,3 +25,8 @@ def refuses_row(error: BaseException) -> bool:
         return True
     sqlstate = getattr(error.__cause__, "sqlstate", None) or ""
     return bool(sqlstate.startswith(_LIMIT_EXCEEDED))
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether nothing is wrong with the row: the database was lost, too slow, or chose another transaction."""
+    return isinstance(error, (DatabaseError, InterfaceError)) and not refuses_row(error)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from conversations.models import Conversation
+from conversations.models import Consumer, Conversation
 from conversations.services import agent_side, consumer_side
 from conversations.services.effects import Effect, ignored
 from core.events import (
@@ -35,10 +35,12 @@ def apply_channel_event(*, channel: Channel, event: ChannelEvent, correlation_id
 
 
 def apply_liveperson_event(
-    *, conversation: Conversation, event: LivePersonEvent, correlation_id: str, now: datetime
+    *, conversation: Conversation, consumer: Consumer, event: LivePersonEvent, correlation_id: str, now: datetime
 ) -> Effect:
-    """What LivePerson told of a conversation of ours."""
-    return _LIVEPERSON[type(event)](conversation, event, correlation_id, now)
+    """What LivePerson told of a conversation of ours. The caller holds the consumer's mutex."""
+    return _LIVEPERSON[type(event)](
+        conversation=conversation, consumer=consumer, event=event, correlation_id=correlation_id, now=now
+    )
 
 
 _CHANNEL: dict[type, Callable[[Channel, Any, str, datetime], Effect]] = {
@@ -59,20 +61,10 @@ _CHANNEL: dict[type, Callable[[Channel, Any, str, datetime], Effect]] = {
     ),
 }
 
-_LIVEPERSON: dict[type, Callable[[Conversation, Any, str, datetime], Effect]] = {
-    ContentPublished: lambda conversation, event, correlation_id, now: agent_side.apply_content(
-        conversation=conversation, event=event, correlation_id=correlation_id, now=now
-    ),
-    RichContentPublished: lambda conversation, event, correlation_id, now: agent_side.apply_rich_content(
-        conversation=conversation, event=event, correlation_id=correlation_id, now=now
-    ),
-    AcceptStatusChanged: lambda conversation, event, correlation_id, now: agent_side.apply_accept_status(
-        conversation=conversation, event=event, correlation_id=correlation_id
-    ),
-    ChatStateChanged: lambda conversation, event, correlation_id, now: agent_side.apply_chat_state(
-        conversation=conversation, event=event, correlation_id=correlation_id, now=now
-    ),
-    ConversationChanged: lambda conversation, event, correlation_id, now: agent_side.apply_conversation_change(
-        conversation=conversation, event=event, now=now
-    ),
+_LIVEPERSON: dict[type, Callable[..., Effect]] = {
+    ContentPublished: agent_side.apply_content,
+    RichContentPublished: agent_side.apply_rich_content,
+    AcceptStatusChanged: agent_side.apply_accept_status,
+    ChatStateChanged: agent_side.apply_chat_state,
+    ConversationChanged: agent_side.apply_conversation_change,
 }

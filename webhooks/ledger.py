@@ -6,8 +6,8 @@ import enum
 import hashlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connection
 
@@ -20,34 +20,53 @@ class Claim(enum.Enum):
     CONFLICT = enum.auto()  # the same identity with other content: kept, flagged, never applied
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An event of a delivery, to be entered. content: what it says, to tell a repeat from a contradiction."""
+
+    delivery_id: uuid.UUID
+    identity: str
+    content: bytes
+
+
 # The update changes nothing; it makes the statement return the row that is there, and wait for one that is being made.
+# In one order always, so that no two wait for each other.
 _CLAIM = """
     INSERT INTO webhooks_seen AS seen (brand_id, source_id, digest, content_digest, delivery_id, seen_at)
-    VALUES (%s, %s, %s, %s, %s, %s)
+    SELECT %s, %s, entry.digest, entry.content_digest, entry.delivery_id, %s
+    FROM unnest(%s::bytea[], %s::bytea[], %s::uuid[]) AS entry (digest, content_digest, delivery_id)
+    ORDER BY entry.digest
     ON CONFLICT (source_id, digest) DO UPDATE SET seen_at = seen.seen_at
-    RETURNING delivery_id, content_digest
+    RETURNING digest, delivery_id, content_digest
 """
 
 
-def claim(
-    *,
-    source_id: uuid.UUID,
-    brand_id: uuid.UUID,
-    delivery_id: uuid.UUID,
-    identity: str,
-    content: bytes,
-    now: datetime,
-) -> Claim:
-    """Enter an event of a delivery; tells whether it is the first of its identity. Repeatable for the same delivery."""
-    content_digest = _digest(content)
-    values: list[Any] = [brand_id, source_id, _digest(identity.encode()), content_digest, delivery_id, now]
+def claim(*, source_id: uuid.UUID, brand_id: uuid.UUID, entries: Sequence[Entry], now: datetime) -> list[Claim]:
+    """
+    Enter events of one source; tells of each whether it is the first of its identity. Of two among the entries the
+    earlier one is. Repeatable for the same delivery.
+    """
+    if not entries:
+        return []
+    firsts: dict[bytes, tuple[bytes, uuid.UUID]] = {}
+    digests = [(_digest(entry.identity.encode()), _digest(entry.content)) for entry in entries]
+    for entry, (digest, content_digest) in zip(entries, digests, strict=True):
+        firsts.setdefault(digest, (content_digest, entry.delivery_id))
+    contents, owners = zip(*firsts.values(), strict=True)
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, values)
-        owner, known_digest = cursor.fetchone()
+        cursor.execute(_CLAIM, [brand_id, source_id, now, list(firsts), list(contents), list(owners)])
+        known = {bytes(digest): (owner, bytes(content)) for digest, owner, content in cursor.fetchall()}
+    return [
+        _judge(entry.delivery_id, content_digest, *known[digest])
+        for entry, (digest, content_digest) in zip(entries, digests, strict=True)
+    ]
+
+
+def _judge(delivery_id: uuid.UUID, content_digest: bytes, owner: uuid.UUID, known_digest: bytes) -> Claim:
     if owner == delivery_id:
         return Claim.FIRST
     # Without a digest: its consumer was erased, and what it said is not known any more.
-    return Claim.DUPLICATE if bytes(known_digest) in (content_digest, b"") else Claim.CONFLICT
+    return Claim.DUPLICATE if known_digest in (content_digest, b"") else Claim.CONFLICT
 
 
 _FORGET_CONTENTS = """

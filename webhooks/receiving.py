@@ -22,7 +22,7 @@ from core import queue
 from core.errors import BodyUnusable, WebhookRejected
 from core.ids import new_id
 from webhooks import ledger, signatures, sources
-from webhooks.ledger import Claim
+from webhooks.ledger import Claim, Entry
 from webhooks.models import Delivery, DeliveryState
 from webhooks.patience import quick_transaction
 
@@ -151,17 +151,15 @@ def _store(
     ]  # fmt: skip
     try:
         with quick_transaction():
-            known = [
-                ledger.claim(
-                    source_id=source.id,
-                    brand_id=source.brand_id,
-                    delivery_id=delivery_id,
-                    identity=identity,
-                    content=content,
-                    now=now,
-                )
-                for identity, content in identities
-            ]
+            known = ledger.claim(
+                source_id=source.id,
+                brand_id=source.brand_id,
+                entries=[
+                    Entry(delivery_id=delivery_id, identity=identity, content=content)
+                    for identity, content in identities
+                ],
+                now=now,
+            )
             is_repeat = bool(known) and Claim.FIRST not in known
             if is_repeat and Claim.CONFLICT not in known:
                 return Received(delivery_id=None, is_duplicate=True)

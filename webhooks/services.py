@@ -8,13 +8,13 @@ from django.utils import timezone
 from conversations import lanes
 from conversations.drain import Drain
 from core import queue
-from webhooks import applying, inboxes
+from webhooks import applying, inboxes, waiting
 
 
 def work(*, deadline_s: float) -> None:
     """Apply deliveries and drain the lanes they make due, until nothing is left or the time is over."""
     queue.answer()
-    applying.settle_waiting(now=timezone.now())
+    waiting.settle_waiting(now=timezone.now())
     Drain(deadline_s=deadline_s).run(feed=applying.apply_some)
     if inboxes.has_work() or lanes.has_due_work():
         queue.ring()
@@ -22,6 +22,6 @@ def work(*, deadline_s: float) -> None:
 
 def sweep() -> None:
     """Ring when something is due: retries, expired leases, lost doorbells. Cheap; called every second."""
-    if inboxes.has_work() or lanes.has_due_work() or applying.has_waiting():
+    if inboxes.has_work() or lanes.has_due_work() or waiting.has_waiting():
         with transaction.atomic():
             queue.ring()

@@ -114,4 +114,3 @@ def _load_channel(channel_id: uuid.UUID) -> ChannelSource | None:
         retention_days=row.brand.retention_days,
         secrets=channel_secrets_of(row),
     )
-

@@ -1,4 +1,9 @@
-"""What LivePerson tells of a conversation of ours. Each function runs in the caller's transaction."""
+"""
+What LivePerson tells of a conversation of ours.
+
+Each function runs in the caller's transaction. What is applied to a conversation is given its row and its consumer's,
+both read under the consumer's mutex, which the caller holds: it may apply much at once.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +45,10 @@ from installations.models import AppInstallation
 _STATUS_OF_RECEIPT = {"ACCEPT": MessageStatus.DELIVERED, "READ": MessageStatus.READ, "ACCESS": MessageStatus.READ}
 
 
-@transaction.atomic(savepoint=False)
-def apply_content(*, conversation: Conversation, event: ContentPublished, correlation_id: str, now: datetime) -> Effect:
+def apply_content(
+    *, conversation: Conversation, consumer: Consumer, event: ContentPublished, correlation_id: str, now: datetime
+) -> Effect:
     """Somebody said something: the consumer's own words come back, an agent's go to the channel."""
-    consumer = lanes.lock_consumer(conversation.consumer_id)
     _see_sequence(conversation, event)
     if event.is_from_consumer:
         return _apply_echo(conversation, event)
@@ -58,12 +63,10 @@ def apply_content(*, conversation: Conversation, event: ContentPublished, correl
     return _accept_agent_message(conversation, consumer, event, kind, content, correlation_id, now)
 
 
-@transaction.atomic(savepoint=False)
 def apply_rich_content(
-    *, conversation: Conversation, event: RichContentPublished, correlation_id: str, now: datetime
+    *, conversation: Conversation, consumer: Consumer, event: RichContentPublished, correlation_id: str, now: datetime
 ) -> Effect:
     """An agent or a bot sent structured content."""
-    consumer = lanes.lock_consumer(conversation.consumer_id)
     _see_sequence(conversation, event)
     if event.is_from_consumer:
         return ignored("Structured content of the consumer's own.")
@@ -75,10 +78,10 @@ def apply_rich_content(
     return _accept_agent_message(conversation, consumer, event, MessageKind.RICH, content, correlation_id, now)
 
 
-@transaction.atomic(savepoint=False)
-def apply_accept_status(*, conversation: Conversation, event: AcceptStatusChanged, correlation_id: str) -> Effect:
+def apply_accept_status(
+    *, conversation: Conversation, consumer: Consumer, event: AcceptStatusChanged, correlation_id: str, now: datetime
+) -> Effect:
     """The agent's side received or read what the consumer said: the messages climb, the channel is told of reading."""
-    consumer = lanes.lock_consumer(conversation.consumer_id)
     _see_sequence(conversation, event)
     if event.is_from_consumer:
         return Effect(kind=EffectKind.ECHO)
@@ -96,16 +99,14 @@ def apply_accept_status(*, conversation: Conversation, event: AcceptStatusChange
     return APPLIED
 
 
-@transaction.atomic(savepoint=False)
 def apply_chat_state(
-    *, conversation: Conversation, event: ChatStateChanged, correlation_id: str, now: datetime
+    *, conversation: Conversation, consumer: Consumer, event: ChatStateChanged, correlation_id: str, now: datetime
 ) -> Effect:
     """An agent types or has stopped."""
     if event.is_from_consumer:
         return Effect(kind=EffectKind.ECHO)
     if not conversation.is_open:
         return ignored("The conversation is closed.")
-    consumer = lanes.lock_consumer(conversation.consumer_id)
     life.tell_typing(
         consumer,
         Direction.TO_CHANNEL,
@@ -117,11 +118,10 @@ def apply_chat_state(
     return APPLIED
 
 
-@transaction.atomic(savepoint=False)
-def apply_conversation_change(*, conversation: Conversation, event: ConversationChanged, now: datetime) -> Effect:
+def apply_conversation_change(
+    *, conversation: Conversation, consumer: Consumer, event: ConversationChanged, correlation_id: str, now: datetime
+) -> Effect:
     """The state of a conversation changed. What is older than what is known changes nothing."""
-    consumer = lanes.lock_consumer(conversation.consumer_id)
-    conversation = Conversation.objects.get(pk=conversation.pk)
     state = _state_of(event)
     would_open = not conversation.is_open and state != ConversationState.CLOSED
     # Of two states of one moment the closed one holds: what is resumed is resumed later.
@@ -338,11 +338,19 @@ def _state_of(event: ConversationChanged) -> ConversationState:
 
 
 def _apply_dialogs(conversation: Conversation, event: ConversationChanged) -> None:
-    for dialog in event.dialogs:
-        if dialog.type == "OTHER":
-            continue  # co-browsing, voice and video are not ours to carry
-        Dialog.objects.update_or_create(
+    told = {
+        dialog.lp_dialog_id: Dialog(
             conversation=conversation,
             lp_dialog_id=dialog.lp_dialog_id,
-            defaults={"type": dialog.type[:32], "is_open": dialog.is_open},
+            type=dialog.type[:32],
+            is_open=dialog.is_open,
         )
+        for dialog in event.dialogs
+        if dialog.type != "OTHER"  # co-browsing, voice and video are not ours to carry
+    }
+    Dialog.objects.bulk_create(
+        told.values(),
+        update_conflicts=True,
+        unique_fields=["conversation", "lp_dialog_id"],
+        update_fields=["type", "is_open"],
+    )

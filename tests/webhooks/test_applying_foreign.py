@@ -10,9 +10,10 @@ from django.utils import timezone
 from conversations.models import Conversation, ConversationState, Direction, Dispatch, DispatchState, Message
 from tests.conversations.notifications import changed, said
 from tests.conversations.stand import ADA, Door, known_conversation
-from webhooks import applying, services
-from webhooks.applying import apply_some, settle_waiting
+from webhooks import services, waiting
+from webhooks.applying import apply_some
 from webhooks.models import Delivery, DeliveryBody, Event
+from webhooks.waiting import settle_waiting
 
 LP_ADA = f"lp-{ADA}"
 
@@ -39,7 +40,7 @@ def test_what_is_not_known_yet_waits(door: Door) -> None:
     assert outcomes() == ["WAITING"]
     assert Event.objects.get().account_id == door.onboarded.account.pk
     assert not Message.objects.exists()
-    assert applying.has_waiting()
+    assert waiting.has_waiting()
 
 
 def test_what_has_waited_for_a_minute_is_foreign_and_its_body_goes_within_a_day(door: Door) -> None:
@@ -51,7 +52,7 @@ def test_what_has_waited_for_a_minute_is_foreign_and_its_body_goes_within_a_day(
     minutes_later(1.1)
 
     assert outcomes() == ["FOREIGN"]
-    assert not applying.has_waiting()
+    assert not waiting.has_waiting()
     assert DeliveryBody.objects.get().expires_on <= timezone.now().date() + timedelta(days=1)
     delivery = Delivery.objects.get()
     assert delivery.size > 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import structlog
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from conversations.models import Consumer, Conversation, Dispatch, Message
 from tests.conversations.notifications import said
@@ -129,6 +131,34 @@ def test_what_is_logged_after_a_delivery_does_not_bear_its_id(door: Door, conver
         apply_all()
 
         assert structlog.contextvars.get_contextvars() == {"correlation_id": "of the task"}
+
+
+def test_one_that_breaks_among_many_moves_none_of_its_neighbours(door: Door, conversation: Conversation) -> None:
+    for number in range(9):
+        door.notify(said(hostile.DIALOG, number, f"text {number}"))
+    broken = Delivery.objects.order_by("id")[4]
+    broken.body.delete()
+
+    apply_all()
+
+    broken.refresh_from_db()
+    assert broken.state == DeliveryState.DEAD
+    others = Delivery.objects.exclude(pk=broken.pk)
+    assert set(others.values_list("state", "start_count")) == {(DeliveryState.PROCESSED, 1)}
+    sent = Dispatch.objects.order_by("position").values_list("message__lp_sequence", flat=True)
+    assert list(sent) == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert Event.objects.count() == 8
+
+
+def test_many_are_applied_with_few_statements(door: Door, conversation: Conversation) -> None:
+    for number in range(9):
+        door.notify(said(hostile.DIALOG, number, f"text {number}"))
+
+    with CaptureQueriesContext(connection) as captured:
+        apply_all()
+
+    assert Message.objects.count() == 9
+    assert len(captured) < 9 * 8
 
 
 def test_what_was_started_before_comes_alone_so_that_no_neighbour_is_blamed(

@@ -13,7 +13,7 @@ from core.events import ChannelEventIgnored, ConsumerMessage, ConsumerRef, Consu
 from core.ids import new_id
 from tests.conversations.stand import in_thread
 from webhooks import ledger
-from webhooks.ledger import Claim
+from webhooks.ledger import Claim, Entry
 from webhooks.models import Inbox, Seen
 
 
@@ -26,14 +26,34 @@ def source(db: None) -> Inbox:
 def claim(
     source: Inbox, identity: str = "c:1:1:x", *, content: bytes = b"a", delivery: uuid.UUID | None = None
 ) -> Claim:
-    return ledger.claim(
-        source_id=source.pk,
-        brand_id=source.brand_id,
-        delivery_id=delivery or new_id(),
-        identity=identity,
-        content=content,
-        now=timezone.now(),
-    )
+    entry = Entry(delivery_id=delivery or new_id(), identity=identity, content=content)
+    (found,) = ledger.claim(source_id=source.pk, brand_id=source.brand_id, entries=[entry], now=timezone.now())
+    return found
+
+
+def test_several_are_entered_at_once_and_of_equal_ones_the_first_counts(source: Inbox) -> None:
+    claim(source, "known", content=b"a")
+    first, second = new_id(), new_id()
+    entries = [
+        Entry(delivery_id=first, identity="new", content=b"a"),
+        Entry(delivery_id=first, identity="known", content=b"a"),
+        Entry(delivery_id=second, identity="new", content=b"a"),
+        Entry(delivery_id=second, identity="known", content=b"b"),
+        Entry(delivery_id=second, identity="other", content=b"a"),
+        Entry(delivery_id=first, identity="new", content=b"a"),
+    ]
+
+    found = ledger.claim(source_id=source.pk, brand_id=source.brand_id, entries=entries, now=timezone.now())
+
+    assert found == [
+        Claim.FIRST,
+        Claim.DUPLICATE,
+        Claim.DUPLICATE,
+        Claim.CONFLICT,
+        Claim.FIRST,
+        Claim.FIRST,
+    ]
+    assert Seen.objects.count() == 3
 
 
 def test_the_first_delivery_that_brings_an_identity_has_it(source: Inbox) -> None:

@@ -1,0 +1,290 @@
+"""
+LivePerson's events: whose each is, whether it is new, and what comes of it.
+
+Notifications come for every conversation of the account, other connectors' too. What a portion of deliveries needs to
+know is read and locked at once, because in a flood each of them costs too much alone.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+
+from conversations.models import Consumer, Conversation, Dialog
+from conversations.services.agent_side import adopt_conversation
+from core.database import is_away
+from core.events import (
+    ChatStateChanged,
+    ConversationChanged,
+    DialogEvent,
+    EventUnknown,
+    EventUnreadable,
+    LivePersonEvent,
+)
+from core.ids import made_at
+from installations.models import AppInstallation
+from webhooks import erasure, ledger
+from webhooks.handlers import apply_liveperson_event
+from webhooks.ledger import Claim, Entry
+from webhooks.models import Delivery, DeliveryBody, Event, EventOutcome
+from webhooks.outcomes import event_row, set_effect
+from webhooks.parsers import parse_liveperson
+
+logger = structlog.get_logger(__name__)
+
+FOREIGN_AFTER = timedelta(seconds=60)
+_CHAT_STATE_SAME_S = 5
+# LivePerson tries for three days at most. Source: developers.liveperson.com/connector-api-webhooks-retry-policy.html
+_REPEATED_WITHIN = timedelta(days=3, hours=1)
+# What arrived before its conversation was known waits at most so long after the opening.
+_RECENT = FOREIGN_AFTER + timedelta(seconds=10)
+
+Read = Sequence[tuple[Delivery, Sequence[LivePersonEvent]]]
+
+
+class Portion:
+    """
+    Deliveries of one app installation that are applied in one transaction, in their order.
+
+    The mutexes of all consumers whose conversations it knows are held, taken in one order.
+    """
+
+    def __init__(self, installation: AppInstallation, read: Read, *, now: datetime) -> None:
+        self._installation, self._now = installation, now
+        self._conversations: dict[str, Conversation] = {}  # by LivePerson's id of them
+        self._by_dialog: dict[str, Conversation] = {}  # by LivePerson's id of a dialog that is not the main one
+        self._consumers: dict[uuid.UUID, Consumer] = {}
+        self._have_waiting: set[str] = set()  # LivePerson's ids of conversations of which events may wait
+        self._claims: dict[tuple[uuid.UUID, str], Claim] = {}
+        self._rows: list[Event] = []
+        self._look_up([event for _, events in read for event in events])
+        self._claim(read)
+
+    # --- what it has to know ---
+
+    def _look_up(self, events: Sequence[LivePersonEvent]) -> None:
+        by_id = {event.lp_conversation_id for event in events if event.lp_conversation_id}
+        ours = Conversation.objects.filter(account_id=self._installation.account_id)
+        known = ours.filter(lp_conversation_id__in=by_id).values_list("lp_conversation_id", "pk", "consumer_id")
+        found = {lp_id: (pk, consumer_id) for lp_id, pk, consumer_id in known}
+        # Some notifications of a survey name its dialog only.
+        lost = {e.lp_dialog_id for e in events if e.lp_dialog_id and e.lp_conversation_id not in found}
+        dialogs = {}
+        if lost:
+            rows = Dialog.objects.filter(conversation__account_id=self._installation.account_id, lp_dialog_id__in=lost)
+            dialogs = {
+                lp_id: (pk, consumer_id)
+                for lp_id, pk, consumer_id in rows.values_list(
+                    "lp_dialog_id", "conversation_id", "conversation__consumer_id"
+                )
+            }
+        places = [*found.values(), *dialogs.values()]
+        self._lock({consumer_id for _, consumer_id in places})
+        # Read after their consumers are locked: nobody changes them now.
+        whole = Conversation.objects.filter(pk__in={pk for pk, _ in places}).select_related("channel", "brand")
+        by_pk = {conversation.pk: conversation for conversation in whole}
+        self._conversations = {lp_id: by_pk[pk] for lp_id, (pk, _) in found.items()}
+        self._by_dialog = {lp_id: by_pk[pk] for lp_id, (pk, _) in dialogs.items()}
+        self._look_for_waiting()
+
+    def _lock(self, consumer_ids: set[uuid.UUID]) -> None:
+        rows = Consumer.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=consumer_ids)
+        self._consumers |= {row.pk: row for row in rows.select_related("channel").order_by("pk")}
+
+    def _look_for_waiting(self) -> None:
+        recent = [
+            lp_id
+            for lp_id, conversation in self._conversations.items()
+            if self._now - (made_at(conversation.pk) or conversation.opened_at) < _RECENT
+        ]
+        if recent:
+            waiting = Event.objects.filter(
+                outcome=EventOutcome.WAITING, account_id=self._installation.account_id, lp_conversation_id__in=recent
+            )
+            self._have_waiting = set(waiting.values_list("lp_conversation_id", flat=True))
+
+    def _claim(self, read: Read) -> None:
+        """Enter what is known to be ours into the ledger; what belongs to others never stands there."""
+        entries: dict[tuple[uuid.UUID, str], tuple[Delivery, Entry]] = {}
+        for delivery, events in read:
+            for event in events:
+                conversation = self._known(event)
+                if conversation is None or not self._is_for_us(conversation):
+                    continue
+                entry = _entry(delivery, event)
+                entries.setdefault((delivery.pk, entry.identity), (delivery, entry))
+        if entries:
+            (some, _), *_ = entries.values()
+            found = ledger.claim(
+                source_id=some.inbox_id,
+                brand_id=some.brand_id,
+                entries=[entry for _, entry in entries.values()],
+                now=self._now,
+            )
+            self._claims = dict(zip(entries, found, strict=True))
+
+    def _claim_of(self, delivery: Delivery, event: LivePersonEvent) -> Claim:
+        entry = _entry(delivery, event)
+        known = self._claims.get((delivery.pk, entry.identity))
+        if known is None:
+            (known,) = ledger.claim(
+                source_id=delivery.inbox_id, brand_id=delivery.brand_id, entries=[entry], now=self._now
+            )
+        return known
+
+    def _known(self, event: LivePersonEvent) -> Conversation | None:
+        return self._conversations.get(event.lp_conversation_id) or self._by_dialog.get(event.lp_dialog_id)
+
+    def _is_for_us(self, conversation: Conversation) -> bool:
+        is_ours = conversation.channel.installation_id == self._installation.pk
+        return is_ours and self._consumers[conversation.consumer_id].erased_at is None
+
+    # --- what comes of it ---
+
+    def apply(self, delivery: Delivery, events: Sequence[LivePersonEvent]) -> None:
+        """Apply the events of one delivery."""
+        handled: dict[str, bytes] = {}
+        for index, event in enumerate(events):
+            row = event_row(delivery, index, event.type, event.identity, self._now)
+            row.lp_conversation_id = event.lp_conversation_id[:256]
+            if event.identity in handled:
+                is_same = handled[event.identity] == event.content
+                row.outcome = EventOutcome.DUPLICATE if is_same else EventOutcome.CONFLICT
+            else:
+                self.apply_one(delivery, event, row)
+                handled[event.identity] = event.content
+            self._rows.append(row)
+
+    def apply_one(self, delivery: Delivery, event: LivePersonEvent, row: Event) -> None:
+        """Decide whose an event is, and apply it if it is ours and new; the row says what came of it."""
+        if isinstance(event, (EventUnreadable, EventUnknown)):
+            is_known = isinstance(event, EventUnknown)
+            row.outcome = EventOutcome.UNKNOWN_TYPE if is_known else EventOutcome.UNREADABLE
+            row.detail = getattr(event, "why", "")[:300]
+            return
+        conversation = self._known(event) or self._adopt(event)
+        if conversation is None:
+            row.outcome = EventOutcome.WAITING
+            row.account_id = self._installation.account_id
+            return
+        if conversation.channel.installation_id != self._installation.pk:
+            row.outcome = EventOutcome.IGNORED
+            row.detail = "Another app installation carries this conversation."
+            return
+        if self._consumers[conversation.consumer_id].erased_at is not None:
+            erasure.let_go(delivery, row, now=self._now)
+            return
+        self._apply_waiting(conversation)
+        claim = self._claim_of(delivery, event)
+        if claim is not Claim.FIRST:
+            row.outcome = EventOutcome[claim.name]
+            return
+        if _is_stale(event, delivery):
+            row.outcome = EventOutcome.STALE
+            row.detail = "LivePerson said it longer ago than it repeats anything."
+            return
+        effect = apply_liveperson_event(
+            conversation=conversation,
+            consumer=self._consumers[conversation.consumer_id],
+            event=event,
+            correlation_id=str(delivery.pk),
+            now=self._now,
+        )
+        set_effect(row, effect)
+
+    def flush(self) -> None:
+        """Write the outcomes of what was applied so far."""
+        Event.objects.bulk_create(self._rows)
+        self._rows = []
+
+    def _adopt(self, event: LivePersonEvent) -> Conversation | None:
+        """A conversation of ours of which this is the first news."""
+        if not isinstance(event, ConversationChanged):
+            return None
+        adopted = adopt_conversation(installation=self._installation, event=event, now=self._now)
+        if adopted is None:
+            return None
+        self._lock({adopted.consumer_id})
+        # An older one of the consumer has ended with it.
+        for lp_id, known in self._conversations.items():
+            if known.consumer_id == adopted.consumer_id:
+                self._conversations[lp_id] = _whole(known.pk)
+        self._conversations[event.lp_conversation_id] = whole = _whole(adopted.pk)
+        self._have_waiting.add(event.lp_conversation_id)
+        return whole
+
+    def _apply_waiting(self, conversation: Conversation) -> None:
+        """What came before the conversation was known is applied before what comes after."""
+        if conversation.lp_conversation_id not in self._have_waiting:
+            return
+        self._have_waiting.discard(conversation.lp_conversation_id)
+        self.flush()  # some of it may have come just now
+        # Locked, because another worker may be about to apply them.
+        waiting = Event.objects.select_for_update(of=("self",), skip_locked=True).filter(
+            outcome=EventOutcome.WAITING,
+            account_id=conversation.account_id,
+            lp_conversation_id=conversation.lp_conversation_id,
+            delivery__installation=self._installation,
+        )
+        for row in waiting.select_related("delivery__installation").order_by("id"):
+            apply_late(row, now=self._now)
+
+
+def apply_late(row: Event, *, now: datetime) -> None:
+    """
+    Apply an event that has waited. The caller has locked its row.
+
+    What breaks here must stop neither the others that wait nor the delivery that made them known.
+    """
+    try:
+        with transaction.atomic():
+            _apply_late(row, now)
+        return
+    except Exception as error:
+        if is_away(error):
+            raise
+        kind = type(error).__name__
+    logger.error("event.apply.broke", event_id=str(row.pk), error=kind)
+    Event.objects.filter(pk=row.pk).update(
+        outcome=EventOutcome.UNREADABLE, detail=f"An error of our own: {kind}.", at=now
+    )
+
+
+def _apply_late(row: Event, now: datetime) -> None:
+    body = DeliveryBody.objects.filter(pk=row.delivery_id).first()
+    row.at = now
+    if body is None:
+        row.outcome, row.detail = EventOutcome.UNREADABLE, "Its body has been deleted."
+    else:
+        event = parse_liveperson(bytes(body.raw))[row.index]
+        assert row.delivery.installation is not None
+        alone = Portion(row.delivery.installation, [(row.delivery, [event])], now=now)
+        alone._have_waiting.clear()  # the caller goes through those that wait, in their order
+        alone.apply_one(row.delivery, event, row)
+    row.save()
+
+
+def _whole(conversation_id: uuid.UUID) -> Conversation:
+    return Conversation.objects.select_related("channel", "brand").get(pk=conversation_id)
+
+
+def _is_stale(event: LivePersonEvent, delivery: Delivery) -> bool:
+    """
+    Whether an event is older than any that LivePerson still tells: somebody plays back what they once recorded.
+
+    Compared with its arrival here, for it may have waited long to be applied.
+    """
+    server_at = event.server_at if isinstance(event, DialogEvent) else None
+    return server_at is not None and delivery.received_at - server_at > _REPEATED_WITHIN
+
+
+def _entry(delivery: Delivery, event: LivePersonEvent) -> Entry:
+    identity = event.identity
+    if isinstance(event, ChatStateChanged):
+        # Chat states have neither number nor time: the same one within a few seconds is the same one.
+        identity += f":{int(delivery.received_at.timestamp()) // _CHAT_STATE_SAME_S}"
+    return Entry(delivery_id=delivery.pk, identity=identity, content=event.content)

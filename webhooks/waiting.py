@@ -1,0 +1,57 @@
+"""Events that wait to see whose they are: applied once their conversation is known, foreign after a while."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+
+from webhooks.models import DeliveryBody, Event, EventOutcome
+from webhooks.notified import FOREIGN_AFTER, apply_late
+
+
+def settle_waiting(*, now: datetime) -> None:
+    """Apply what has waited for a conversation that is known by now, and call foreign what has waited too long."""
+    for row in _now_known():
+        with transaction.atomic():
+            locked = (
+                Event.objects.select_for_update(of=("self",), skip_locked=True)
+                .filter(pk=row, outcome=EventOutcome.WAITING)
+                .select_related("delivery__installation")
+                .first()
+            )
+            if locked is not None:
+                apply_late(locked, now=now)
+    _call_foreign(now)
+
+
+def has_waiting() -> bool:
+    """Whether an event waits to see whose it is."""
+    return Event.objects.filter(outcome=EventOutcome.WAITING).exists()
+
+
+def _now_known() -> list[uuid.UUID]:
+    known = Event.objects.raw(
+        """
+        SELECT event.id FROM webhooks_event event
+        JOIN conversations_conversation conversation
+          ON conversation.account_id = event.account_id
+         AND conversation.lp_conversation_id = event.lp_conversation_id
+        WHERE event.outcome = 'WAITING' ORDER BY event.id LIMIT 200
+        """
+    )
+    return [row.pk for row in known]
+
+
+def _call_foreign(now: datetime) -> None:
+    """Of what belongs to other connectors the digest, the size and the outcome stay; the body goes within a day."""
+    with transaction.atomic():
+        rows = Event.objects.filter(outcome=EventOutcome.WAITING, at__lt=now - FOREIGN_AFTER)
+        delivery_ids = list(rows.values_list("delivery_id", flat=True)[:2000])
+        if not delivery_ids:
+            return
+        rows.filter(delivery_id__in=delivery_ids).update(outcome=EventOutcome.FOREIGN, at=now)
+        still_needed = Event.objects.filter(delivery_id__in=delivery_ids).exclude(outcome=EventOutcome.FOREIGN)
+        kept = set(still_needed.values_list("delivery_id", flat=True))
+        DeliveryBody.objects.filter(pk__in=set(delivery_ids) - kept).update(expires_on=now.date())
