@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import sys
 from pathlib import Path
 
 from bench.chaos import plan
-from bench.chaos.report import publish
-from bench.chaos.sizes import LONG, SHORT
+from bench.chaos.report import Row, publish
+from bench.chaos.sizes import LONG, SHORT, Size
 
 
 def main() -> int:
@@ -25,9 +26,17 @@ def main() -> int:
     # Resolved before the run, which changes nothing in the environment of this process.
     kept = Path(os.environ.get("DATA_DIR", "var")).resolve() / "chaos.json"
     print(f"SEED={seed}", flush=True)
-    rows = asyncio.run(plan.run(seed=seed, size=size, only=only))
+    rows = asyncio.run(_run(seed, size, only))
     print(f"\nSEED={seed}")
     return 0 if publish(rows, path=kept) else 1
+
+
+async def _run(seed: str, size: Size, only: str) -> list[Row]:
+    """Ended by SIGTERM like by Ctrl-C: nothing of the site stays behind."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    return await plan.run(seed=seed, size=size, only=only)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The brands' own apps: a small HTTP server that takes what the site sends over the custom channel, and remembers it."""
+"""The brands' own apps: a small HTTP server that takes what the site sends over the custom channel, and remembers."""
 
 from __future__ import annotations
 

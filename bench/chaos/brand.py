@@ -1,4 +1,4 @@
-"""A brand on the site: onboarded by the command, LivePerson played by the simulator and by the kit, its app by the kit."""
+"""A brand on the site, onboarded by the command; LivePerson is played by simulator and kit, its app by the kit."""
 
 from __future__ import annotations
 
@@ -42,20 +42,35 @@ class Brand:
     def agent_says(self, consumer: str, text: str, *, sequence: int | None = None) -> Sent:
         """A notification of LivePerson as the kit makes it: an agent's text in the consumer's conversation."""
         if sequence is None:
-            sequence = self._sequences.get(consumer, FIRST_SEQUENCE)
-            self._sequences[consumer] = sequence + 1
+            sequence = self.next_sequence(consumer)
+        event = {"type": "ContentEvent", "message": text, "contentType": "text/plain"}
+        return self.notification(
+            [self.change(consumer, event, sequence=sequence)], key=text, consumer=consumer, sequence=sequence
+        )
+
+    def agent_reads(self, consumer: str, *, key: str) -> Sent:
+        """A receipt of an agent, for a message that is none of ours."""
+        sequence = self.next_sequence(consumer)
+        event = {"type": "AcceptStatusEvent", "status": "READ", "sequenceList": [sequence - 1]}
+        return self.notification([self.change(consumer, event, sequence=sequence)], key=key, consumer=consumer)
+
+    def change(self, consumer: str, event: dict[str, Any], *, sequence: int) -> dict[str, Any]:
         conversation = self.conversations[consumer]
-        change = {
+        return {
             "sequence": sequence,
             "originatorId": "agent-chaos",
             "originatorMetadata": {"id": "agent-chaos", "role": "ASSIGNED_AGENT"},
             "serverTimestamp": int(time.time() * 1000),
-            "event": {"type": "ContentEvent", "message": text, "contentType": "text/plain"},
+            "event": event,
             "conversationId": conversation,
             "dialogId": conversation,
             "messageAudience": "ALL",
         }
-        return self.notification([change], key=text, consumer=consumer, sequence=sequence)
+
+    def next_sequence(self, consumer: str) -> int:
+        sequence = self._sequences.get(consumer, FIRST_SEQUENCE)
+        self._sequences[consumer] = sequence + 1
+        return sequence
 
     def notification(
         self,
@@ -141,23 +156,27 @@ class Brand:
             for one in told["conversations"]
         ]
 
-    async def unsettled(self, site: Site) -> int:
-        """What the site has still to do for this brand."""
-        return int(
-            await site.database.value(
-                "SELECT (SELECT count(*) FROM webhooks_delivery WHERE brand_id = %s AND state = 'STORED')"
-                " + (SELECT count(*) FROM conversations_dispatch WHERE brand_id = %s"
-                "    AND state IN ('QUEUED', 'SENDING', 'UNKNOWN'))",
-                self.brand_id,
-                self.brand_id,
-            )
-        )
+    async def unsettled(self, site: Site) -> str:
+        """What the site has still to do for this brand, in words; empty when nothing."""
+        found = await site.database.rows(_UNSETTLED, self.brand_id, self.brand_id)
+        return ", ".join(f"{row['count']} {row['what']}" for row in found)
 
     async def until_quiet(self, site: Site, *, within_s: float) -> None:
-        async def is_quiet() -> bool:
-            return await self.unsettled(site) == 0
+        deadline = time.monotonic() + within_s
+        while left := await self.unsettled(site):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} was not quiet within {within_s:.0f} s: {left}.")
+            await asyncio.sleep(0.5)
 
-        await eventually(is_quiet, f"quiet at {self.name}", within_s=within_s, every_s=0.4)
+
+_UNSETTLED = """
+    SELECT 'deliveries' AS what, count(*) FROM webhooks_delivery WHERE brand_id = %s AND state = 'STORED'
+    HAVING count(*) > 0
+    UNION ALL
+    SELECT lower(concat_ws(' ', dispatch.state, dispatch.kind, lane.direction, dispatch.error_code)), count(*)
+    FROM conversations_dispatch dispatch JOIN conversations_lane lane ON lane.id = dispatch.lane_id
+    WHERE dispatch.brand_id = %s AND dispatch.state IN ('QUEUED', 'SENDING', 'UNKNOWN') GROUP BY 1
+"""
 
 
 async def make_brand(site: Site, *, name: str, account: str) -> Brand:

@@ -1,11 +1,11 @@
-"""The kit's own eyes in the database: plain SQL over a connection of its own, past every proxy, read-only but for faults."""
+"""The kit's own eyes in the database: plain SQL over a connection of its own, past every proxy, and read-only."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -36,15 +36,19 @@ class Database:
 
         return await asyncio.to_thread(execute)
 
-    @contextmanager
-    def locked(self, sql: str) -> Iterator[None]:
-        """Hold whatever locks a statement takes for the length of a block."""
-        with psycopg.connect(self._url) as connection:
-            connection.execute(sql)
-            try:
-                yield
-            finally:
-                connection.rollback()
+    @asynccontextmanager
+    async def locked(self, sql: str, *parameters: Any) -> AsyncIterator[None]:
+        """
+        Hold whatever locks a statement takes for the length of a block.
+
+        In a thread: who holds a lock now may need our proxies, and so our event loop, to give it back.
+        """
+        connection = await asyncio.to_thread(psycopg.connect, self._url)
+        try:
+            await asyncio.to_thread(connection.execute, sql, parameters)
+            yield
+        finally:
+            await asyncio.to_thread(connection.close)
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
         deadline = time.monotonic() + _AGAIN_FOR_S

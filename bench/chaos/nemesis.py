@@ -37,7 +37,7 @@ class Nemesis:
         ]
 
     async def follow(self, plan: list[tuple[float, str]]) -> None:
-        """Strike as planned. What cannot be struck at its moment, because it is just coming back, is struck a little later."""
+        """Strike as planned; what is just coming back at its moment is struck a little later."""
         began_at = time.monotonic()
         for at_s, target in plan:
             await asyncio.sleep(max(0.0, began_at + at_s - time.monotonic()))

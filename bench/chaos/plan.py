@@ -8,42 +8,64 @@ from collections.abc import Awaitable, Callable
 
 from bench.chaos.brand import Brand, make_brands
 from bench.chaos.report import Row
-from bench.chaos.scenarios import lost
+from bench.chaos.scenarios import acks, discipline, doubt, input, lost, order, outage, poison, repeats, resume
 from bench.chaos.site import Site, running_site, say
 from bench.chaos.sizes import Size
 
 Scenario = Callable[[Site, Brand, Size], Awaitable[list[Row]]]
 
-# Each line of scenarios runs side by side, the lines one after the other.
+# In the background from the first moment to the last: it waits most of the time.
+_ALONGSIDE: dict[str, tuple[str, Scenario]] = {"outage": (outage.BRAND, outage.run)}
+# The scenarios of a line run side by side, the lines one after the other. A restored backup and the end of retention
+# will come as lines of their own.
 _PHASES: list[dict[str, tuple[str, Scenario]]] = [
-    {"lost": (lost.BRAND, lost.run)},
+    {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "order": (order.BRAND, order.run)},
+    {"repeats": (repeats.BRAND, repeats.run), "discipline": (discipline.BRAND, discipline.run)},
+    {"acks": (acks.BRAND, acks.run)},
+    {"input": (input.BRAND, input.run)},
+    {"poison": (poison.BRAND, poison.run)},
+    {"resume": (resume.BRAND, resume.run)},
 ]
-NAMES = [name for phase in _PHASES for name in phase]
+NAMES = [*_ALONGSIDE, *(name for phase in _PHASES for name in phase)]
 
 
 async def run(*, seed: str, size: Size, only: str = "") -> list[Row]:
-    wanted = [{name: it for name, it in phase.items() if only in ("", name)} for phase in _PHASES]
+    def wanted(some: dict[str, tuple[str, Scenario]]) -> dict[str, tuple[str, Scenario]]:
+        return {name: it for name, it in some.items() if only in ("", name)}
+
+    alongside, phases = wanted(_ALONGSIDE), [wanted(phase) for phase in _PHASES]
     rows: list[Row] = []
     async with running_site(seed=seed) as site:
         say("the site is up")
-        brands = await make_brands(site, sorted({brand for phase in wanted for brand, _ in phase.values()}))
-        for phase in wanted:
-            found = await asyncio.gather(*(_guarded(name, it, site, brands, size) for name, it in phase.items()))
-            rows += [row for some in found for row in some]
+        brands = await make_brands(site, sorted(brand for phase in [alongside, *phases] for brand, _ in phase.values()))
+        background = asyncio.create_task(_side_by_side(alongside, site, brands, size))
+        for phase in phases:
+            rows += await _side_by_side(phase, site, brands, size)
+        rows += await background
         rows += await _invariants(site)
     return rows
 
 
-async def _guarded(name: str, it: tuple[str, Scenario], site: Site, brands: dict[str, Brand], size: Size) -> list[Row]:
+async def _side_by_side(
+    some: dict[str, tuple[str, Scenario]], site: Site, brands: dict[str, Brand], size: Size
+) -> list[Row]:
+    found = await asyncio.gather(
+        *(_guarded(name, scenario, site, brands[brand], size) for name, (brand, scenario) in some.items())
+    )
+    return [row for rows in found for row in rows]
+
+
+async def _guarded(name: str, scenario: Scenario, site: Site, brand: Brand, size: Size) -> list[Row]:
     """A scenario that cannot come to its end has shown that something is broken; the others go on."""
-    brand, scenario = it
     try:
-        return await scenario(site, brands[brand], size)
+        rows = await scenario(site, brand, size)
     except Exception as error:
         say(f"{name}: {type(error).__name__}: {error}")
         return [
             Row(promise=f"{name} comes to its end", figure=f"{type(error).__name__}: {error}", target="", held=False)
         ]
+    say(f"{name}: done")
+    return rows
 
 
 async def _invariants(site: Site) -> list[Row]:

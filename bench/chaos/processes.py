@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from connector_site.processes import die_with_parent
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,6 +40,7 @@ class Part:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
 
     @property

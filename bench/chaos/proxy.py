@@ -181,9 +181,8 @@ class Proxy:
         """From the server to the client."""
         while chunk := await reader.read(_READ_BYTES):
             await self._open.wait()
-            if link.fault and not link.is_answered:
-                if await self._break_answer(link, chunk):
-                    return
+            if link.fault and not link.is_answered and await self._break_answer(link, chunk):
+                return
             if self.faults.delay_s:
                 await asyncio.sleep(self.faults.delay_s)
             link.is_answered = True

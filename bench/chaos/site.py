@@ -52,6 +52,7 @@ class Site:
         self.web_database = self._proxy("web-database", self._socket)
         self.worker_database = self._proxy("worker-database", self._socket)
         self._ports = dict(zip(("PORT", "SIMULATOR_PORT"), _free_ports(2), strict=True))
+        self._rules: list[dict[str, Any]] = []
         self._http: aiohttp.ClientSession | None = None
         self._watch: asyncio.Task[None] | None = None
         self.web = self.worker = self.simulator = Part("unstarted", [], env={}, log=data_dir)
@@ -163,6 +164,15 @@ class Site:
                 raise RuntimeError(f"The simulator refused {method} {path}: {told}")
             return told
 
+    async def break_liveperson(self, *, account: str, **rule: Any) -> None:
+        """Add a fault rule of the simulator for one account; the rules of others stay."""
+        self._rules.append({"account": account, **rule})
+        await self.simulate("PUT", "faults", self._rules)
+
+    async def mend_liveperson(self, account: str) -> None:
+        self._rules = [rule for rule in self._rules if rule["account"] != account]
+        await self.simulate("PUT", "faults", self._rules)
+
     # --- processes ---------------------------------------------------------------------------------------------------
 
     @property
@@ -173,7 +183,7 @@ class Site:
         return children_of(self.web.pid)
 
     def cluster(self) -> list[int]:
-        """Every process below the supervisor of the workers: django-q2's main process, guard, pusher, workers, monitor."""
+        """All below the supervisor of the workers: django-q2's main process, guard, pusher, workers, monitor."""
         return self.worker.descendants()
 
     def database_processes(self) -> list[int]:

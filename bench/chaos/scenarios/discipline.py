@@ -1,0 +1,118 @@
+"""Towards others: no call before Retry-After, no redirect followed, no call longer than ten seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from bench.chaos import proxy
+from bench.chaos.brand import Brand
+from bench.chaos.ledger import Sent
+from bench.chaos.proxy import Faults
+from bench.chaos.report import Row, at_most, within
+from bench.chaos.site import Site, chance, say
+from bench.chaos.sizes import Size
+
+BRAND = "order"
+RETRY_AFTER_S = 4
+LONGEST_CALL_S = 10.0
+_SLACK_S = 0.05  # the other side's clock starts when it answers, ours when it writes that down
+
+
+async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
+    consumers = [f"discipline-{number}" for number in range(6)]
+    await brand.open_conversations(site, consumers)
+    say("discipline: Retry-After, redirects, answers that drip or never come")
+    early = await _retry_after(site, brand, consumers)
+    await _redirects(site, brand, consumers)
+    stuck = await _stuck_calls(site, brand, consumers)
+    await brand.until_quiet(site, within_s=240)
+    longest_s = max(stuck, default=99.0)
+    return [
+        at_most("calls before Retry-After", count=sum(early), of=len(early)),
+        at_most("redirects followed", count=site.apps.trapped, of=len(consumers)),
+        within("longest call, its answer dripping or never coming", figure_s=longest_s, most_s=LONGEST_CALL_S,
+               note=f"at worst of {len(stuck)}"),
+    ]  # fmt: skip
+
+
+async def _retry_after(site: Site, brand: Brand, consumers: list[str]) -> list[bool]:
+    """LivePerson answers 429, the app 503, each message once and with a time; which next calls came too early."""
+    told: set[str] = set()
+
+    def once(webhook_id: str, text: str) -> tuple[int, dict[str, str]]:
+        if not text or webhook_id in told:
+            return 200, {}
+        told.add(webhook_id)
+        return 503, {"retry-after": str(RETRY_AFTER_S)}
+
+    brand.inbox.answer = once
+    since = len((await site.simulate("GET", "requests?since=0"))["requests"])
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    await site.break_liveperson(
+        account=brand.account, on="send", do="status", status=429, headers=headers, times=len(consumers)
+    )
+    words = [brand.consumer_says(c, f"{c} after a 429") for c in consumers]
+    await _say(site, words + [brand.agent_says(c, f"{c} after a 503") for c in consumers], "retry")
+    await brand.until_quiet(site, within_s=120)
+    await site.mend_liveperson(brand.account)
+    brand.inbox.answer = lambda webhook_id, text: (200, {})
+    entries = (await site.simulate("GET", f"requests?since={since}"))["requests"]
+    at_liveperson: dict[str, list[tuple[float, int]]] = {}
+    for entry in entries:
+        if entry["on"] == "send" and entry["account"] == brand.account and entry["body"]:
+            at_liveperson.setdefault(entry["body"]["id"], []).append((entry["at"] / 1000, entry["status"]))
+    in_app: dict[str, list[tuple[float, int]]] = {}
+    for arrival in brand.inbox.arrivals:
+        in_app.setdefault(arrival.webhook_id, []).append((arrival.at, arrival.status))
+    return [*_too_early(at_liveperson.values()), *_too_early(in_app.values())]
+
+
+def _too_early(calls: Iterable[list[tuple[float, int]]]) -> list[bool]:
+    return [
+        later[0] - earlier[0] < RETRY_AFTER_S - _SLACK_S
+        for series in calls
+        for earlier, later in zip(series, series[1:], strict=False)
+        if earlier[1] in (429, 503)
+    ]
+
+
+async def _redirects(site: Site, brand: Brand, consumers: list[str]) -> None:
+    """Both sides answer with a redirect to a place that counts its visitors."""
+    trap = f"http://127.0.0.1:{site.apps.port}/trap"
+    statuses = iter((301, 302, 303, 307, 308) * 100)
+    told: set[str] = set()
+
+    def redirect(webhook_id: str, text: str) -> tuple[int, dict[str, str]]:
+        if not text or webhook_id in told:
+            return 200, {}
+        told.add(webhook_id)
+        return next(statuses), {"location": trap}
+
+    brand.inbox.answer = redirect
+    for status in (302, 307):
+        await site.break_liveperson(
+            account=brand.account, on="send", do="status", status=status, headers={"Location": trap}, times=1
+        )
+    words = [brand.consumer_says(c, f"{c} redirected") for c in consumers]
+    await _say(site, words + [brand.agent_says(c, f"{c} redirected to") for c in consumers], "redirects")
+    await asyncio.sleep(3)
+    await site.mend_liveperson(brand.account)
+    brand.inbox.answer = lambda webhook_id, text: (200, {})
+
+
+async def _stuck_calls(site: Site, brand: Brand, consumers: list[str]) -> list[float]:
+    """Answers that come a byte a second, and such that never come: how long the caller waited, by our own clock."""
+    for side in (brand.to_liveperson, brand.to_app):
+        side.faults = Faults(kinds=(proxy.DRIP, proxy.SWALLOW), rate=1.0, times=4)
+    words = [brand.consumer_says(c, f"{c} stuck") for c in consumers]
+    await _say(site, words + [brand.agent_says(c, f"{c} stuck there") for c in consumers], "stuck")
+    await asyncio.sleep(LONGEST_CALL_S + 2)
+    stuck = brand.to_liveperson.stuck_s + brand.to_app.stuck_s
+    brand.to_liveperson.heal()
+    brand.to_app.heal()
+    return stuck
+
+
+async def _say(site: Site, items: list[Sent], purpose: str) -> None:
+    await site.sender.deliver_all(items, per_s=30, within_s=30, chance=chance(site.seed, f"discipline/{purpose}"))

@@ -1,0 +1,139 @@
+"""
+Promise 4: a message reaches the other side once, or is shown as unknown, parked or possibly doubled.
+
+A share of the calls to LivePerson and to the app is broken at every point a connection can break at, and the worker
+that makes a call is killed at three of them, found by the connection that it holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from bench.chaos import checks, proxy
+from bench.chaos.brand import Brand
+from bench.chaos.proxy import Faults
+from bench.chaos.report import Row, at_most
+from bench.chaos.site import Site, chance, say
+from bench.chaos.sizes import Size
+
+BRAND = "doubt"
+SETTLED_WITHIN = timedelta(seconds=60)
+_BREAKS = (proxy.BEFORE, proxy.INSIDE, proxy.LOSE_ANSWER, proxy.LOSE_ANSWER, proxy.HALF_ANSWER, proxy.HALF_CLOSE)
+
+
+async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
+    consumers = [f"doubt-{number}" for number in range(max(20, size.doubtful // 10))]
+    await brand.open_conversations(site, consumers)
+    draw = chance(site.seed, "doubt")
+    said = [
+        brand.consumer_says(consumers[n % len(consumers)], f"doubt consumer {n}") for n in range(size.doubtful // 2)
+    ]
+    spoken = [brand.agent_says(consumers[n % len(consumers)], f"doubt agent {n}") for n in range(size.doubtful // 2)]
+    brand.to_liveperson.faults = Faults(kinds=_BREAKS, rate=0.15)
+    brand.to_app.faults = Faults(kinds=_BREAKS, rate=0.15)
+    say(f"doubt: {size.doubtful} messages over broken connections, {size.kills_in_a_send} kills in a send")
+    await asyncio.gather(
+        site.sender.deliver_all(_in_turn(said, spoken), per_s=size.doubtful_per_s, within_s=60, chance=draw),
+        _kill_in_sends(site, brand, size),
+    )
+    brand.to_liveperson.heal()
+    brand.to_app.heal()
+    say(f"doubt: broken were {brand.to_liveperson.broken} and {brand.to_app.broken}; waiting until all is settled")
+    await brand.until_quiet(site, within_s=400)
+    return [
+        *await _towards_liveperson(site, brand, [item.key for item in said], consumers),
+        *await _towards_app(site, brand, [item.key for item in spoken]),
+        *await _settled(site, brand),
+    ]
+
+
+def _in_turn(one: list[Any], other: list[Any]) -> list[Any]:
+    return [item for pair in zip(one, other, strict=True) for item in pair]
+
+
+async def _kill_in_sends(site: Site, brand: Brand, size: Size) -> None:
+    """One kill after the other, at each step in turn, on either side; the rest of the time only connections break."""
+    over_s = size.doubtful / size.doubtful_per_s
+    for number in range(size.kills_in_a_send):
+        await asyncio.sleep(over_s / size.kills_in_a_send)
+        side = brand.to_liveperson if number % 2 == 0 else brand.to_app
+        side.faults = Faults(kinds=[proxy.KILLS[number % 3]], rate=1.0, times=1)
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            if side.faults.times == 0:
+                break
+        side.faults = Faults(kinds=_BREAKS, rate=0.15)
+
+
+async def _towards_liveperson(site: Site, brand: Brand, texts: list[str], consumers: list[str]) -> list[Row]:
+    arrived = {one["consumer"]: one["texts"] for one in await brand.at_liveperson(site)}
+    count = Counter(text for texts_of_one in arrived.values() for text in texts_of_one)
+    listed = await checks.listed_texts(site, brand)
+    marked = await checks.marked_texts(site, brand)
+    lost = [text for text in texts if not count[text] and text not in listed]
+    doubled = [text for text in texts if count[text] > 1 and text not in marked]
+    wanted = {consumer: texts[number :: len(consumers)] for number, consumer in enumerate(consumers)}
+    overtaken = sum(checks.inversions([t for t in arrived.get(c, []) if t not in listed], wanted[c]) for c in consumers)
+    shown = len([t for t in texts if t in listed]), len([t for t in texts if t in marked])
+    note = f"({shown[0]} parked or dead and listed, {shown[1]} marked)"
+    return [
+        at_most("silent losses towards LivePerson", count=len(lost), of=len(texts), what=note),
+        at_most("silent duplicates towards LivePerson", count=len(doubled), of=len(texts)),
+        at_most("… inversions among them", count=overtaken, of=len(texts)),
+    ]
+
+
+async def _towards_app(site: Site, brand: Brand, texts: list[str]) -> list[Row]:
+    count = Counter(brand.inbox.texts())
+    listed = await checks.listed_texts(site, brand)
+    lost = [text for text in texts if not count[text] and text not in listed]
+    doubled = [text for text in texts if count[text] > 1]
+    unsigned = [arrival for arrival in brand.inbox.arrivals if not arrival.is_signed]
+    return [
+        at_most("silent losses towards the channel", count=len(lost), of=len(texts)),
+        at_most("silent duplicates towards the channel", count=len(doubled), of=len(texts)),
+        at_most("… requests without a good signature", count=len(unsigned), of=len(brand.inbox.arrivals)),
+    ]
+
+
+_IN_DOUBT = """
+    SELECT dispatch.id, content.text, dispatch.resolution, dispatch.finished_at, dispatch.state,
+           min(attempt.finished_at) AS doubted_at
+    FROM conversations_dispatch dispatch
+    JOIN conversations_attempt attempt ON attempt.dispatch_id = dispatch.id
+    JOIN conversations_messagecontent content ON content.message_id = dispatch.message_id
+    JOIN conversations_lane lane ON lane.id = dispatch.lane_id
+    WHERE dispatch.brand_id = %s AND lane.direction = 'TO_LIVEPERSON'
+      AND attempt.step = 'PUBLISH' AND attempt.outcome = 'UNANSWERED'
+    GROUP BY dispatch.id, content.text
+"""
+
+
+async def _settled(site: Site, brand: Brand) -> list[Row]:
+    """Of the sends in doubt that did arrive, which were settled by their echo, and how soon."""
+    arrived = {text for one in await brand.at_liveperson(site) for text in one["texts"]}
+    marked = await checks.marked_texts(site, brand)
+    doubted = await site.database.rows(_IN_DOUBT, brand.brand_id)
+    # What was sent again arrived by its second try; whether the first did, nobody can know from here.
+    first_try = [row for row in doubted if row["text"] in arrived and row["text"] not in marked]
+    settled = [
+        row
+        for row in first_try
+        if row["resolution"] == "echo" and row["finished_at"] - row["doubted_at"] <= SETTLED_WITHIN
+    ]
+    share = len(settled) / len(first_try) if first_try else 0.0
+    rest = [row for row in doubted if row not in first_try]
+    shown = [row for row in rest if row["text"] in marked or row["state"] in ("PARKED", "DEAD", "FAILED")]
+    return [
+        Row(
+            promise="unknown and arrived: settled by the echo within 60 s",
+            figure=f"{share:.1%} of {len(first_try)}",
+            target=">= 99%",
+            held=bool(first_try) and share >= 0.99,
+        ),
+        at_most("unknown and not arrived: neither sent again with the mark nor listed", count=len(rest) - len(shown),
+                of=len(rest) or 1),
+    ]  # fmt: skip
