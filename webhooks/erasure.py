@@ -13,6 +13,8 @@ import time
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import structlog
@@ -132,7 +134,8 @@ def _next_deliveries(erasure: Erasure) -> list[uuid.UUID]:
 def _sweep(erasure: Erasure, delivery_ids: list[uuid.UUID], now: datetime) -> uuid.UUID | None:
     """Returns up to where it has come; None when the first has to wait."""
     needles = Needles(Traces.from_bytes(erasure.reveal()))
-    _silence(_typing_of(delivery_ids, needles))
+    _silence(_naming(delivery_ids, needles))
+    _forget_requests(delivery_ids, needles)
     for delivery in _locked(_found_among(delivery_ids, needles)):
         if not _take_out(delivery, needles, erasure, now):
             before = [one for one in delivery_ids if one < delivery.pk]
@@ -147,12 +150,18 @@ def _end(erasure: Erasure, now: datetime) -> None:
     logger.info("consumer.erasure_ended", consumer_id=str(erasure.pk))
 
 
-def _typing_of(delivery_ids: list[uuid.UUID], needles: Needles) -> Iterable[Event]:
-    """Chat states of the person: LivePerson's id of them stands in the identity, also where the body has gone."""
-    rows = Event.objects.filter(
-        delivery_id__in=delivery_ids, lp_conversation_id__in=needles.conversations, identity__startswith="t:"
-    )
-    return [row for row in rows if needles.person_in(row.identity)]
+def _naming(delivery_ids: list[uuid.UUID], needles: Needles) -> Iterable[Event]:
+    """
+    Events that name the person by themselves, also where the body has gone: a chat state by LivePerson's id of them,
+    a channel's event by an id that was made of theirs.
+    """
+    named = reduce(or_, (Q(identity__contains=one) for one in needles.telling), Q(pk=None))
+    return Event.objects.filter(named, delivery_id__in=delivery_ids)
+
+
+def _forget_requests(delivery_ids: list[uuid.UUID], needles: Needles) -> None:
+    named = reduce(or_, (Q(request_identity__contains=one) for one in needles.telling), Q(pk=None))
+    Delivery.objects.filter(named, pk__in=delivery_ids).update(request_identity="")
 
 
 def let_go(delivery: Delivery, row: Event, *, now: datetime) -> None:

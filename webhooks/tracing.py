@@ -18,14 +18,14 @@ class Needles:
     """The traces of one consumer, as what is looked for."""
 
     def __init__(self, traces: Traces) -> None:
-        self.conversations = traces.conversations
+        self._conversations = traces.conversations
         self._person = traces.person
         self._patterns = {one: _pattern(one) for one in (*traces.person, *traces.conversations)}
 
     @cached_property
     def as_bytes(self) -> list[bytes]:
         """Every way in which an id may be written: a body without any of them needs no closer look."""
-        forms = set(self.conversations)
+        forms = set(self._conversations)
         for one in self._person:
             forms |= _forms(one)
         return [form.encode() for form in sorted(forms)]
@@ -34,9 +34,10 @@ class Needles:
         """Whether one of the ids stands in a text, as an id of its own."""
         return any(pattern.search(text) for pattern in self._patterns.values() for text in texts)
 
-    def person_in(self, text: str) -> bool:
-        """Whether one of the person's own ids stands in a text."""
-        return any(one in text for one in self._person)
+    @property
+    def telling(self) -> list[str]:
+        """The person's ids that are long enough to mean nobody else wherever they stand."""
+        return [one for one in self._person if len(one) >= _LONG_ENOUGH]
 
     def is_person(self, consumer_id: str) -> bool:
         """Whether a channel's id of a consumer is this person's."""
@@ -44,14 +45,12 @@ class Needles:
 
 
 def readings_of(raw: bytes) -> list[str]:
-    """A body as text in every way in which it may have been meant: as it stands, as JSON, as a form."""
+    """A body as text in every way in which it may have been meant: as it stands, and as JSON or as a form."""
     text = raw.decode("utf-8", "replace")
-    readings = [text, unquote_plus(text)]
     try:
-        readings.append(text_of(json.loads(raw)))
+        return [text, text_of(json.loads(raw))]
     except (ValueError, RecursionError):
-        pass
-    return readings
+        return [text, unquote_plus(text)]
 
 
 def text_of(value: Any) -> str:

@@ -1,0 +1,583 @@
+"""One consumer erased everywhere: afterwards nothing of them is found, and everything of the others is."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.utils import timezone
+
+from access import services as access
+from audit import api as audit
+from audit.models import AuditEntry
+from conversations.models import (
+    Attempt,
+    Consumer,
+    ConsumerToken,
+    Conversation,
+    Dispatch,
+    DispatchState,
+    Erasure,
+    MediaFile,
+    Message,
+    MessageContent,
+)
+from conversations.services import holds
+from conversations.services.erasure import RemovalRefused, Traces, erase_consumer, preview
+from core.actor import Actor
+from core.vault import search_hash
+from installations.models import AppInstallation, State
+from tests.conversations import notifications
+from tests.conversations.notifications import event, said, typed
+from tests.conversations.servers import Play
+from tests.conversations.stand import Stand, forget_caches, in_thread
+from webhooks import erasure, tracing
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
+from webhooks.retention import Keeper
+
+EVE = Actor(kind="PERSON", id="7", name="eve")
+ADA, BEN = "+15550177", "+15550188"
+NAME = "Adelheid Canaryname"
+WORDS = "CANARYWORDS of hers"
+ANSWER = "CANARYANSWER to her"
+CHOICES = {
+    "type": "quickReplies",
+    "itemsPerRow": 8,
+    "replies": [{"type": "button", "title": "Yes", "click": {"actions": [{"type": "publishText", "text": "CANARYYES"}],
+                 "metadata": [{"type": "ExternalId", "id": "canary-yes"}]}}],
+}  # fmt: skip
+PNG = b"\x89PNG\r\n\x1a\nCANARYPIXELS" + bytes(range(256))
+
+
+@pytest.fixture(autouse=True)
+def _disk_of_its_own(settings: Any, tmp_path: Path) -> None:
+    """Whatever stands there is this test's."""
+    files = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path}}
+    settings.STORAGES = {**settings.STORAGES, "default": files}
+
+
+def cells() -> Iterator[tuple[str, str]]:
+    """Every cell of every table, as text: bytes as letters, JSON without escapes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'SELECT * FROM "{table}"')
+            names = [column.name for column in cursor.description]
+            for row in cursor.fetchall():
+                for name, value in zip(names, row, strict=True):
+                    if isinstance(value, (bytes, memoryview)):
+                        value = bytes(value).decode("utf-8", "backslashreplace")
+                    yield f"{table}.{name}", str(value)
+
+
+def found(*canaries: str) -> set[str]:
+    """Where in the database one of them stands, whatever its case."""
+    return {place for place, text in cells() for canary in canaries if canary.casefold() in text.casefold()}
+
+
+def on_disk(canary: bytes, folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and canary in path.read_bytes()]
+
+
+def ada() -> Consumer:
+    return Consumer.objects.get(search_hash=search_hash(ADA), erased_at=None)
+
+
+def erase(consumer: Consumer, *, reason: str = "asked for it by letter") -> Erasure:
+    erase_consumer(consumer_id=consumer.pk, actor=EVE, reason=reason)
+    erasure.finish()
+    return Erasure.objects.get(pk=consumer.pk)
+
+
+@pytest.fixture
+def talked(stand: Stand) -> Stand:
+    """Two people, both talk; of Ada there is everything that there can be, in every place that it can stand in."""
+    photo = {"url": f"{stand.phone.url}/canaryphoto.png", "mime": "image/png", "name": "canaryphoto.png"}
+    stand.phone.files["/canaryphoto.png"] = Play(body=PNG, headers={"Content-Type": "image/png"})
+    stand.says("I am Ben", consumer=BEN, name="Ben", id="m-ben")
+    stand.settle()
+    stand.agent("join")
+    stand.agent("say", text="Good morning, Ben")
+    stand.settle()
+    stand.says(WORDS, consumer=ADA, name=NAME, profile={"ctype": "canarygold"}, attachments=[photo], id=f"m-{ADA}-1")
+    stand.settle()
+    stand.agent("join")
+    stand.agent("say", text=ANSWER, quickReplies=CHOICES)
+    stand.agent("file")
+    stand.settle()
+    offered = next(one["quick_replies"][0] for one in stand.received() if one["quick_replies"])
+    stand.tell("typing.started", {"consumer": {"id": ADA}}, webhook_id=f"msg_{ADA}_typing")
+    stand.tell("quick_reply.chosen", {"id": "q-1", "consumer": {"id": ADA, "name": NAME}, "choice": offered["id"]})
+    stand.tell("message.received", {"id": f"m-{ADA}-1", "consumer": {"id": ADA}, "text": "CANARYCONFLICT"})
+    stand.settle()
+    sent = Dispatch.objects.filter(lane__direction="TO_CHANNEL", message__content__text=ANSWER).get()
+    stand.tell("message.status", {"id": str(sent.pk), "status": "read", "reason": f"{ADA} has read it"})
+    stand.settle()
+    return stand
+
+
+@pytest.fixture
+def ended(talked: Stand) -> Stand:
+    """The same, closed, with what goes wrong; and a notification that speaks of both."""
+    of_ada, of_ben = talked.conversation_of(ADA)["id"], talked.conversation_of(BEN)["id"]
+    talked.notify(said(of_ben, 801, "Ben only"), said(of_ada, 801, "CANARYTOGETHER"), said(of_ben, 802, "Ben again"))
+    talked.notify(typed(of_ada, "COMPOSING", role="CONSUMER", who=ada().lp_consumer_id))
+    talked.notify(event(of_ada, 803, {"type": "ContentEvent", "message": {"canarykey": ADA}}))
+    talked.notify_raw(b'{"broken": "' + ADA.encode() + b" CANARYQUARANTINE")
+    talked.tell_raw(json.dumps({"type": "message.received", "data": {"consumer": {"id": ADA}, "id": 7}}).encode())
+    talked.work()
+    talked.phone.default.status, talked.phone.default.body = 400, f"cannot reach {ADA}".encode()
+    talked.notify(said(of_ada, 804, "CANARYREJECTED"))
+    talked.work()
+    talked.phone.default.status = 200
+    talked.agent("close", conversation=of_ada)
+    talked.settle()
+    Attempt.objects.filter(dispatch__message__content__text="CANARYREJECTED").update(answer_head=f"canary {ADA}")
+    rejected = Dispatch.objects.get(message__content__text="CANARYREJECTED")
+    with transaction.atomic():
+        audit.record("dispatch.resent", actor=EVE, subject=rejected, reason=f"{NAME} ({ADA}) has called")
+    return talked
+
+
+def canaries(consumer: Consumer) -> tuple[str, ...]:
+    return (ADA, ADA.removeprefix("+"), "canary", consumer.lp_consumer_id)
+
+
+def bens_rows() -> list[Any]:
+    ben = Consumer.objects.get(channel_consumer_id=BEN)
+    return [
+        list(Consumer.objects.filter(pk=ben.pk).values()),
+        list(Message.objects.filter(consumer=ben).order_by("id").values()),
+        list(MessageContent.objects.filter(message__consumer=ben).order_by("pk").values()),
+        list(Conversation.objects.filter(consumer=ben).order_by("pk").values()),
+        list(Dispatch.objects.filter(lane__consumer=ben).order_by("id").values()),
+        list(Attempt.objects.filter(dispatch__lane__consumer=ben).order_by("id").values()),
+        ConsumerToken.objects.filter(consumer=ben).count(),
+    ]
+
+
+# --- everywhere ------------------------------------------------------------------------------------------------------
+
+
+def test_afterwards_nothing_of_the_person_is_found_anywhere(ended: Stand, tmp_path: Path) -> None:
+    person = ada()
+    before = {place.partition(".")[0] for place in found(*canaries(person))}
+    assert {
+        "audit_auditentry", "conversations_attempt", "conversations_consumer", "conversations_dispatch",
+        "conversations_mediafile", "conversations_message", "conversations_messagecontent", "webhooks_delivery",
+        "webhooks_deliverybody", "webhooks_event",
+    } <= before  # fmt: skip
+    assert on_disk(b"CANARYPIXELS", tmp_path)
+    bens, messages = bens_rows(), Message.objects.count()
+
+    done = erase(person)
+
+    assert found(*canaries(person)) == set()
+    assert on_disk(b"CANARYPIXELS", tmp_path) == []
+    assert not list(tmp_path.rglob("*.*")), "of the two files, both were hers"
+    assert bens_rows() == bens
+    assert done.ended_at is not None
+    assert done.sealed is None
+    assert Message.objects.count() == messages
+    gone = Message.objects.filter(consumer=person)
+    assert {(one.removed_by, one.removed_at is not None) for one in gone} == {("ERASURE", True)}
+    assert not ConsumerToken.objects.filter(consumer=person).exists()
+
+
+def test_the_trail_says_that_it_happened_by_whom_and_why(ended: Stand) -> None:
+    person = ada()
+    erase(person, reason="asked for it by letter")
+
+    begun = AuditEntry.objects.get(action="consumer.erased")
+    assert (begun.actor_name, begun.reason, begun.subject_id) == ("eve", "asked for it by letter", str(person.pk))
+    assert begun.brand_id == person.brand_id
+    assert begun.data["message_contents"] == Message.objects.filter(consumer=person).count()
+    over = AuditEntry.objects.get(action="consumer.erasure_ended")
+    assert over.data["delivery_bodies"] > 5
+    assert over.data["parts_of_bodies"] == 1
+    masked = AuditEntry.objects.get(action="dispatch.resent")
+    assert masked.reason == "••• (•••) has called"
+    assert masked.actor_name == "eve"
+
+
+def test_the_facts_stay_and_the_keyed_hash_with_them(ended: Stand) -> None:
+    person = ada()
+    facts = list(Message.objects.filter(consumer=person).order_by("id").values_list("id", "status", "lp_sequence"))
+    digests = {one.pk: (bytes(one.sha256), one.size) for one in Delivery.objects.all()}
+    outcomes = list(Event.objects.order_by("id").values_list("id", "outcome", "type", "message_id"))
+
+    erase(person)
+
+    assert list(Message.objects.filter(consumer=person).order_by("id").values_list("id", "status", "lp_sequence")) == (
+        facts
+    )
+    assert {one.pk: (bytes(one.sha256), one.size) for one in Delivery.objects.all()} == digests
+    assert list(Event.objects.order_by("id").values_list("id", "outcome", "type", "message_id")) == outcomes
+    person.refresh_from_db()
+    assert bytes(person.search_hash) == search_hash(ADA)
+    assert str(person) == "an erased consumer"
+
+
+def test_what_a_delivery_says_of_others_stays_at_its_place(ended: Stand) -> None:
+    erase(ada())
+
+    body = next(bytes(one.raw) for one in DeliveryBody.objects.all() if b"Ben only" in bytes(one.raw))
+    changes = json.loads(body)["body"]["changes"]
+    assert [one.get("event", {}).get("message") for one in changes] == ["Ben only", None, "Ben again"]
+    assert changes[1] == {"erased": True}
+
+
+def test_the_same_person_who_writes_later_is_somebody_new(ended: Stand) -> None:
+    person = ada()
+    erase(person)
+
+    ended.says("Here I am again", consumer=ADA, name="Ada the second", id="later")
+    ended.settle()
+
+    again = ada()
+    assert again.pk != person.pk
+    assert ended.heard(consumer=ADA)[-1] == "Here I am again"
+    assert Message.objects.get(channel_message_id="later").consumer_id == again.pk
+    person.refresh_from_db()
+    assert person.channel_consumer_id == ""
+    ended.agent("join")
+    ended.agent("say", text="Welcome back")
+    ended.settle()
+    assert ended.received()[-1]["text"] == "Welcome back"
+    assert ended.received()[-1]["consumer"] == {"id": ADA}
+
+
+# --- what comes back -------------------------------------------------------------------------------------------------
+
+
+def test_what_comes_again_has_no_effect_and_does_not_stay(ended: Stand) -> None:
+    person = ada()
+    told = list(ended.liveperson_calls.got)
+    erase(person)
+    messages, sends, phone = Message.objects.count(), Dispatch.objects.count(), len(ended.phone.got)
+    known = set(Delivery.objects.values_list("pk", flat=True))
+
+    for got in told:
+        assert ended.hand_over(got).status_code == 200
+    ended.work()
+
+    assert (Message.objects.count(), Dispatch.objects.count(), len(ended.phone.got)) == (messages, sends, phone)
+    again = Event.objects.exclude(delivery_id__in=known).filter(lp_conversation_id__in=_conversations_of(person))
+    assert set(again.values_list("outcome", flat=True)) == {EventOutcome.IGNORED}
+    bodies = DeliveryBody.objects.filter(pk__in=again.values("delivery_id"))
+    assert bodies
+    assert {one.expires_on for one in bodies} == {timezone.now().date()}
+
+
+def _conversations_of(person: Consumer) -> list[str]:
+    return list(Conversation.objects.filter(consumer=person).values_list("lp_conversation_id", flat=True))
+
+
+def test_a_channels_repeat_is_a_repeat_and_is_not_stored_again(ended: Stand) -> None:
+    erase(ada())
+    deliveries = Delivery.objects.count()
+
+    for text in (WORDS, "other words under the same id"):
+        data = {"id": f"m-{ADA}-1", "consumer": {"id": ADA}, "text": text}
+        assert ended.tell("message.received", data).json()["duplicate"] is True
+
+    assert Delivery.objects.count() == deliveries
+    assert found(ADA) == set()
+
+
+def test_what_an_agent_says_later_goes_to_nobody(ended: Stand) -> None:
+    person, of_ada = ada(), ended.conversation_of(ADA)["id"]
+    erase(person)
+    phone = len(ended.phone.got)
+
+    ended.notify(said(of_ada, 950, "Are you there?"))
+    ended.notify_state(notifications.changed(of_ada, consumer="somebody", at=10**9, state="OPEN"))
+    ended.work()
+
+    assert len(ended.phone.got) == phone
+    assert Conversation.objects.get(lp_conversation_id=of_ada).state == "CLOSED"
+
+
+def test_a_late_report_of_the_channel_changes_nothing(ended: Stand) -> None:
+    person = ada()
+    sent = Dispatch.objects.filter(lane__consumer=person, lane__direction="TO_CHANNEL", state="SENT").first()
+    erase(person)
+    sends = Dispatch.objects.count()
+
+    for status in ("delivered", "read", "failed"):
+        ended.tell("message.status", {"id": str(sent.pk), "status": status, "reason": "late"})
+    ended.work()
+
+    assert Dispatch.objects.count() == sends
+
+
+# --- what is under way -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_still_to_be_sent_is_dropped(stand: Stand) -> None:
+    AppInstallation.objects.update(state=State.PAUSED)
+    forget_caches()
+    for number in range(3):
+        stand.says(f"CANARYQUEUED {number}", consumer=ADA)
+    stand.work()
+    person = ada()
+    waiting = set(Dispatch.objects.filter(lane__consumer=person).values_list("pk", flat=True))
+
+    erase(person)
+
+    assert {one.state for one in Dispatch.objects.filter(pk__in=waiting)} == {DispatchState.DROPPED}
+    assert {one.status for one in Message.objects.filter(consumer=person)} == {"FAILED"}
+    assert set(AuditEntry.objects.get(action="consumer.erased").data["dropped_ids"]) == {str(one) for one in waiting}
+    AppInstallation.objects.update(state=State.ACTIVE)
+    forget_caches()
+    stand.pass_time(3600)
+    stand.settle()
+    assert stand.at_liveperson() == []
+    assert found("CANARYQUEUED", ADA) == set()
+
+
+def test_an_answer_that_comes_after_the_erasure_brings_nothing_back(stand: Stand) -> None:
+    stand.faults({"on": "conversation", "do": "delay", "seconds": 1.5})
+    stand.says("CANARYFLIGHT", consumer=ADA, name=NAME)
+    beside = in_thread(stand.work)
+    stand.simulator_waits_for("conversation")
+    person = ada()
+    sending = Dispatch.objects.get(state=DispatchState.SENDING)
+
+    erase(person)
+    beside.join(20)
+
+    assert not beside.is_alive()
+    sending.refresh_from_db()
+    assert sending.state == DispatchState.DROPPED
+    assert not Conversation.objects.filter(consumer=person).exists()
+    assert not ConsumerToken.objects.exists()
+    assert Attempt.objects.filter(finished_at=None).count() == 0
+    assert found("CANARYFLIGHT", NAME, ADA) == set()
+
+
+def test_what_waits_to_be_applied_is_erased_and_never_applied(stand: Stand) -> None:
+    stand.says("first", consumer=ADA)
+    stand.work()
+    AppInstallation.objects.update(state=State.PAUSED)
+    person = ada()
+    stand.says("CANARYSTORED", consumer=ADA)
+    stand.says("Ben's", consumer=BEN)
+    assert Delivery.objects.filter(state=DeliveryState.STORED).count() == 2
+
+    erase(person)
+    stand.work()
+
+    assert found("CANARYSTORED", ADA) == set()
+    assert [one.channel_consumer_id for one in Consumer.objects.filter(erased_at=None)] == [BEN]
+    details = set(Delivery.objects.exclude(detail="").values_list("detail", flat=True))
+    assert "It was erased with its consumer before it was applied." in details
+
+
+# --- what stands against it ------------------------------------------------------------------------------------------
+
+
+def assert_refused(match: str, *, reason: str = "asked for it") -> None:
+    person = ada()
+    before = list(cells())
+    with pytest.raises(RemovalRefused, match=match):
+        erase_consumer(consumer_id=person.pk, actor=EVE, reason=reason)
+    assert list(cells()) == before
+
+
+def test_a_hold_on_the_consumer_stands_against_it(ended: Stand) -> None:
+    holds.hold_consumer(consumer_id=ada().pk, actor=EVE, reason="case 12")
+    assert_refused("A legal hold stands on this consumer since .* Have it lifted first.")
+    holds.lift_hold_of_consumer(consumer_id=ada().pk, actor=EVE, reason="settled")
+    erase(ada())
+
+
+def test_a_hold_on_the_brand_stands_against_it(ended: Stand) -> None:
+    access.hold_brand(ended.onboarded.brand, actor=EVE, reason="case 13")
+    assert_refused("A legal hold stands on this brand since .* Have it lifted first.")
+
+
+def test_a_hold_on_the_brand_stops_what_is_under_way(ended: Stand) -> None:
+    person = ada()
+    erase_consumer(consumer_id=person.pk, actor=EVE, reason="asked for it")
+    access.hold_brand(ended.onboarded.brand, actor=EVE, reason="case 13")
+    bodies = DeliveryBody.objects.count()
+
+    erasure.finish()
+    assert DeliveryBody.objects.count() == bodies
+
+    access.lift_hold_of_brand(ended.onboarded.brand, actor=EVE, reason="settled")
+    erasure.finish()
+    assert found(*canaries(Consumer(lp_consumer_id=NAME))) == set()
+
+
+def test_an_open_conversation_stands_against_it(talked: Stand) -> None:
+    assert "A conversation is open" in preview(ada()).obstacle
+    assert_refused("A conversation is open at LivePerson")
+
+
+def test_where_nobody_can_close_the_conversation_it_is_closed_here(talked: Stand) -> None:
+    AppInstallation.objects.update(state=State.DISABLED)
+    person = ada()
+
+    erase(person)
+
+    assert {(one.state, one.close_reason) for one in person.conversations.all()} == {("CLOSED", "ERASED")}
+    assert found(*canaries(Consumer(lp_consumer_id=NAME))) == set()
+
+
+@pytest.mark.parametrize("reason", [f"{NAME} has asked", f"asked by {ADA}", NAME.upper()])
+def test_the_reason_does_not_name_the_person(ended: Stand, reason: str) -> None:
+    assert_refused("Leave the name and the ids", reason=reason)
+
+
+def test_nobody_is_erased_twice(ended: Stand) -> None:
+    person = ada()
+    erase(person)
+    with pytest.raises(RemovalRefused, match="already"):
+        erase_consumer(consumer_id=person.pk, actor=EVE, reason="again")
+    with pytest.raises(Exception, match="nothing is left"):
+        holds.hold_consumer(consumer_id=person.pk, actor=EVE, reason="too late")
+
+
+def test_the_preview_tells_what_would_go(ended: Stand) -> None:
+    told = preview(ada())
+    assert (told.messages, told.files, told.obstacle) == (
+        MessageContent.objects.filter(message__consumer=ada()).count(),
+        MediaFile.objects.filter(message__consumer=ada()).count(),
+        "",
+    )
+    assert told.messages >= 5
+    assert told.files == 2
+
+
+# --- in batches ------------------------------------------------------------------------------------------------------
+
+
+def test_it_goes_on_where_a_crash_left_it(ended: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = ada()
+    monkeypatch.setattr("webhooks.erasure.BATCH", 3)
+    erase_consumer(consumer_id=person.pk, actor=EVE, reason="asked for it")
+    with monkeypatch.context() as broken:
+        broken.setattr("webhooks.erasure._FOUND", "SELECT 1/0, %s, %s::bytea[]")
+        with pytest.raises(Exception, match="division"):
+            erasure.finish()
+    for _ in range(2):
+        assert erasure._go_on_once(set())
+    half = Erasure.objects.get()
+    assert half.ended_at is None
+    assert found(ADA) != set()
+    assert "canary" not in bytes(half.sealed).decode("utf-8", "replace")
+
+    erasure.finish()
+
+    assert found(*canaries(Consumer(lp_consumer_id=NAME))) == set()
+
+
+def test_the_worker_does_it(ended: Stand) -> None:
+    erase_consumer(consumer_id=ada().pk, actor=EVE, reason="asked for it")
+    Keeper().work(budget_s=5)
+    assert Erasure.objects.get().ended_at is not None
+    assert found(ADA) == set()
+
+
+def test_what_came_after_the_erasure_is_left_alone(ended: Stand) -> None:
+    person = ada()
+    erase_consumer(consumer_id=person.pk, actor=EVE, reason="asked for it")
+    ended.says("new words", consumer=ADA, id="new")
+    ended.work()
+
+    erasure.finish()
+
+    assert MessageContent.objects.filter(text="new words").exists()
+    assert any(b"new words" in bytes(raw) for raw in DeliveryBody.objects.values_list("raw", flat=True))
+
+
+def test_old_facts_lose_the_person_too_where_the_bodies_have_gone_before(ended: Stand) -> None:
+    person = ada()
+    DeliveryBody.objects.all().delete()
+    MessageContent.objects.all().delete()
+
+    erase(person)
+
+    assert found(ADA, person.lp_consumer_id) == set()
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_erases_and_tells(ended: Stand) -> None:
+    person = ada()
+    out = io.StringIO()
+
+    call_command("erase_consumer", "--consumer", str(person.pk), "--reason", "asked for it", stdout=out)
+
+    told = json.loads(out.getvalue())
+    assert told["consumer"] == str(person.pk)
+    assert told["ended_at"]
+    assert told["removed"]["message_contents"] >= 5
+    assert found(*canaries(Consumer(lp_consumer_id=NAME))) == set()
+    assert AuditEntry.objects.get(action="consumer.erased").actor_kind == "COMMAND"
+
+
+@pytest.mark.parametrize(
+    ("consumer", "reason", "match"),
+    [
+        ("x", "why", "There is no consumer with this id"),
+        ("00000000-0000-7000-8000-000000000000", "why", "There is no consumer"),
+        (None, f"because of {ADA}", "Leave the name"),
+    ],
+)
+def test_the_command_says_what_is_wrong(ended: Stand, consumer: str | None, reason: str, match: str) -> None:
+    with pytest.raises(CommandError, match=match):
+        call_command("erase_consumer", "--consumer", consumer or str(ada().pk), "--reason", reason)
+
+
+# --- how ids are found -----------------------------------------------------------------------------------------------
+
+
+def needles(*person: str, conversations: tuple[str, ...] = ()) -> tracing.Needles:
+    return tracing.Needles(Traces(person=person, conversations=conversations))
+
+
+@pytest.mark.parametrize(
+    ("one", "raw"),
+    [
+        ("+15550100", b'{"id": "+15550100"}'),
+        ("+15550100", b'{"id": "\\u002b15550100"}'),
+        ("+15550100", b'{"id": "\\u002B15550100"}'),
+        ("+15550100", b"From=%2B15550100&Body=x"),
+        ("+15550100", b"From=%2b15550100&Body=x"),
+        ("+15550100", b"{broken +15550100"),
+        ("+15550100", b'{"from": "whatsapp:+15550100"}'),
+        ("J\u00f6rg/7", '{"id": "J\u00f6rg/7"}'.encode()),
+        ("J\u00f6rg/7", b'{"id": "J\\u00f6rg\\/7"}'),
+        ('a"b\\c-long', b'{"id": "a\\"b\\\\c-long"}'),
+        ("two words", b"id=two+words"),
+        ("7", b'{"id": "7"}'),
+        ("7", b"id=7&text=x"),
+    ],
+)
+def test_an_id_is_found_however_it_is_written(one: str, raw: bytes) -> None:
+    looked_for = needles(one)
+    assert any(form in raw for form in looked_for.as_bytes)
+    assert looked_for.any_in(*tracing.readings_of(raw))
+
+
+@pytest.mark.parametrize(
+    ("one", "raw"),
+    [
+        ("+15550100", b'{"id": "+155501001"}'),
+        ("15550100", b'{"id": "+15550100"}'),
+        ("7", b'{"id": "17", "sequence": 7}'),
+        ("7", b"id=17&other=77"),
+    ],
+)
+def test_a_part_of_another_id_is_another_id(one: str, raw: bytes) -> None:
+    assert not needles(one).any_in(*tracing.readings_of(raw))
