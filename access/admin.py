@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from access import services
 from access.admin_base import BrandScopedAdmin, PlatformAdmin, acting
+from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_filters import BrandFilter, choice_filter
 from access.models import Brand, Membership, Role, User
 from access.rules import Verb
@@ -21,10 +22,43 @@ from core.actor import Actor
 from core.errors import ConfigurationError
 
 
+def _hold(row: Brand, given: dict[str, Any], actor: Actor) -> Told:
+    services.hold_brand(row, actor=actor, reason=given["reason"])
+    return Told(sentence="Held: nothing of this brand is removed until the hold is lifted.")
+
+
+def _lift_hold(row: Brand, given: dict[str, Any], actor: Actor) -> Told:
+    services.lift_hold_of_brand(row, actor=actor, reason=given["reason"])
+    return Told(sentence="The hold is lifted: what is past its day is removed within the hour.")
+
+
 @admin.register(Brand)
-class BrandAdmin(BrandScopedAdmin):
+class BrandAdmin(DeedsMixin, BrandScopedAdmin):
     """Tenants: made by those who run the site; their owners may rename them and set how long contents are kept."""
 
+    deeds = (
+        Deed(
+            name="hold",
+            label="Legal hold",
+            icon="gavel",
+            explain="Nothing of this brand is removed while the hold stands: neither when its retention ends, nor when "
+            "somebody asks to be erased.",
+            run=_hold,
+            offered=lambda row: not row.is_held,
+            form=ReasonForm,
+            verb=Verb.OWN,
+        ),
+        Deed(
+            name="lift-hold",
+            label="Lift the legal hold",
+            icon="lock_open",
+            explain="What the retention has ended for is removed after it.",
+            run=_lift_hold,
+            offered=lambda row: row.is_held,
+            form=ReasonForm,
+            verb=Verb.OWN,
+        ),
+    )
     add_verb = change_verb = Verb.OWN
 
     list_display = ("name", "slug", "retention_days", "created_at")
@@ -43,6 +77,7 @@ class BrandAdmin(BrandScopedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         context["may_set_up"] = self._allows(request, Verb.OPERATE, kwargs.get("obj"))
+        context["buttons"] = self.deeds_for(request, kwargs["obj"]) if kwargs.get("obj") else []
         return super().render_change_form(request, context, *args, **kwargs)
 
     def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:

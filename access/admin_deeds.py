@@ -7,7 +7,7 @@ form's POST does it, by a service.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -71,7 +71,7 @@ class Deed:
 
     name: in the address. explain: what it will do, for the page that asks. run: calls the service, in the service's own
     transaction. offered: whether it makes sense for the row as it stands. at_once: the button does it without a page
-    between, for what can do no harm.
+    between, for what can do no harm. facts: what it would touch, (name, value), for the page that asks.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Deed:
     verb: Verb = Verb.OPERATE
     tone: Literal["plain", "main", "danger"] = "plain"
     at_once: bool = False
+    facts: Callable[[Any], Sequence[tuple[str, str]]] = lambda row: ()
 
 
 class DeedsMixin(GuardedAdmin):
@@ -151,7 +152,13 @@ class DeedsMixin(GuardedAdmin):
         return page
 
     def _ask(self, request: HttpRequest, obj: models.Model, deed: Deed, form: forms.Form) -> HttpResponse:
-        context = {**self._frame(request, obj), "title": deed.label, "deed": deed, "form": form}
+        context = {
+            **self._frame(request, obj),
+            "title": deed.label,
+            "deed": deed,
+            "form": form,
+            "facts": deed.facts(obj),
+        }
         return TemplateResponse(request, "admin/deed.html", context)
 
     def _frame(self, request: HttpRequest, obj: models.Model) -> dict[str, Any]:

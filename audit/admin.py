@@ -23,6 +23,7 @@ _PAGES = {
     "account": "installations",
     "appinstallation": "installations",
     "channel": "installations",
+    "consumer": "conversations",
     "conversation": "conversations",
     "dispatch": "conversations",
 }

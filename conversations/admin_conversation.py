@@ -17,6 +17,7 @@ from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_fi
 from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_filters import ChannelFilter
+from conversations.admin_removal import ERASE, HOLD, LIFT_HOLD
 from conversations.admin_transcript import said, transcript_of, with_everything
 from conversations.models import (
     Audience,
@@ -24,11 +25,13 @@ from conversations.models import (
     Conversation,
     ConversationState,
     Direction,
+    Erasure,
     Message,
     MessageKind,
     MessageStatus,
 )
 from conversations.services import operations
+from conversations.services.erasure import RemovalRefused
 from core import visible_text
 from core.actor import Actor
 from core.vault import search_hash
@@ -177,7 +180,10 @@ class MessageAdmin(RecordAdmin):
 
 
 @admin.register(Consumer)
-class ConsumerAdmin(RecordAdmin):
+class ConsumerAdmin(DeedsMixin, RecordAdmin):
+    deeds = (HOLD, LIFT_HOLD, ERASE)
+    refusals = (*DeedsMixin.refusals, RemovalRefused)
+
     list_display = ("who", "on_channel", "channel", "account", "last_seen")
     list_display_links = ("who",)
     list_filter = (BrandFilter, TimeFilter, ChannelFilter)
@@ -219,4 +225,6 @@ class ConsumerAdmin(RecordAdmin):
             "conversations": obj.conversations.select_related("channel").order_by("-id")[:_MOST_SHOWN],
             "lanes": obj.lanes.order_by("direction"),
             "apart": [said(message, today=today) for message in reversed(apart)],
+            "buttons": self.deeds_for(request, obj),
+            "erasure": Erasure.objects.filter(pk=obj.pk).first(),
         }

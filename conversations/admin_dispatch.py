@@ -47,7 +47,7 @@ SEND_AGAIN = Deed(
     explain="Queues it at its old place, before everything that still waits for this consumer. Where nobody knows "
     "whether the first try arrived, it may then stand there twice, and is marked so.",
     run=_send_again,
-    offered=lambda row: row.state in operations.RESENDABLE,
+    offered=lambda row: row.state in operations.RESENDABLE and not (row.message and row.message.removed_at),
     form=ReasonForm,
     tone="main",
 )
@@ -183,7 +183,8 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
         ids = {wanted for one in request.POST.getlist("_selected_action") if (wanted := id_in(one))}
         rows = limit(Dispatch.objects.filter(pk__in=ids), request.user, verb=Verb.OPERATE)
         tries = Prefetch("attempts", queryset=Attempt.objects.order_by("id"))
-        return list(rows.select_related("lane__consumer").prefetch_related(tries).order_by("id")[:_MOST_AT_ONCE])
+        rows = rows.select_related("lane__consumer", "message").prefetch_related(tries)
+        return list(rows.order_by("id")[:_MOST_AT_ONCE])
 
     def _do_to_each(self, request: HttpRequest, deed: Deed, rows: list[Dispatch], given: dict[str, Any]) -> None:
         done, refused = 0, 0

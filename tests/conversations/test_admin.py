@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -193,10 +193,13 @@ def test_a_message_that_waits_is_in_the_transcript_though_liveperson_has_not_tak
     assert str(waiting.pk) not in page_of(world.auditor, world.closed_conversation)
 
 
-def test_expired_content_says_so(world):
+@pytest.mark.parametrize(("removed_by", "how"), [("RETENTION", "by retention"), ("ERASURE", "by erasure")])
+def test_content_that_was_removed_says_when_and_by_what(world, removed_by, how):
     MessageContent.objects.filter(message=world.from_consumer).delete()
+    removed_at = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    Message.objects.filter(pk=world.from_consumer.pk).update(removed_at=removed_at, removed_by=removed_by)
     page = page_of(world.auditor, world.conversation)
-    assert "has expired and was deleted" in bubble_of(page, world.from_consumer)
+    assert f"Content removed on 2026-03-04 {how}." in bubble_of(page, world.from_consumer)
 
 
 def test_pictures_are_shown_files_offered_and_expired_ones_named(world):

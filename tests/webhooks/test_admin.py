@@ -85,7 +85,7 @@ def test_a_long_body_is_cut_and_says_so(world):
 def test_an_expired_body_says_so(world):
     delivery = Delivery.objects.filter(brand=world.brand).first()
     DeliveryBody.objects.filter(pk=delivery.pk).delete()
-    assert "It has expired and was deleted" in page_of(world, delivery)
+    assert "It was removed by retention" in page_of(world, delivery)
 
 
 def test_why_a_delivery_is_quarantined_stands_in_list_and_page(world):
