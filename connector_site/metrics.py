@@ -27,6 +27,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from connector_site import heartbeat
 from conversations.models import Attempt, Dispatch, DispatchState, Lane, Message
+from core.breaker import Phase
+from installations import breakers
 from webhooks.models import Delivery, DeliveryState, Event, EventOutcome
 
 _TOTALS: dict[str, tuple[type[Model], str]] = {
@@ -101,6 +103,12 @@ def _from_database() -> Iterator[Metric]:
         "Events that wait to see whether they are ours.",
         [(EventOutcome.WAITING, Event.objects.filter(outcome=EventOutcome.WAITING).count())],
         states=(EventOutcome.WAITING,),
+    )
+    yield _by_state(
+        "connector_site_upstreams_by_state",
+        "Hosts that ever gave trouble, by the phase of their breaker; those that are open are not called.",
+        breakers.count_by_phase().items(),
+        states=Phase,
     )
     yield from _ages()
 

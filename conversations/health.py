@@ -1,4 +1,4 @@
-"""What the outbox knows of a connector's health: whether what LivePerson accepts comes back as an echo."""
+"""What the outbox knows of a connector's health: whether echoes come back, and how much waits for an upstream."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from conversations.models import Dispatch, DispatchKind, DispatchState
+from conversations.models import Dispatch, DispatchKind, DispatchState, Lane
 from core.ids import first_id_at
+from installations.breakers import WAITING
 from installations.models import AppInstallation
-from installations.signals import health_asked
+from installations.signals import health_asked, waiting_asked
 from installations.verdicts import Finding, Tone
 
 _LOOKED_BACK = timedelta(hours=24)
@@ -44,3 +45,9 @@ def tell_of_echoes(*, installation: AppInstallation, now: datetime, **_: Any) ->
             do="See that its manifest names this site for ContentEvent: echoes settle sends whose answer was lost.",
         )
     ]
+
+
+@receiver(waiting_asked)
+def count_what_waits(*, installation: AppInstallation, **_: Any) -> int:
+    """Lanes whose next call is held back; of a whole account, because consumers may change between its channels."""
+    return Lane.objects.filter(account=installation.account_id, blocked_by=WAITING).count()

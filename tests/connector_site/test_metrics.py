@@ -17,6 +17,7 @@ def test_every_figure_has_a_value_on_an_empty_site(client: Client) -> None:
     shown = values(client.get("/metrics").content.decode())
     assert shown["connector_site_database_up"] == 1
     assert shown['connector_site_dispatches_by_state{state="parked"}'] == 0
+    assert shown['connector_site_upstreams_by_state{state="open"}'] == 0
     assert shown["connector_site_oldest_due_lane_age_seconds"] == 0
     assert shown["connector_site_heartbeat_age_seconds"] == float("inf")
 

@@ -236,6 +236,19 @@ def test_calls_that_were_under_way_when_it_opened_are_not_written(door: Door) ->
     assert statements(lambda: end_calls(desk, key, good=3, failed=20, at=after(5))) == []
 
 
+def test_calls_that_were_under_way_when_it_opened_do_not_open_it_again(door: Door) -> None:
+    desk, key = opened(door)
+    end_calls(desk, key, failed=9, at=after(29))
+    other = BreakerDesk()
+    probe(other, key, None, at=after(30))
+    probe(other, key, None, at=after(31))
+
+    assert desk.may_call(key, now=after(32)) == Go()
+    end_calls(desk, key, failed=1, at=after(32))
+
+    assert Upstream.objects.get().phase == Phase.CLOSED
+
+
 def test_those_that_wait_come_back_one_by_one(door: Door) -> None:
     desk, key = opened(door)
     permits = [desk.may_call(key, now=after(1 + n / 1000)) for n in range(100)]

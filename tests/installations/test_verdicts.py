@@ -11,8 +11,8 @@ from django.utils import timezone
 from conversations.models import Dispatch, Lane
 from core.breaker import Phase
 from installations import services
+from installations.breakers import WAITING
 from installations.models import AppInstallation, AppToken, Channel, State, Upstream
-from installations.signals import waiting_asked
 from installations.verdicts import Tone, verdict_of
 from tests.factories import World
 from tests.installations.pages import CLIENT_ID, page_of
@@ -129,20 +129,16 @@ def test_an_upstream_that_does_not_answer_is_named_with_what_waits_and_the_next_
         phase=Phase.OPEN.value, opened_at=now - timedelta(minutes=5), probe_at=now + timedelta(seconds=20),
     )  # fmt: skip
 
-    def twelve(**_: Any) -> int:
-        return 12
-
-    waiting_asked.connect(twelve)
-    try:
-        text = said(world)
-        page = page_of(world.auditor, world.installation)
-    finally:
-        waiting_asked.disconnect(twelve)
+    Lane.objects.filter(consumer=world.consumer).update(blocked_by=WAITING)
+    waiting = Lane.objects.filter(consumer=world.consumer).count()
+    text = said(world)
+    page = page_of(world.auditor, world.installation)
 
     sentence = (
         f"LivePerson (asyncMessagingEnt) is not answering since {now - timedelta(minutes=5):%H:%M:%S} UTC; "
-        f"12 waiting; next try at {now + timedelta(seconds=20):%H:%M:%S} UTC."
+        f"{waiting} waiting; next try at {now + timedelta(seconds=20):%H:%M:%S} UTC."
     )
+    assert waiting
     assert sentence in text
     assert sentence in page
     assert verdict(world).tone is Tone.STOPS
