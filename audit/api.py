@@ -65,7 +65,7 @@ def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str])
     forms = "|".join(re.escape(word) for word in sorted(filter(None, words), key=len, reverse=True))
     pattern = re.compile(forms or r"(?!)", re.IGNORECASE)
     changed = 0
-    entries = models.QuerySet(AuditEntry)  # the model's own manager refuses every change
+    entries: models.QuerySet[AuditEntry] = models.QuerySet(AuditEntry)  # the model's own manager refuses every change
     for entry in entries.filter(subject_type=subject_type, subject_id__in=subject_ids).select_for_update():
         kept = {"reason": pattern.sub(_MASK, entry.reason), "subject_name": pattern.sub(_MASK, entry.subject_name)}
         if kept != {"reason": entry.reason, "subject_name": entry.subject_name}:
