@@ -33,7 +33,7 @@ def _run_django(argv: list[str]) -> int:
     from django.db import Error, connection
 
     from connector_site import start_checks
-    from core.postgres.outages import is_away
+    from core.postgres.reach import is_unreachable
 
     if trouble := start_checks.trouble(argv):
         return _refuse(trouble)
@@ -41,7 +41,7 @@ def _run_django(argv: list[str]) -> int:
         execute_from_command_line(argv)
     except Error as error:
         # It went away in the middle.
-        if not is_away(error):
+        if not is_unreachable(error):
             raise
         connection.close()
         return _refuse(start_checks.away(error))

@@ -9,6 +9,7 @@ _TEXTS = {
     400: ("bad_request", "The request cannot be understood."),
     403: ("forbidden", "You may not do this."),
     404: ("not_found", "There is nothing here."),
+    503: ("database_away", "The site cannot reach its database at the moment. Try again in a few seconds."),
     500: ("server_error", "Something went wrong on our side. The correlation id finds it in the logs."),
 }
 _PAGE = """<!doctype html>
@@ -35,6 +36,15 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500."""
     return _answer(request, status=500)
+
+
+def database_away(request: HttpRequest) -> HttpResponse:
+    """Answer 503."""
+    answer = _answer(request, status=503)
+    answer["Retry-After"] = "2"
+    # Django would log each as an error of ours; that the database is away is logged once.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -5,10 +5,16 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
+from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse
 
 from connector_site import errors
+from connector_site.logs import first_line
 from core.ids import new_id
+from core.postgres import patience
+from core.postgres.reach import is_unreachable
+
+logger = structlog.get_logger(__name__)
 
 NextHandler = Callable[[HttpRequest], HttpResponse]
 
@@ -29,6 +35,29 @@ class CorrelationId:
         response = self._next(request)
         response["X-Correlation-Id"] = correlation_id
         return response
+
+
+class DatabasePatience:
+    """Refuses at once, by 503, what needs a database that is away; see docs/decisions/0006-database-away.md."""
+
+    # Whoever asks here has a timeout of a few seconds, and takes an error for a reason to ask again.
+    _QUICK = ("/webhooks/", "/readyz")
+
+    def __init__(self, get_response: NextHandler) -> None:
+        self._next = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Every other page may take as long as it needs while the database lives."""
+        with patience.limited(patience.QUICK_S if request.path_info.startswith(self._QUICK) else None):
+            return self._next(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Called by Django for what a view did not answer."""
+        if not is_unreachable(exception):
+            return None
+        connection.close()  # the next request makes a fresh one
+        logger.warning("request.database_away", reason=first_line(exception))
+        return errors.database_away(request)
 
 
 class TrustedProxy:

@@ -90,6 +90,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "connector_site.middleware.CorrelationId",
+    "connector_site.middleware.DatabasePatience",
     "connector_site.middleware.TrustedProxy",
     "connector_site.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
@@ -280,7 +281,7 @@ def _database(url: str) -> dict[str, Any]:
     parts = conninfo_to_dict(url)
     known = {key: str(parts.pop(key, "")) for key in ("dbname", "user", "password", "host", "port")}
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "core.postgres",
         "NAME": known["dbname"],
         "USER": known["user"],
         "PASSWORD": known["password"],
@@ -290,7 +291,7 @@ def _database(url: str) -> dict[str, Any]:
         # it forks, and its processes would share sockets.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        # A silent database is found within seconds: it must not hold a request until its sender gives up.
+        # A silent database is found within seconds, also by work that core.postgres.patience does not bound.
         "OPTIONS": {
             "connect_timeout": 2,
             "keepalives": 1,

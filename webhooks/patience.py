@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
-STATEMENT_TIMEOUT_MS = 800
+STATEMENT_TIMEOUT_MS = 500
 
 
 @contextmanager

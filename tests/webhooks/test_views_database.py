@@ -19,7 +19,7 @@ from webhooks import ledger
 from webhooks.models import Delivery, Inbox, Seen
 
 BODY = notification(said("c-1", 1, "Hello"))
-QUICK_S = 2.0  # 0.8 s of patience, and a machine that does other things besides
+QUICK_S = 2.0  # 0.7 s of patience, and a machine that does other things besides
 
 
 @pytest.fixture

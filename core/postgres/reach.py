@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 _AWAY = ("08", "57P01", "57P02", "57P03", "53300")
 
 
-def is_away(error: BaseException) -> bool:
+def is_unreachable(error: BaseException) -> bool:
     """True also where nothing was heard at all: then the error has no code of PostgreSQL's."""
     if not isinstance(error, (OperationalError, InterfaceError)):
         return False
