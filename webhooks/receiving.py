@@ -11,11 +11,12 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, connection
 
+from access.models import expires_on
 from adapters.base import Secret, content_of
 from adapters.registry import get_adapter
 from core import queue
@@ -147,7 +148,7 @@ def _store(
         source.id, source.brand_id,
         delivery_id, source.brand_id, source.id, installation_id, channel_id, state, now,
         secret_id, hashlib.sha256(body).digest(), len(body), request_identity, problem.detail[:300] if problem else "",
-        body, json.dumps(headers), (now + timedelta(days=source.retention_days)).date(),
+        body, json.dumps(headers), expires_on(now, retention_days=source.retention_days),
     ]  # fmt: skip
     try:
         with quick_transaction():
