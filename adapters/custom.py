@@ -34,7 +34,7 @@ from core.events import (
 from core.http import encode_json
 from core.wire import read_json, require_word
 
-DEADLINE_S = 10.0
+DEADLINE_S = 9.0
 MAX_ANSWER_BYTES = 64 * 1024
 
 

@@ -21,7 +21,7 @@ from liveperson.domains import FILES
 from liveperson.errors import error_from_response, preparing
 from liveperson.send_api import SendApi
 
-UPLOAD_DEADLINE_S = 30.0
+UPLOAD_DEADLINE_S = 9.0
 MAX_FILE_BYTES = 5 << 20
 
 # From the root, nothing that could end the path, climb up in it or be read as a host.
