@@ -22,8 +22,10 @@ from connector_site import heartbeat
 from connector_site.environment import BASE_DIR
 from connector_site.logs import first_line
 from connector_site.processes import Child, Spacing, describe, stop_all
+from core.postgres import patience
 
 SWEEP_EVERY_S = 1.0
+_LOOK_WITHIN_S = 5.0
 STOP_GRACE_S = 11.0  # below the grace that `run` gives to us
 
 logger = structlog.get_logger(__name__)
@@ -85,8 +87,11 @@ class Worker:
     def _look_at_database(self) -> None:
         """Sweep, and compare the heartbeat; while the database is away neither can be, which is said once."""
         try:
-            self._sweep()
-            age_s = heartbeat.age_s(cluster=self._cluster_name)
+            # A frozen database would hold us too; thawed, it would show a heartbeat that nobody could write, as if the
+            # cluster were to blame.
+            with patience.limited(_LOOK_WITHIN_S):
+                self._sweep()
+                age_s = heartbeat.age_s(cluster=self._cluster_name)
         except (DatabaseError, InterfaceError) as error:
             connection.close()  # the next round makes a fresh one
             if not self._is_away:

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 import requests
 
 from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
+from tests import postgres_faults
 from tests.stack import free_ports
 
 MANAGE = [sys.executable, str(environment.BASE_DIR / "manage.py")]
@@ -177,30 +177,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         postgres_home.remove(server.data_dir)
 
 
-@contextlib.contextmanager
-def stopped(site: Site) -> Iterator[None]:
-    site.server.stop()
-    try:
-        yield
-    finally:
-        site.server.start(tie_to_parent=True)
+def stopped(site: Site) -> contextlib.AbstractContextManager[None]:
+    return postgres_faults.stopped(site.server)
 
 
-@contextlib.contextmanager
-def frozen(site: Site) -> Iterator[None]:
-    pid = site.server._pid()
-    assert pid is not None
-    postmaster = psutil.Process(pid)
-    postmaster.suspend()  # first: it could start more of them
-    parts = postmaster.children()
-    for part in parts:
-        part.suspend()
-    try:
-        yield
-    finally:
-        for part in [*parts, postmaster]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                part.resume()
+def frozen(site: Site) -> contextlib.AbstractContextManager[None]:
+    return postgres_faults.frozen(site.server)
 
 
 def swallowed(site: Site) -> contextlib.AbstractContextManager[None]:

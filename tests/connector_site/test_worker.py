@@ -14,6 +14,7 @@ import pytest
 
 from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
+from tests.postgres_faults import frozen
 
 MANAGE = [sys.executable, str(environment.BASE_DIR / "manage.py")]
 
@@ -163,6 +164,15 @@ def test_it_survives_a_database_that_goes_away_and_comes_back(beating: Workers) 
     beating.server.start(tie_to_parent=True)
     assert goes_on(beating, within_s=10)
     assert is_running(old)  # nothing was restarted for it
+
+
+def test_it_survives_a_database_that_is_frozen_for_longer_than_a_heartbeat_may_take(beating: Workers) -> None:
+    old = beating.main()
+    with frozen(beating.server):
+        time.sleep(18)
+    assert goes_on(beating, within_s=10)
+    time.sleep(3)
+    assert is_running(old), beating.log.read_text()  # it was not to blame
 
 
 def is_running(process: psutil.Process) -> bool:
