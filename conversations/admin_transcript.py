@@ -29,6 +29,7 @@ from conversations.models import (
     MediaFile,
     Message,
     MessageStatus,
+    OrderMark,
     Outcome,
 )
 
@@ -287,6 +288,10 @@ def _warnings(message: Message, sent: list[Sent]) -> list[Warned]:
         found.append(Warned(text=f"It failed: {_plain(message.error_code) or 'no reason was given'}."))
     if message.status == MessageStatus.EXPIRED:
         found.append(Warned(text="It was not sent in time, and was given up."))
+    if message.order_mark == OrderMark.AFTER_GAP:
+        found.append(Warned(text="Something said before it has not come from LivePerson."))
+    if message.order_mark == OrderMark.LATE:
+        found.append(Warned(text="It came late from LivePerson: what was said after it was sent before it."))
     doubts = [_doubt_of(one.row) for one in sent]
     return found + [Warned(text=doubt) for doubt in dict.fromkeys(doubts) if doubt]
 

@@ -58,7 +58,7 @@ from installations.models import (
     InstallationSecret,
     Upstream,
 )
-from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome, Inbox, Seen
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome, Held, Inbox, Seen
 
 PASSWORD = "a long password for tests"
 LANE_STEP = 1 << 20
@@ -333,6 +333,16 @@ class _Maker:
             from_lp, DeliveryState.QUARANTINED, installation=self.installation, detail=f"Unreadable: {self.mark}"
         )
         self._delivery(from_lp, DeliveryState.STORED, installation=self.installation)
+        held = self._owned(
+            Event, delivery=first, index=1, type="ms.MessagingEventNotification", identity=f"c:held-{self.mark}",
+            outcome=EventOutcome.HELD, lp_conversation_id=self.conversation.lp_conversation_id, at=self.now,
+        )  # fmt: skip
+        self._add(
+            Held(
+                event=held, conversation=self.conversation, sequence=9, lp_dialog_id=f"dialog-open-{self.mark}",
+                since=self.now, due_at=self.now + timedelta(hours=1),
+            )
+        )  # fmt: skip
 
     def _delivery(self, inbox: Inbox, state: DeliveryState, **values: Any) -> Delivery:
         raw = f'{{"mark": "{self.mark}", "id": "{new_id()}"}}'.encode()

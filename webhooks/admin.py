@@ -27,6 +27,7 @@ _OUTCOME_TONES = {
     EventOutcome.APPLIED: "good",
     EventOutcome.ECHO: "good",
     EventOutcome.WAITING: "wait",
+    EventOutcome.HELD: "wait",
     EventOutcome.CONFLICT: "bad",
     EventOutcome.UNREADABLE: "bad",
 }

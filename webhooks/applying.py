@@ -185,7 +185,8 @@ def _apply(deliveries: Sequence[Delivery], lease: Lease) -> None:
     read = [_read(delivery) for delivery in deliveries]
     installation = deliveries[0].installation
     if installation is not None:
-        portion = Portion(installation, [(one.delivery, one.from_liveperson) for one in read], now=now)
+        together = [(one.delivery, one.from_liveperson) for one in read]
+        portion = Portion(installation, together, gap_wait_s=lease.gap_wait_s, now=now)
         for one in read:
             with structlog.contextvars.bound_contextvars(correlation_id=str(one.delivery.pk)):
                 portion.apply(one.delivery, one.from_liveperson)

@@ -13,7 +13,10 @@ from webhooks.models import Delivery, DeliveryState
 
 LEASE_S = 20
 # A portion between two turns of sending: sends must not wait long for a flood that arrives.
-BATCH = 10
+BATCH = 30
+# What is missing in a dialog is waited for while it has lately come after all, and not in vain so often since.
+GAPS_FILLED_LATELY_S = 3600
+MOST_IN_VAIN = 3
 
 _CLAIM = """
     UPDATE webhooks_inbox inbox
@@ -23,7 +26,9 @@ _CLAIM = """
         WHERE (candidate.leased_until IS NULL OR candidate.leased_until < now())
           AND EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.inbox_id = candidate.id AND d.state = 'STORED')
         ORDER BY candidate.leased_until NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING inbox.id, inbox.fence
+    RETURNING inbox.id, inbox.fence,
+        CASE WHEN inbox.gap_filled_at > now() - make_interval(secs => %s) AND inbox.gaps_given_up < %s
+             THEN inbox.gap_wait_s ELSE 0 END
 """
 # A released inbox keeps the time of its release, so that inboxes take turns.
 _RELEASE = "UPDATE webhooks_inbox SET leased_until = now() - interval '1 millisecond' WHERE id = %s AND fence = %s"
@@ -36,16 +41,19 @@ _HAS_WORK = """
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
+    """gap_wait_s: how long to wait for what is missing in a dialog; 0 where that was of no use lately."""
+
     inbox_id: uuid.UUID
     fence: int
+    gap_wait_s: int = 0
 
 
 def claim() -> Lease | None:
     """Lease an inbox with something to apply, the one that has waited longest for its turn."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [LEASE_S])
+        cursor.execute(_CLAIM, [LEASE_S, GAPS_FILLED_LATELY_S, MOST_IN_VAIN])
         row = cursor.fetchone()
-    return Lease(inbox_id=row[0], fence=row[1]) if row else None
+    return Lease(inbox_id=row[0], fence=row[1], gap_wait_s=row[2]) if row else None
 
 
 def release(lease: Lease) -> None:

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from access.models import BrandOwned
+from conversations.models import Conversation
 from installations.models import AppInstallation, Channel
 
 
@@ -21,6 +22,16 @@ class Inbox(BrandOwned):
     id = models.UUIDField(primary_key=True, editable=False, help_text="Id of the app installation or channel.")
     leased_until = models.DateTimeField(null=True, blank=True, help_text="Until when one worker has it to itself.")
     fence = models.BigIntegerField(default=0, help_text="Counts claims; a worker that lost its lease changes nothing.")
+    # Only webhooks.gaps writes these.
+    gap_filled_at = models.DateTimeField(
+        null=True, blank=True, help_text="When something that was missing in a dialog last came after all."
+    )
+    gap_wait_s = models.PositiveSmallIntegerField(
+        default=5, db_default=5, help_text="How long to wait for what is missing, while waiting is of use."
+    )
+    gaps_given_up = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How many waits since then were in vain."
+    )
 
     class Meta:
         verbose_name_plural = "inboxes"
@@ -100,7 +111,10 @@ class DeliveryBody(models.Model):
 
 
 class EventOutcome(models.TextChoices):
-    """Waiting: not known to be ours yet. Foreign: of a conversation that another connector carries."""
+    """
+    Waiting: not known to be ours yet. Foreign: of a conversation that another connector carries. Held: something that
+    was said before it is on its way.
+    """
 
     APPLIED = "APPLIED", "Applied"
     DUPLICATE = "DUPLICATE", "Seen before"
@@ -109,6 +123,7 @@ class EventOutcome(models.TextChoices):
     STALE = "STALE", "Older than what is known"
     IGNORED = "IGNORED", "Of no use to us"
     WAITING = "WAITING", "Waiting to see whether it is ours"
+    HELD = "HELD", "Waiting for what was said before it"
     FOREIGN = "FOREIGN", "Not ours"
     UNKNOWN_TYPE = "UNKNOWN_TYPE", "Of a type that we do not know"
     UNREADABLE = "UNREADABLE", "Cannot be read"
@@ -142,6 +157,30 @@ class Event(BrandOwned):
 
     def __str__(self) -> str:
         return f"{self.type} {self.pk}"
+
+
+class Held(models.Model):
+    """An event that waits for what was said before it in its dialog, for a while. It holds nothing but its dialog."""
+
+    brand_path: ClassVar[str] = "event__brand"
+
+    event = models.OneToOneField(
+        Event, primary_key=True, on_delete=models.CASCADE, related_name="held", help_text="The event."
+    )
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="+", help_text="Its conversation."
+    )
+    lp_dialog_id = models.CharField(max_length=256, help_text="LivePerson's id of its dialog.")
+    sequence = models.IntegerField(help_text="Its sequence there.")
+    since = models.DateTimeField(help_text="Since when it waits.")
+    due_at = models.DateTimeField(db_index=True, help_text="Until when it waits at most.")
+
+    class Meta:
+        verbose_name_plural = "held events"
+        indexes = [models.Index(fields=["conversation", "lp_dialog_id", "sequence"], name="held_in_dialog")]
+
+    def __str__(self) -> str:
+        return f"held {self.pk}"
 
 
 class Seen(models.Model):

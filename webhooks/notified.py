@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.db import transaction
 
+from conversations import sequences
 from conversations.models import Consumer, Conversation, Dialog
-from conversations.services.agent_side import adopt_conversation
+from conversations.sequences import Place
+from conversations.services.agent_side import adopt_conversation, mark_gap
 from core.database import is_away
 from core.events import (
     ChatStateChanged,
@@ -27,10 +29,10 @@ from core.events import (
 )
 from core.ids import made_at
 from installations.models import AppInstallation
-from webhooks import erasure, ledger
+from webhooks import erasure, gaps, ledger
 from webhooks.handlers import apply_liveperson_event
 from webhooks.ledger import Claim, Entry
-from webhooks.models import Delivery, DeliveryBody, Event, EventOutcome
+from webhooks.models import Delivery, DeliveryBody, Event, EventOutcome, Held
 from webhooks.outcomes import event_row, set_effect
 from webhooks.parsers import parse_liveperson
 
@@ -42,6 +44,7 @@ _CHAT_STATE_SAME_S = 5
 _REPEATED_WITHIN = timedelta(days=3, hours=1)
 # What arrived before its conversation was known waits at most so long after the opening.
 _RECENT = FOREIGN_AFTER + timedelta(seconds=10)
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 Read = Sequence[tuple[Delivery, Sequence[LivePersonEvent]]]
 
@@ -53,16 +56,20 @@ class Portion:
     The mutexes of all consumers whose conversations it knows are held, taken in one order.
     """
 
-    def __init__(self, installation: AppInstallation, read: Read, *, now: datetime) -> None:
-        self._installation, self._now = installation, now
+    def __init__(self, installation: AppInstallation, read: Read, *, gap_wait_s: int, now: datetime) -> None:
+        """gap_wait_s: how long to hold what comes before something that was said before it; 0: not at all."""
+        self._installation, self._now, self._gap_wait_s = installation, now, gap_wait_s
         self._conversations: dict[str, Conversation] = {}  # by LivePerson's id of them
         self._by_dialog: dict[str, Conversation] = {}  # by LivePerson's id of a dialog that is not the main one
         self._consumers: dict[uuid.UUID, Consumer] = {}
         self._have_waiting: set[str] = set()  # LivePerson's ids of conversations of which events may wait
         self._claims: dict[tuple[uuid.UUID, str], Claim] = {}
         self._rows: list[Event] = []
+        self._held: list[Held] = []
+        self._places_of_held: set[gaps.Place] = set()
         self._look_up([event for _, events in read for event in events])
         self._claim(read)
+        self._look_at_order(read)
 
     # --- what it has to know ---
 
@@ -89,7 +96,19 @@ class Portion:
         by_pk = {conversation.pk: conversation for conversation in whole}
         self._conversations = {lp_id: by_pk[pk] for lp_id, (pk, _) in found.items()}
         self._by_dialog = {lp_id: by_pk[pk] for lp_id, (pk, _) in dialogs.items()}
+        self._places_of_held = gaps.places_of_held(list(by_pk))
         self._look_for_waiting()
+
+    def _look_at_order(self, read: Read) -> None:
+        """Where what arrived together is out of order, what is missing has come already: that is worth a wait."""
+        new = [
+            event
+            for delivery, events in read
+            for event in events
+            if gaps.is_shown(event) and self._claims.get((delivery.pk, event.identity)) is Claim.FIRST
+        ]
+        if len(read) > 1 and gaps.are_turned(new):
+            self._gap_wait_s = gaps.learn_filled(read[0][0], after_s=0)
 
     def _lock(self, consumer_ids: set[uuid.UUID]) -> None:
         rows = Consumer.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=consumer_ids)
@@ -187,6 +206,17 @@ class Portion:
             row.outcome = EventOutcome.STALE
             row.detail = "LivePerson said it longer ago than it repeats anything."
             return
+        if self._gap_wait_s and gaps.must_wait(conversation, event):
+            row.outcome = EventOutcome.HELD
+            self._held.append(gaps.held_for(row, conversation, event, wait_s=self._gap_wait_s, now=self._now))
+            self._places_of_held.add((conversation.pk, event.lp_dialog_id))
+            return
+        if isinstance(event, ConversationChanged) and not event.stage_is_open:
+            self._release_before_end(conversation)
+        self._take_effect(delivery, conversation, event, row)
+        self._go_on_with_held(conversation, event.lp_dialog_id)
+
+    def _take_effect(self, delivery: Delivery, conversation: Conversation, event: LivePersonEvent, row: Event) -> None:
         effect = apply_liveperson_event(
             conversation=conversation,
             consumer=self._consumers[conversation.consumer_id],
@@ -194,12 +224,36 @@ class Portion:
             correlation_id=str(delivery.pk),
             now=self._now,
         )
+        if effect.seen is not None and effect.seen.place is Place.LATE:
+            gaps.learn_filled(delivery, after_s=effect.seen.late_s)
+        if effect.seen is not None and effect.seen.place is Place.AFTER_GAP and row.outcome == EventOutcome.HELD:
+            gaps.learn_in_vain(delivery)
+            if effect.message_id is not None:
+                mark_gap(effect.message_id)
         set_effect(row, effect)
 
     def flush(self) -> None:
         """Write the outcomes of what was applied so far."""
         Event.objects.bulk_create(self._rows)
-        self._rows = []
+        Held.objects.bulk_create(self._held)
+        self._rows, self._held = [], []
+
+    # --- what came before what was said before it ---
+
+    def _go_on_with_held(self, conversation: Conversation, lp_dialog_id: str) -> None:
+        """What waited for this event, and has nothing else to wait for, comes behind it."""
+        place = (conversation.pk, lp_dialog_id)
+        if place in self._places_of_held:
+            self.flush()  # some of it may have come just now
+            if not release_held(conversation, lp_dialog_id, due_by=self._now, now=self._now):
+                self._places_of_held.discard(place)
+
+    def _release_before_end(self, conversation: Conversation) -> None:
+        """The end of a conversation does not overtake what was said in it."""
+        for place in [one for one in self._places_of_held if one[0] == conversation.pk]:
+            self.flush()
+            release_held(conversation, place[1], due_by=_FOR_EVER, now=self._now)
+            self._places_of_held.discard(place)
 
     def _adopt(self, event: LivePersonEvent) -> Conversation | None:
         """A conversation of ours of which this is the first news."""
@@ -262,10 +316,39 @@ def _apply_late(row: Event, now: datetime) -> None:
     else:
         event = parse_liveperson(bytes(body.raw))[row.index]
         assert row.delivery.installation is not None
-        alone = Portion(row.delivery.installation, [(row.delivery, [event])], now=now)
-        alone._have_waiting.clear()  # the caller goes through those that wait, in their order
+        alone = Portion(row.delivery.installation, [(row.delivery, [event])], gap_wait_s=0, now=now)
+        # The caller goes through those that wait, in their order.
+        alone._have_waiting.clear()
+        alone._places_of_held.clear()
         alone.apply_one(row.delivery, event, row)
     row.save()
+
+
+def release_held(conversation: Conversation, lp_dialog_id: str, *, due_by: datetime, now: datetime) -> bool:
+    """
+    Apply what is held in a dialog and has nothing to wait for any more, in its order; whether something is still held.
+
+    due_by: what waits until then at most comes now, and all that stands before it, whatever is missing. The caller
+    holds the consumer's mutex.
+    """
+    rows = list(
+        Held.objects.filter(conversation=conversation, lp_dialog_id=lp_dialog_id)
+        .select_related("event__delivery__installation")
+        .order_by("sequence")
+    )
+    last_due = max((row.sequence for row in rows if row.due_at <= due_by), default=-1)
+    has_given_up = False
+    for row in rows:
+        has_gap = sequences.has_gap_before(conversation, lp_dialog_id, row.sequence)
+        if has_gap and row.sequence > last_due:
+            return True
+        has_given_up = has_given_up or has_gap
+        if not has_given_up:
+            gaps.learn_filled(row.event.delivery, after_s=(now - row.since).total_seconds())
+        event = row.event
+        row.delete()
+        apply_late(event, now=now)
+    return False
 
 
 def _whole(conversation_id: uuid.UUID) -> Conversation:

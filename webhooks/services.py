@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -10,14 +12,29 @@ from conversations.drain import Drain
 from core import queue
 from webhooks import applying, inboxes, waiting
 
+_LOOK_EVERY_S = 1.0
+
 
 def work(*, deadline_s: float) -> None:
     """Apply deliveries and drain the lanes they make due, until nothing is left or the time is over."""
     queue.answer()
-    waiting.settle_waiting(now=timezone.now())
-    Drain(deadline_s=deadline_s).run(feed=applying.apply_some)
+    Drain(deadline_s=deadline_s).run(feed=_Feed())
     if inboxes.has_work() or lanes.has_due_work():
         queue.ring()
+
+
+class _Feed:
+    """One portion a call. What waits is looked at now and then, also while there is always something to apply."""
+
+    def __init__(self) -> None:
+        self._looked_at_s = float("-inf")
+
+    def __call__(self) -> bool:
+        if time.monotonic() - self._looked_at_s >= _LOOK_EVERY_S:
+            self._looked_at_s = time.monotonic()
+            waiting.settle_waiting(now=timezone.now())
+            waiting.settle_held(now=timezone.now())
+        return applying.apply_some()
 
 
 def sweep() -> None:

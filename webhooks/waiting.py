@@ -1,4 +1,7 @@
-"""Events that wait to see whose they are: applied once their conversation is known, foreign after a while."""
+"""
+Events that wait: to see whose they are, until their conversation is known or they are foreign after a while; or for
+what was said before them, until it has come or their time is over.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,12 @@ from datetime import datetime
 
 from django.db import transaction
 
-from webhooks.models import DeliveryBody, Event, EventOutcome
-from webhooks.notified import FOREIGN_AFTER, apply_late
+from conversations import lanes
+from conversations.models import Conversation
+from webhooks.models import DeliveryBody, Event, EventOutcome, Held
+from webhooks.notified import FOREIGN_AFTER, apply_late, release_held
+
+_MOST_HELD = 200  # looked at in one go
 
 
 def settle_waiting(*, now: datetime) -> None:
@@ -26,9 +33,19 @@ def settle_waiting(*, now: datetime) -> None:
     _call_foreign(now)
 
 
+def settle_held(*, now: datetime) -> None:
+    """Apply what waits for nothing any more, and what has waited long enough."""
+    held = Held.objects.order_by("due_at").values_list("conversation", "lp_dialog_id")[:_MOST_HELD]
+    for conversation_id, lp_dialog_id in dict.fromkeys(held):
+        with transaction.atomic():
+            conversation = Conversation.objects.get(pk=conversation_id)
+            lanes.lock_consumer(conversation.consumer_id)
+            release_held(conversation, lp_dialog_id, due_by=now, now=now)
+
+
 def has_waiting() -> bool:
-    """Whether an event waits to see whose it is."""
-    return Event.objects.filter(outcome=EventOutcome.WAITING).exists()
+    """Whether an event waits for anything."""
+    return Event.objects.filter(outcome=EventOutcome.WAITING).exists() or Held.objects.exists()
 
 
 def _now_known() -> list[uuid.UUID]:

@@ -10,6 +10,7 @@ from conversations.models.messages import (
     MessageContent,
     MessageKind,
     MessageStatus,
+    OrderMark,
     RemovedBy,
 )
 from conversations.models.outbox import Attempt, Dispatch, DispatchKind, DispatchState, Lane, Outcome, Step
@@ -34,6 +35,7 @@ __all__ = [
     "MessageContent",
     "MessageKind",
     "MessageStatus",
+    "OrderMark",
     "Outcome",
     "Redating",
     "Removed",

@@ -81,11 +81,27 @@ class Dialog(models.Model):
     type = models.CharField(max_length=32, default="MAIN", help_text="MAIN, POST_SURVEY or OTHER.")
     is_open = models.BooleanField(default=True, help_text="Whether it takes messages.")
     last_sequence = models.IntegerField(default=-1, help_text="Highest sequence seen in it; -1 when none.")
+    # Only conversations.sequences moves these.
+    complete_to = models.IntegerField(
+        null=True,
+        blank=True,
+        db_default=-1,
+        help_text="Up to here every sequence has come or was given up; empty: as the highest one seen.",
+    )
+    ahead = models.JSONField(default=list, db_default=[], blank=True, help_text="Sequences that came beyond that.")
+    missing = models.JSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="Sequences that were given up, each with the moment in milliseconds.",
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["conversation", "lp_dialog_id"], name="dialog_once_per_conversation"),
         ]
+        # A notification may name its dialog only.
+        indexes = [models.Index(fields=["lp_dialog_id"], name="dialog_lp_id")]
 
     def __str__(self) -> str:
         return f"{self.type} {self.lp_dialog_id}"

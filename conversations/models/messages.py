@@ -32,6 +32,13 @@ class Audience(models.TextChoices):
     STAFF = "STAFF", "Agents and managers"
 
 
+class OrderMark(models.TextChoices):
+    """Where a dialog's events did not come in their order. What was sent stays where it is."""
+
+    AFTER_GAP = "AFTER_GAP", "Something said before it has not come"
+    LATE = "LATE", "Came after what was said later"
+
+
 class MessageStatus(models.TextChoices):
     """It only climbs: received or queued, sent, delivered, read; failed and expired are ends."""
 
@@ -85,6 +92,14 @@ class Message(BrandOwned):
     error_code = models.CharField(max_length=64, blank=True, help_text="Why it failed.")
     lp_dialog_id = models.CharField(max_length=256, blank=True, help_text="LivePerson's id of the dialog.")
     lp_sequence = models.IntegerField(null=True, blank=True, help_text="Its sequence in that dialog.")
+    order_mark = models.CharField(
+        max_length=16,
+        choices=OrderMark,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Whether it came in its order; empty: it did.",
+    )
     channel_message_id = models.CharField(max_length=256, blank=True, help_text="The channel's own id of it.")
     occurred_at = models.DateTimeField(help_text="When it was said, by the clock of the side that said it.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When it was stored here.")

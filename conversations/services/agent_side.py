@@ -8,13 +8,14 @@ both read under the consumer's mutex, which the caller holds: it may apply much 
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
 
 from adapters.registry import get_adapter
-from conversations import evidence, lanes, life
+from conversations import evidence, lanes, life, sequences
 from conversations.models import (
     Audience,
     Consumer,
@@ -29,7 +30,9 @@ from conversations.models import (
     MessageContent,
     MessageKind,
     MessageStatus,
+    OrderMark,
 )
+from conversations.sequences import Place, Seen
 from conversations.services.effects import APPLIED, Effect, EffectKind, ignored
 from conversations.signals import agent_message
 from core.events import (
@@ -49,9 +52,8 @@ def apply_content(
     *, conversation: Conversation, consumer: Consumer, event: ContentPublished, correlation_id: str, now: datetime
 ) -> Effect:
     """Somebody said something: the consumer's own words come back, an agent's go to the channel."""
-    _see_sequence(conversation, event)
     if event.is_from_consumer:
-        return _apply_echo(conversation, event)
+        return dataclasses.replace(_apply_echo(conversation, event), seen=_note(conversation, event))
     kind = MessageKind.FILE if event.attachment else MessageKind.TEXT
     if event.unsupported:
         kind = MessageKind.UNSUPPORTED
@@ -67,9 +69,10 @@ def apply_rich_content(
     *, conversation: Conversation, consumer: Consumer, event: RichContentPublished, correlation_id: str, now: datetime
 ) -> Effect:
     """An agent or a bot sent structured content."""
-    _see_sequence(conversation, event)
     if event.is_from_consumer:
-        return ignored("Structured content of the consumer's own.")
+        return dataclasses.replace(
+            ignored("Structured content of the consumer's own."), seen=_note(conversation, event)
+        )
     content = {
         "text": event.text,
         "element": event.element,
@@ -82,21 +85,8 @@ def apply_accept_status(
     *, conversation: Conversation, consumer: Consumer, event: AcceptStatusChanged, correlation_id: str, now: datetime
 ) -> Effect:
     """The agent's side received or read what the consumer said: the messages climb, the channel is told of reading."""
-    _see_sequence(conversation, event)
-    if event.is_from_consumer:
-        return Effect(kind=EffectKind.ECHO)
-    status = _STATUS_OF_RECEIPT.get(event.status)
-    if status is None:
-        return ignored(f"Receipts of the kind {event.status[:32]} change nothing.")
-    read_ids = []
-    for message in _messages_with(conversation, event):
-        if message.climb_to(status):
-            message.save(update_fields=["status"])
-            if status == MessageStatus.READ and message.channel_message_id:
-                read_ids.append(message.channel_message_id)
-    if read_ids:
-        _queue_read(consumer, conversation, read_ids, correlation_id)
-    return APPLIED
+    effect = _apply_receipt(conversation, consumer, event, correlation_id)
+    return dataclasses.replace(effect, seen=_note(conversation, event))
 
 
 def apply_chat_state(
@@ -197,6 +187,25 @@ def adopt_conversation(
     return conversation
 
 
+def _apply_receipt(
+    conversation: Conversation, consumer: Consumer, event: AcceptStatusChanged, correlation_id: str
+) -> Effect:
+    if event.is_from_consumer:
+        return Effect(kind=EffectKind.ECHO)
+    status = _STATUS_OF_RECEIPT.get(event.status)
+    if status is None:
+        return ignored(f"Receipts of the kind {event.status[:32]} change nothing.")
+    read_ids = []
+    for message in _messages_with(conversation, event):
+        if message.climb_to(status):
+            message.save(update_fields=["status"])
+            if status == MessageStatus.READ and message.channel_message_id:
+                read_ids.append(message.channel_message_id)
+    if read_ids:
+        _queue_read(consumer, conversation, read_ids, correlation_id)
+    return APPLIED
+
+
 def _apply_echo(conversation: Conversation, event: ContentPublished) -> Effect:
     assert event.sequence is not None
     dispatch = evidence.note_echo(
@@ -222,12 +231,10 @@ def _accept_agent_message(
 ) -> Effect:
     # Only what is for everybody may reach the consumer; an audience that we do not know counts as private.
     is_private = event.audience != "ALL"
-    known = Message.objects.filter(
-        conversation=conversation, lp_dialog_id=event.lp_dialog_id, lp_sequence=event.sequence,
-        direction=Direction.TO_CHANNEL,
-    ).first()  # fmt: skip
+    seen = _take(conversation, event)
+    known = _message_of(conversation, event)
     if known is not None:
-        return Effect(kind=EffectKind.DUPLICATE, message_id=known.pk)
+        return Effect(kind=EffectKind.DUPLICATE, message_id=known.pk, seen=seen)
     is_carried = not is_private and kind != MessageKind.UNSUPPORTED
     message = Message.objects.create(
         brand_id=conversation.brand_id,
@@ -241,6 +248,8 @@ def _accept_agent_message(
         status=MessageStatus.QUEUED if is_carried else MessageStatus.RECEIVED,
         lp_dialog_id=event.lp_dialog_id,
         lp_sequence=event.sequence,
+        # What was sent already stays where it is: what comes late stands behind it, and says so.
+        order_mark=OrderMark.LATE if seen and seen.place is Place.LATE else "",
         occurred_at=event.server_at or now,
         correlation_id=correlation_id,
     )
@@ -255,7 +264,12 @@ def _accept_agent_message(
         message.error_code = "content_unsupported"
         message.save(update_fields=["status", "error_code"])
         life.tell_liveperson(consumer, message, status="NACK")
-    return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
+    return Effect(kind=EffectKind.APPLIED, message_id=message.pk, seen=seen)
+
+
+def mark_gap(message_id: uuid.UUID) -> None:
+    """Show that what was said before a message was waited for in vain."""
+    Message.objects.filter(pk=message_id, order_mark="").update(order_mark=OrderMark.AFTER_GAP)
 
 
 def choice_id_of(message: Message, number: int) -> str:
@@ -316,19 +330,21 @@ def _messages_with(conversation: Conversation, event: AcceptStatusChanged) -> mo
     return Message.objects.filter(pk__in=sent.values("message_id")).order_by("id")
 
 
-def _see_sequence(conversation: Conversation, event: DialogEvent) -> None:
-    if event.sequence is None:
-        return
-    updated = Dialog.objects.filter(conversation=conversation, lp_dialog_id=event.lp_dialog_id).update(
-        last_sequence=models.functions.Greatest("last_sequence", event.sequence)
-    )
-    if not updated:
-        Dialog.objects.create(
-            conversation=conversation,
-            lp_dialog_id=event.lp_dialog_id,
-            type="MAIN" if event.lp_dialog_id == conversation.lp_conversation_id else "POST_SURVEY",
-            last_sequence=event.sequence,
-        )
+def _message_of(conversation: Conversation, event: DialogEvent) -> Message | None:
+    return Message.objects.filter(
+        conversation=conversation,
+        lp_dialog_id=event.lp_dialog_id,
+        lp_sequence=event.sequence,
+        direction=Direction.TO_CHANNEL,
+    ).first()
+
+
+def _take(conversation: Conversation, event: DialogEvent) -> Seen | None:
+    return None if event.sequence is None else sequences.take(conversation, event.lp_dialog_id, event.sequence)
+
+
+def _note(conversation: Conversation, event: DialogEvent) -> Seen | None:
+    return None if event.sequence is None else sequences.note(conversation, event.lp_dialog_id, event.sequence)
 
 
 def _state_of(event: ConversationChanged) -> ConversationState:

@@ -6,6 +6,8 @@ import enum
 import uuid
 from dataclasses import dataclass
 
+from conversations.sequences import Seen
+
 
 class EffectKind(enum.StrEnum):
     """Named as the inbox's outcomes are."""
@@ -22,6 +24,8 @@ class Effect:
     kind: EffectKind
     message_id: uuid.UUID | None = None
     detail: str = ""
+    # Of an event that has a place in its dialog: which.
+    seen: Seen | None = None
 
 
 APPLIED = Effect(kind=EffectKind.APPLIED)
