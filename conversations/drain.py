@@ -55,6 +55,7 @@ class Drain:
         self._breakers = BreakerDesk()
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._unsettled: list[Done] = []
+        self._uncounted: list[Done] = []
         self._in_flight: dict[uuid.UUID, Job] = {}
         self._renewed_at_s = time.monotonic()
         self._patience_s = _PATIENCE_S
@@ -112,6 +113,7 @@ class Drain:
         if not done and free <= 0 and not self._desk.has_returned:
             return False
         now = _database_now()
+        self._count_landed(now)
         self._desk.finish_renewals(now=now)
         try:
             jobs = self._transact(now, done, free=free, is_late=is_late)
@@ -166,7 +168,6 @@ class Drain:
             fence = held.get(item.job.lane_id)
             if fence is None:
                 continue
-            self._count(item, now=turn.now)
             if fence != item.job.fence:
                 take_late(turn, item)
             else:
@@ -176,9 +177,12 @@ class Drain:
         turn.flush()
         return fences, settled
 
-    def _count(self, item: Done, *, now: datetime) -> None:
-        if item.job.upstream is not None:
-            self._breakers.note(item.job.upstream, item.job.permit, item.error, now=now)
+    def _count_landed(self, now: datetime) -> None:
+        """Once for each call, whatever becomes of the turn that writes its result."""
+        for item in self._uncounted:
+            if item.job.upstream is not None:
+                self._breakers.note(item.job.upstream, item.job.permit, item.error, now=now)
+        self._uncounted = []
 
     def _wake_those_heard_of(self, now: datetime) -> None:
         """An upstream that answers again is called again, with care until its breaker has closed."""
@@ -259,6 +263,7 @@ class Drain:
 
     def _landed(self, item: Done) -> Done:
         del self._in_flight[item.job.attempt_id]
+        self._uncounted.append(item)
         return item
 
     def _renew_leases(self) -> None:
