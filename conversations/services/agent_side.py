@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -255,8 +255,7 @@ def _accept_agent_message(
     )
     for number, choice in enumerate(content.get("quick_replies", [])):
         choice["id"] = choice_id_of(message, number)
-    expires_on = (now + timedelta(days=conversation.brand.retention_days)).date()
-    MessageContent.objects.create(message=message, expires_on=expires_on, **content)
+    MessageContent.objects.create(message=message, expires_on=conversation.brand.expires_on(now), **content)
     if is_carried:
         _queue_agent_message(consumer, conversation, message)
     elif kind == MessageKind.UNSUPPORTED and not is_private:
