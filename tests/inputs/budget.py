@@ -30,5 +30,5 @@ def examples(usual: int, *, long: int, steps: int = 0) -> settings:
         deadline=None,
         print_blob=IS_LONG,
         suppress_health_check=_SLOW,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        phases=(Phase.explicit, Phase.generate, *((Phase.shrink,) if IS_LONG else ())),
     )

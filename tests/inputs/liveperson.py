@@ -163,7 +163,9 @@ class LivePerson:
     def _send(self, consumer: str, asked: dict[str, Any]) -> list[Step]:
         if asked["type"] == "userprofile.SetUserProfile":
             return as_json({"code": "OK", "body": {}, "reqId": asked["id"]})
-        talk = self.talks[asked["body"]["conversationId"]]
+        talk = self.talks.get(asked["body"]["conversationId"])
+        if talk is None:
+            return as_json(_no(asked["id"], "Bad Request, there is no such conversation"), 400)
         assert talk.consumer == consumer, "sent into somebody else's conversation"
         if not talk.is_open:
             return as_json(_no(asked["id"], "Bad Request, Conversation is close"), 400)

@@ -13,27 +13,36 @@ import itertools
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from audit.models import AuditEntry
-from connector_site.invariants import all_invariants, check
+from conversations import lanes
 from conversations.drain import Drain
-from conversations.models import Direction, Dispatch, DispatchState, Message
+from conversations.models import Attempt, Conversation, Direction, Dispatch, DispatchState, Message
 from conversations.models.outbox import LIVE_STATES
 from conversations.services import operations
 from core.actor import COMMAND
+from installations import editing
 from installations import services as installations
-from installations.models import AppInstallation, State, UnknownPolicy
+from installations.models import State, UnknownPolicy
 from tests.conversations import database, notifications
 from tests.conversations.servers import Play, Server
 from tests.conversations.stand import forget_caches, make_door
 from tests.inputs import budget, clocks
-from tests.inputs.liveperson import FATES, LATE, LOST, LivePerson, Notice
+from tests.inputs.liveperson import FATES, LATE, LOST, REFUSED, REJECTED, TAKEN_500, LivePerson, Notice
+from tests.inputs.promises import Promises
 from webhooks import inboxes, services
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event
 
@@ -44,7 +53,8 @@ UNATTENDED_S = 40
 
 consumers = st.sampled_from(CONSUMERS)
 places = st.integers(0, 11)
-fates = st.sampled_from([*FATES, LOST, LATE])
+fates = st.sampled_from([*FATES, LOST, LATE, REFUSED])
+plays = st.sampled_from([Play(status=500), Play(drop=True), Play(status=400), Play(status=429), Play(status=410)])
 
 
 class DeadBeforeItsCalls(Drain):
@@ -59,7 +69,9 @@ class Site(RuleBasedStateMachine):
 
     liveperson: LivePerson
     phone: Server
+    promises: Promises
     steps = 0
+    reached: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,12 +87,20 @@ class Site(RuleBasedStateMachine):
 
     # --- the consumers
 
-    @rule(consumer=consumers, count=st.integers(1, 3))
-    def consumer_writes(self, consumer: str, count: int) -> None:
-        for _ in range(count):
-            text = f"{consumer} {next(self.numbers)}"
-            self.written[consumer].append(text)
-            self.door.says(text, id=text, consumer=consumer)
+    @initialize(are_open=st.booleans())
+    def conversations_may_be_open(self, are_open: bool) -> None:
+        for consumer in CONSUMERS if are_open else ():
+            self._write(consumer, 1)
+            self.worker_works()
+            self.notices_come(6)
+
+    @rule(consumer=consumers, count=st.integers(1, 3), fares=st.lists(fates, max_size=4), works=st.integers(0, 2))
+    def consumer_writes(self, consumer: str, count: int, fares: list[str], works: int) -> None:
+        self.liveperson.fates[f"custom:{consumer}"].extend(fares)
+        self._write(consumer, count)
+        for _ in range(works):
+            self.worker_works()
+            self.notices_come(6)
 
     @precondition(lambda self: any(self.written.values()))
     @rule(consumer=consumers, place=places)
@@ -107,9 +127,13 @@ class Site(RuleBasedStateMachine):
 
     # --- LivePerson
 
-    @rule(consumer=consumers)
-    def agent_says(self, consumer: str) -> None:
+    @rule(consumer=consumers, fares=st.lists(plays, max_size=4), is_sent=st.booleans())
+    def agent_says(self, consumer: str, fares: list[Play], is_sent: bool) -> None:
+        self.phone.plays.extend(fares)
         self.liveperson.agent_says(f"custom:{consumer}", f"agent {next(self.numbers)}")
+        if is_sent:
+            self.notices_come(6)
+            self.worker_works()
 
     @rule(consumer=consumers)
     def agent_reads(self, consumer: str) -> None:
@@ -118,10 +142,6 @@ class Site(RuleBasedStateMachine):
     @rule(consumer=consumers)
     def agent_closes(self, consumer: str) -> None:
         self.liveperson.close(f"custom:{consumer}")
-
-    @rule(consumer=consumers, fate=fates, count=st.integers(1, 2))
-    def next_requests_fare(self, consumer: str, fate: str, count: int) -> None:
-        self.liveperson.fates[f"custom:{consumer}"].extend([fate] * count)
 
     @rule()
     def tokens_expire(self) -> None:
@@ -157,14 +177,6 @@ class Site(RuleBasedStateMachine):
     def an_echo_is_lost(self, place: int) -> None:
         echoes = [notice for notice in self.liveperson.notices if notice.echo_of]
         self.liveperson.notices.remove(echoes[place % len(echoes)])
-
-    # --- the channel
-
-    @rule(
-        play=st.sampled_from([Play(status=500), Play(drop=True), Play(status=400), Play(status=429), Play(status=410)])
-    )
-    def channel_fares(self, play: Play) -> None:
-        self.phone.plays.append(play)
 
     # --- workers and time
 
@@ -220,8 +232,7 @@ class Site(RuleBasedStateMachine):
 
     @rule(policy=st.sampled_from(list(UnknownPolicy)))
     def somebody_chooses_a_policy(self, policy: str) -> None:
-        AppInstallation.objects.update(unknown_policy=policy)
-        forget_caches()
+        self._choose(policy)
 
     @precondition(lambda self: Dispatch.objects.filter(state__in=TROUBLED).exists())
     @rule(place=places, act=st.sampled_from([operations.send_again, operations.drop, operations.resolve_as_sent]))
@@ -243,14 +254,7 @@ class Site(RuleBasedStateMachine):
     @invariant()
     def promises_hold(self) -> None:
         Site.steps += 1
-        assert {breach.invariant.name: breach.rows for breach in check(all_invariants())} == {}
-
-    @invariant()
-    def nothing_broke(self) -> None:
-        assert not Delivery.objects.filter(state=DeliveryState.DEAD).exists()
-        assert not Delivery.objects.filter(detail__startswith="An error of our own").exists()
-        assert not Event.objects.filter(detail__startswith="An error of our own").exists()
-        assert not Dispatch.objects.filter(error_code="our_error").exists()
+        assert self.promises.broken() == {}
 
     @invariant()
     def liveperson_has_everything_in_order_and_once(self) -> None:
@@ -286,10 +290,10 @@ class Site(RuleBasedStateMachine):
         try:
             self._drain_everything()
             self.promises_hold()
-            self.nothing_broke()
             self.liveperson_has_everything_in_order_and_once()
             self.the_channel_has_everything_in_order_and_once()
             self._nothing_is_lost()
+            Site.reached.update(_reached())
         finally:
             for worker in self.late:
                 worker._pool.shutdown(wait=True)
@@ -301,7 +305,7 @@ class Site(RuleBasedStateMachine):
         self.phone.plays.clear()
         if self.door.installation.state != State.ACTIVE:
             installations.resume(self.door.installation, actor=COMMAND)
-        AppInstallation.objects.update(unknown_policy=UnknownPolicy.PARK)
+        self._choose(UnknownPolicy.PARK)
         forget_caches()
         while self.late:
             self._come_back(self.late.pop())
@@ -309,14 +313,11 @@ class Site(RuleBasedStateMachine):
             while self.liveperson.notices:
                 self._deliver(0)
             services.work(deadline_s=10)
-            waits = Dispatch.objects.filter(state__in=LIVE_STATES).exists() or inboxes.has_work()
-            if not waits and not self.liveperson.notices:
+            waits = Dispatch.objects.filter(state__in=LIVE_STATES).exists()
+            is_stored = Delivery.objects.filter(state=DeliveryState.STORED).exists()
+            if not (waits or is_stored or self.liveperson.notices):
                 break
-            clocks.pass_time(41)
-        clocks.pass_time(41)
-        services.work(deadline_s=10)
-        clocks.pass_time(41)
-        services.work(deadline_s=10)
+            clocks.pass_time(600)
 
     def _nothing_is_lost(self) -> None:
         assert not Dispatch.objects.filter(state__in=LIVE_STATES).exists(), "something waits for ever"
@@ -353,6 +354,19 @@ class Site(RuleBasedStateMachine):
 
     # --- helpers
 
+    def _choose(self, policy: str) -> None:
+        row = self.door.installation
+        row.unknown_policy = policy
+        editing.change(row, fields=["unknown_policy"], actor=COMMAND)
+        # What was held under the old policy is looked at again only when its lane is woken.
+        lanes.wake(installation_id=row.pk, blocked_by="unknown")
+
+    def _write(self, consumer: str, count: int) -> None:
+        for _ in range(count):
+            text = f"{consumer} {next(self.numbers)}"
+            self.written[consumer].append(text)
+            self.door.says(text, id=text, consumer=consumer)
+
     def _deliver(self, place: int) -> None:
         notice = self.liveperson.notices.pop(place)
         assert self.door.notify_raw(notice.body).status_code == 200
@@ -375,6 +389,21 @@ class Site(RuleBasedStateMachine):
         worker._collect()
         while worker._is_busy:
             worker._turn(is_late=True)
+
+
+def _reached() -> set[str]:
+    """What one example has led to: shows that the machine gets into the corners it is made for."""
+    ends = Dispatch.objects.values_list("state", "resolution", "possible_duplicate", "duplicate_seen_at").distinct()
+    found = {"sent by evidence" for _, resolution, *_ in ends if resolution == "echo"}
+    found |= {"decided by a person" for _, resolution, *_ in ends if resolution == "person"}
+    found |= {"possibly doubled" for _, _, is_possible, _ in ends if is_possible}
+    found |= {"proved double" for *_, seen_at in ends if seen_at}
+    found |= {state.lower() for state, *_ in ends}
+    found |= {outcome.lower() for outcome in Event.objects.values_list("outcome", flat=True).distinct()}
+    attempts = Attempt.objects.values_list("outcome", "error_code").distinct()
+    found |= {f"{outcome} {code}".strip().lower() for outcome, code in attempts}
+    closed = Conversation.objects.filter(state="CLOSED").values_list("close_reason", flat=True)
+    return found | {f"closed: {reason.lower() or 'told'}" for reason in closed}
 
 
 def _applied() -> bool:
@@ -411,12 +440,177 @@ def both_ends() -> Iterator[tuple[LivePerson, Server]]:
     phone.close()
 
 
-def test_whatever_happens_the_promises_hold(
-    transactional_db: None, both_ends: tuple[LivePerson, Server], record_property: Any
-) -> None:
+@pytest.fixture
+def site(transactional_db: None, both_ends: tuple[LivePerson, Server]) -> type[Site]:
     Site.liveperson, Site.phone = both_ends
-    Site.steps = 0
-    run_state_machine_as_test(Site, settings=budget.examples(12, long=1500, steps=50))
-    record_property("steps", Site.steps)
-    print(f"{Site.steps} steps")
-    assert Site.steps > 300
+    Site.promises, Site.steps = Promises(), 0
+    Site.reached.clear()
+    return Site
+
+
+def test_whatever_happens_the_promises_hold(site: type[Site], record_property: Any) -> None:
+    run_state_machine_as_test(site, settings=budget.examples(25, long=1500, steps=40))
+    print(f"{site.steps} steps reached {dict(site.reached.most_common())}")
+    record_property("steps", site.steps)
+    assert set(site.reached) >= {"sent", "applied", "duplicate", "conflict", "echo", "unanswered unanswered"}
+
+
+Doing = Callable[[Site], Any]
+
+
+def writes(*fares: str, works: int = 2, consumer: str = "ada") -> Doing:
+    return lambda site: site.consumer_writes(consumer=consumer, count=1, fares=list(fares), works=works)
+
+
+def passes(seconds: int) -> Doing:
+    return lambda site: site.time_passes(seconds=seconds)
+
+
+def decides(act: Any) -> Doing:
+    return lambda site: site.somebody_decides(place=0, act=act)
+
+
+def policy(policy: UnknownPolicy) -> Doing:
+    return lambda site: site.somebody_chooses_a_policy(policy=policy)
+
+
+def says(*fares: Play) -> Doing:
+    return lambda site: site.agent_says(consumer="ada", fares=list(fares), is_sent=True)
+
+
+def hour_passes(site: Site) -> None:
+    clocks.pass_time(3600)
+    site.worker_works()
+
+
+WORK: Doing = Site.worker_works
+PARK = policy(UnknownPolicy.PARK)
+
+# The corners that chance need not find: what is played, and where it has to lead.
+SCRIPTS: dict[str, tuple[list[Doing], set[str]]] = {
+    "an echo settles it": ([writes(), writes(LATE)], {"sent by evidence"}),
+    "an echo settles an opening": ([writes(LATE), passes(31), WORK], {"sent by evidence"}),
+    "what was taken and refused arrives twice": (
+        [writes(), writes(TAKEN_500, works=0), WORK, lambda site: site.an_echo_is_lost(place=0), passes(65), WORK],
+        {"possibly doubled", "refused refused"},
+    ),
+    "nothing is known, and it is parked": ([PARK, writes(), writes(LOST), passes(65)], {"parked"}),
+    "parked, and sent again": (
+        [PARK, writes(), writes(LOST), passes(65), decides(operations.send_again), WORK],
+        {"possibly doubled", "sent"},
+    ),
+    "parked, and overtaken, and sent again": (
+        [PARK, writes(), writes(LOST), passes(65), writes(), decides(operations.send_again), WORK],
+        {"possibly doubled", "sent"},
+    ),
+    "parked, and given up": (
+        [PARK, writes(), writes(LOST), passes(65), decides(operations.drop)],
+        {"dropped", "decided by a person"},
+    ),
+    "parked, and seen to be there": (
+        [PARK, writes(), writes(LATE, works=0), WORK, lambda site: site.an_echo_is_lost(place=0), passes(65),
+         decides(operations.resolve_as_sent)],
+        {"decided by a person"},
+    ),
+    "held, and decided": (
+        [policy(UnknownPolicy.HOLD), writes(), writes(LOST), passes(200), writes(), decides(operations.drop), WORK],
+        {"decided by a person", "unanswered unanswered"},
+    ),
+    "a worker died before its calls": (
+        [writes(), writes(works=0), lambda site: site.worker_dies_while_it_sends(dies=DeadBeforeItsCalls), passes(65)],
+        {"unanswered unanswered"},
+    ),
+    "a worker died after its calls": (
+        [writes(), writes(works=0), lambda site: site.worker_dies_while_it_sends(dies=Drain), passes(31),
+         lambda site: site.notices_come(count=6), WORK],
+        {"sent by evidence"},
+    ),
+    "a worker died while it opened": (
+        [writes(works=0), lambda site: site.worker_dies_while_it_sends(dies=Drain), passes(65)] * 2,
+        {"accepted"},
+    ),
+    "a worker comes back after others took over": (
+        [writes(), writes(works=0), Site.worker_is_late, passes(65), Site.late_worker_comes_back, WORK],
+        {"sent"},
+    ),
+    "a worker comes back in time": (
+        [writes(), writes(works=0), Site.worker_is_late, Site.late_worker_comes_back, WORK],
+        {"sent"},
+    ),
+    "workers die before they apply": (
+        [writes(works=0), Site.worker_dies_before_it_applies, passes(22), Site.worker_dies_before_it_applies,
+         passes(22), WORK],
+        {"applied"},
+    ),
+    "closed in between": (
+        [writes(), lambda site: site.agent_closes(consumer="ada"), writes(works=0), WORK],
+        {"closed: found_closed"},
+    ),
+    "closed by the consumer": (
+        [writes(), lambda site: site.consumer_types_or_leaves(consumer="ada", kind="conversation.closed"), writes()],
+        {"closed: told"},
+    ),
+    "an agent is faster than the news of the opening": (
+        [writes(LATE, works=0), WORK, lambda site: site.agent_says(consumer="ada", fares=[], is_sent=False),
+         lambda site: site.a_notice_comes_out_of_order(place=1), WORK, passes(200),
+         lambda site: site.notices_come(count=6), WORK],
+        {"foreign"},
+    ),
+    "the tokens expire": ([writes(), Site.tokens_expire, writes()], {"not_processed token_expired"}),
+    "refused until nothing is left to try": (
+        [writes(), writes(*[REFUSED] * 30), *[hour_passes] * 30],
+        {"dead"},
+    ),
+    "rejected": ([writes(), writes(REJECTED), writes()], {"failed"}),
+    "the channel fails, and fails again, and takes it": (
+        [writes(), says(Play(status=500), Play(drop=True), Play(status=429)), passes(200), passes(200)],
+        {"sent"},
+    ),
+    "the channel takes it without an answer": ([writes(), says(Play(drop=True)), passes(65)], {"sent"}),
+    "the consumer is gone": ([writes(), says(Play(status=410))], {"failed"}),
+    "paused, and resumed": (
+        [writes(), Site.somebody_pauses_or_resumes, writes(), says(), passes(200), Site.somebody_pauses_or_resumes],
+        {"sent"},
+    ),
+    "everything twice": (
+        [writes(), says(), lambda site: site.consumer_repeats(consumer="ada", place=0),
+         *[lambda site, place=place: site.a_notice_comes_again(place=place) for place in range(4)], WORK],
+        {"duplicate"},
+    ),
+    "everything twice, in other words": (
+        [writes(), says(), lambda site: site.consumer_contradicts(consumer="ada", place=0),
+         lambda site: site.a_notice_comes_again_with_other_words(place=0), Site.bodies_are_pruned, WORK],
+        {"conflict"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.xfail(strict=True, reason="A change of the policy does not wake the lanes that the old one holds.")
+def test_what_the_old_policy_held_follows_the_new_one(site: type[Site]) -> None:
+    one = site()
+    try:
+        for play in (policy(UnknownPolicy.HOLD), writes(), writes(LOST), passes(65)):
+            play(one)
+        row = one.door.installation
+        row.unknown_policy = UnknownPolicy.PARK
+        editing.change(row, fields=["unknown_policy"], actor=COMMAND)
+        one.worker_works()
+        assert not Dispatch.objects.filter(state=DispatchState.UNKNOWN).exists()
+    finally:
+        one.teardown()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_promises_hold_in_the_corners(site: type[Site], name: str) -> None:
+    script, corner = SCRIPTS[name]
+    one = site()
+    try:
+        for play in script:
+            play(one)
+            one.promises_hold()
+            one.liveperson_has_everything_in_order_and_once()
+            one.the_channel_has_everything_in_order_and_once()
+        before = _reached()
+    finally:
+        one.teardown()
+    assert corner <= before | set(site.reached)
