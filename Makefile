@@ -1,6 +1,6 @@
 # The commands to remember. Everything they need is installed into .venv; variables go before or after:
 #   make run PORT=9000 DATA_DIR=/tmp/second
-.PHONY: setup run test check bench chaos clean
+.PHONY: setup run test check bench chaos clean clean-databases
 SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
@@ -26,3 +26,7 @@ chaos: setup
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path "./.venv/*" -prune -exec rm -rf {} +
+
+# The embedded databases of sites whose data folder was deleted: says which, and deletes them with YES=1.
+clean-databases:
+	@"$(PYTHON)" -m tools.clear_databases

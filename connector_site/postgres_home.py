@@ -133,22 +133,41 @@ def _record_of(name: str) -> Path:
     return SYSTEM_ROOT / f"{name}.of"
 
 
-def _drop_abandoned() -> None:
+def abandoned() -> dict[str, Path]:
     """
-    Delete the clusters of temporary data folders that are gone.
+    The system folders whose data folder is gone, and which data folder that was. Those with a running server are none.
 
-    Only of those below the machine's folder for temporary files: elsewhere a missing folder may be a disk that is not
-    mounted at the moment.
+    A data folder on a disk that is not mounted at the moment looks gone; so does one that was moved, until a command
+    has run in its new place.
     """
-    temporary = Path(tempfile.gettempdir()).resolve()
-    for record in SYSTEM_ROOT.glob("*.of"):
+    found = {}
+    for record in sorted(SYSTEM_ROOT.glob("*.of")):
         own = Path(record.read_text())
         name_file = own / "system-folder"
         is_kept = name_file.is_file() and name_file.read_text().strip() == record.stem
-        folder = SYSTEM_ROOT / record.stem
-        if temporary in own.resolve().parents and not is_kept and not _has_server(folder / "cluster"):
-            shutil.rmtree(folder, ignore_errors=True)
-            record.unlink(missing_ok=True)
+        if not is_kept and not _has_server(SYSTEM_ROOT / record.stem / "cluster"):
+            found[record.stem] = own.parent
+    return found
+
+
+def unrecorded() -> list[str]:
+    """The system folders of which nothing tells whose they are."""
+    names = (folder.name for folder in SYSTEM_ROOT.glob("*/") if (folder / "cluster").is_dir())
+    return sorted(name for name in names if not _record_of(name).exists())
+
+
+def drop(name: str) -> None:
+    """Delete a system folder and what is in it."""
+    shutil.rmtree(SYSTEM_ROOT / name, ignore_errors=True)
+    _record_of(name).unlink(missing_ok=True)
+
+
+def _drop_abandoned() -> None:
+    """Make room by itself only below the machine's folder for temporary files, where nothing is mounted later."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for name, data_dir in abandoned().items():
+        if temporary in data_dir.resolve().parents:
+            drop(name)
 
 
 def _has_server(cluster: Path) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
 from connector_site.environment import SettingsError
+from tools import clear_databases
 
 _SITE = Path(psycopg.__file__).parent.parent
 Make = Callable[[Path], EmbeddedPostgres]
@@ -185,6 +186,31 @@ def test_a_cluster_whose_temporary_data_folder_is_gone_makes_room_for_the_next(m
     make(tmp_path / "next")
     assert not gone.home.cluster.parent.exists()
     assert kept.home.cluster.parent.exists()
+
+
+def test_only_clusters_of_data_folders_that_are_gone_are_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(postgres_home, "SYSTEM_ROOT", tmp_path / "system")
+    for name in ("kept", "moved-in", "gone", "running", "unknown"):
+        (tmp_path / "system" / name / "cluster").mkdir(parents=True)
+        if name != "unknown":
+            (tmp_path / "system" / f"{name}.of").write_text(str(tmp_path / f"of-{name}" / "postgres"))
+    for name in ("kept", "moved-in"):
+        (tmp_path / f"of-{name}" / "postgres").mkdir(parents=True)
+        (tmp_path / f"of-{name}" / "postgres" / "system-folder").write_text("kept" if name == "kept" else "another")
+    (tmp_path / "system" / "running" / "cluster" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+
+    def clusters() -> set[str]:
+        return {folder.name for folder in (tmp_path / "system").glob("*/")}
+
+    assert clear_databases.main() == 0
+    assert clusters() == {"kept", "moved-in", "gone", "running", "unknown"}
+    assert f"would delete {tmp_path / 'system' / 'gone'}" in capsys.readouterr().out
+    monkeypatch.setenv("YES", "1")
+    assert clear_databases.main() == 0
+    assert clusters() == {"kept", "running", "unknown"}
+    assert {record.stem for record in (tmp_path / "system").glob("*.of")} == {"kept", "running"}
 
 
 @pytest.fixture
