@@ -91,6 +91,9 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
     if isinstance(row, Channel) and "installation" in changes:
         # What waits for the paused app installation that it had can go out through this one.
         sending_resumed.send(sender=Channel, installation_id=row.installation_id)
+    if isinstance(row, AppInstallation) and "unknown_policy" in changes:
+        # What the old policy held is decided by the new one.
+        sending_resumed.send(sender=AppInstallation, installation_id=row.pk)
 
 
 def has_been_used(channel: Channel) -> bool:

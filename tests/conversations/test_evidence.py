@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from conversations.models import Dispatch, DispatchState, Lane, MessageStatus
+from core.actor import COMMAND
+from installations import editing
 from installations.models import AppInstallation, UnknownPolicy
 from tests.conversations.servers import Got
 from tests.conversations.stand import ADA, Stand, forget_caches, in_thread
@@ -247,6 +249,21 @@ def test_held_holds_the_lane_for_as_long_as_it_takes(open_stand: Stand) -> None:
 
     assert the("in doubt").state == DispatchState.UNKNOWN
     assert open_stand.heard(consumer=ADA) == ["Hello"]
+
+
+def test_what_one_policy_held_is_decided_by_the_next_one(open_stand: Stand) -> None:
+    policy(UnknownPolicy.HOLD)
+    lose_request(open_stand)
+    says(open_stand, "in doubt")
+    open_stand.pass_time(31)
+    open_stand.work()
+    installation = open_stand.installation
+
+    installation.unknown_policy = UnknownPolicy.PARK
+    editing.change(installation, fields=["unknown_policy"], actor=COMMAND)
+    open_stand.work()
+
+    assert the("in doubt").state == DispatchState.PARKED
 
 
 def test_a_held_lane_goes_on_when_the_echo_comes_after_all(open_stand: Stand) -> None:
