@@ -163,7 +163,7 @@ class LivePerson:
     def _send(self, consumer: str, asked: dict[str, Any]) -> list[Step]:
         if asked["type"] == "userprofile.SetUserProfile":
             return as_json({"code": "OK", "body": {}, "reqId": asked["id"]})
-        talk = self.talks.get(asked["body"]["conversationId"])
+        talk = self.talks.get(asked["body"].get("conversationId", ""))
         if talk is None:
             return as_json(_no(asked["id"], "Bad Request, there is no such conversation"), 400)
         assert talk.consumer == consumer, "sent into somebody else's conversation"
