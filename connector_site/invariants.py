@@ -296,7 +296,7 @@ _WRITTEN = [
             JOIN access_brand brand ON brand.id = delivery.brand_id
             WHERE expired.expires_on < current_date - 2 AND brand.held_at IS NULL AND delivery.state <> 'STORED'
               AND NOT EXISTS (SELECT 1 FROM webhooks_event event
-                              WHERE event.delivery_id = delivery.id AND event.outcome = 'WAITING')
+                              WHERE event.delivery_id = delivery.id AND event.outcome IN ('WAITING', 'HELD'))
               AND NOT EXISTS (SELECT 1 FROM conversations_consumer consumer
                               WHERE consumer.brand_id = delivery.brand_id AND consumer.held_at IS NOT NULL)
         """,  # noqa: S608 -- constants of ours
@@ -310,7 +310,9 @@ _WRITTEN = [
               AND (consumer.name <> '' OR consumer.profile <> '{}' OR consumer.channel_consumer_id <> ''
                    OR consumer.lp_consumer_id <> '' OR consumer.ext_consumer_id <> 'ERASED:' || consumer.id
                    OR EXISTS (SELECT 1 FROM conversations_consumertoken token WHERE token.consumer_id = consumer.id)
-                   OR EXISTS (SELECT 1 FROM conversations_message message
+                   OR NOT EXISTS (SELECT 1 FROM conversations_erasure erasure
+                                  WHERE erasure.consumer_id = consumer.id AND erasure.ended_at IS NULL)
+                      AND EXISTS (SELECT 1 FROM conversations_message message
                               LEFT JOIN conversations_messagecontent content ON content.message_id = message.id
                               LEFT JOIN conversations_mediafile file ON file.message_id = message.id
                               WHERE message.consumer_id = consumer.id

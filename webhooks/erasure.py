@@ -26,7 +26,7 @@ from django.utils import timezone
 from adapters.registry import get_adapter
 from audit import api as audit
 from conversations.models import Erasure
-from conversations.services.erasure import Traces, consumer_erased
+from conversations.services.erasure import Traces, consumer_erased, remove_words
 from conversations.services.retention import BATCH, batch_transaction
 from core.actor import SYSTEM
 from core.errors import BodyUnusable
@@ -44,24 +44,16 @@ _ERASED = {"erased": True}  # stands where a change stood, so that the others ke
 
 # --- at once ---------------------------------------------------------------------------------------------------------
 
-_EVENTS_OF_MESSAGES = """
-    SELECT event.id FROM webhooks_event event JOIN conversations_message message ON message.id = event.message_id
-    WHERE message.consumer_id = %s
-"""
-
 
 @receiver(consumer_erased)
-def erase_at_once(*, erasure: Erasure, traces: Traces, now: datetime, **_: Any) -> None:
+def erase_at_once(*, erasure: Erasure, traces: Traces, message_ids: list[uuid.UUID], now: datetime, **_: Any) -> None:
     """
     In the transaction of the erasure: what the messages' events say, and what waits to be applied.
 
     Applied later, it would bring the person back. A worker that applies it at this moment finds it ended, and undoes
     what it did.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_EVENTS_OF_MESSAGES, [erasure.consumer_id])
-        event_ids = [event_id for (event_id,) in cursor.fetchall()]
-    _silence(Event.objects.filter(pk__in=event_ids))
+    _silence(Event.objects.filter(message_id__in=message_ids))
     needles = Needles(traces)
     waiting = Delivery.objects.filter(brand_id=erasure.consumer.brand_id, state=DeliveryState.STORED)
     account_id = erasure.consumer.account_id
@@ -100,6 +92,10 @@ def _go_on_once(waits: set[uuid.UUID]) -> bool:
         )
         if erasure is None:
             return False
+        if (message_ids := remove_words(erasure, now=now)) is not None:
+            _silence(Event.objects.filter(message_id__in=message_ids))
+            erasure.save(update_fields=["words_to", "removed"])
+            return True
         batch = _next_deliveries(erasure)
         if not batch:
             _end(erasure, now)

@@ -104,7 +104,10 @@ class DeliveryBody(models.Model):
     )
     raw = models.BinaryField(help_text="The body as it arrived.")
     headers = models.JSONField(default=dict, help_text="The few headers that matter to its meaning.")
-    expires_on = models.DateField(db_index=True, help_text="Day on which it is deleted.")
+    expires_on = models.DateField(help_text="The last day on which it is kept.")
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_on", "delivery"], name="body_by_day")]
 
     def __str__(self) -> str:
         return f"body of {self.delivery_id}"

@@ -9,19 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import models
 from django.utils import timezone
 
 from access.models import Brand
-from conversations.models import MediaFile, MessageContent
 from conversations.services import retention
-from conversations.services.retention import BATCH, Batch, batch_transaction, count_removed
+from conversations.services.retention import BATCH, Batch, Page, Place, batch_transaction, count_removed, read_page
 from core.actor import SYSTEM
 from webhooks import erasure, redating
-from webhooks.models import DeliveryBody, Seen
+from webhooks.models import Seen
 
 logger = structlog.get_logger(__name__)
 
@@ -33,12 +32,9 @@ def walk(*, now: Now = timezone.now) -> Iterator[Batch]:
     """Remove everything whose time is over; each step of the iterator is one batch."""
     yield from redating.walk(now=now)
     today = now().date()
-    for day in _days_before(today, MessageContent):
-        yield from _repeat(retention.CONTENTS, lambda day=day: retention.remove_contents(day=day, now=now()))
-    for day in _days_before(today, MediaFile):
-        yield from _repeat(retention.FILES, lambda day=day: retention.remove_files(day=day))
-    for day in _days_before(today, DeliveryBody):
-        yield from _repeat(BODIES, lambda day=day: remove_bodies(day=day))
+    yield from _pages(retention.CONTENTS, partial(retention.remove_contents, before=today, now=now()))
+    yield from _pages(retention.FILES, partial(retention.remove_files, before=today))
+    yield from _pages(BODIES, partial(remove_bodies, before=today))
     for brand in Brand.objects.filter(held_at=None):
         yield from _repeat(retention.ANSWERS, lambda brand=brand: retention.clear_answers(brand=brand, now=now()))
         yield from _repeat(retention.CHOICES, lambda brand=brand: retention.clear_choices(brand=brand, now=now()))
@@ -48,16 +44,13 @@ def walk(*, now: Now = timezone.now) -> Iterator[Batch]:
     retention.tell_trail(actor=SYSTEM)
 
 
-def _days_before(today: date, model: type[models.Model]) -> Iterator[date]:
-    """The last days of what is over. One by one: what a hold keeps is passed once in a walk, not in every batch."""
-    day = date.min
-    while True:
-        over = model._default_manager.filter(expires_on__gt=day, expires_on__lt=today).order_by("expires_on")
-        found: date | None = over.values_list("expires_on", flat=True).first()
-        if found is None:
-            return
-        yield found
-        day = found
+def _pages(kind: str, remove: Callable[..., Page]) -> Iterator[Batch]:
+    """From what is past its day the longest to what is so since yesterday."""
+    place: Place | None = Place()
+    while place is not None:
+        page = remove(after=place)
+        yield Batch(kind=kind, count=page.removed)
+        place = page.end
 
 
 def _repeat(kind: str, remove: Callable[[], int]) -> Iterator[Batch]:
@@ -67,33 +60,38 @@ def _repeat(kind: str, remove: Callable[[], int]) -> Iterator[Batch]:
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
 
-# A body waits while its delivery is still to be applied. Whose words are in it, its events know: by the message that
-# they made, by LivePerson's conversation, or, where a channel says something twice, by its id of the message.
-_EXPIRED_BODIES = """
+_LOCK_BODIES = """
     SELECT body.delivery_id FROM webhooks_deliverybody body
     JOIN webhooks_delivery delivery ON delivery.id = body.delivery_id
     JOIN access_brand brand ON brand.id = delivery.brand_id
-    LEFT JOIN installations_appinstallation installation ON installation.id = delivery.installation_id
-    WHERE body.expires_on = %s AND delivery.state <> 'STORED' AND brand.held_at IS NULL
-      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
-                      WHERE event.delivery_id = delivery.id AND event.outcome = 'WAITING')
-      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
-                      JOIN conversations_message message ON message.id = event.message_id
-                      JOIN conversations_consumer consumer ON consumer.id = message.consumer_id
-                      WHERE event.delivery_id = delivery.id AND consumer.held_at IS NOT NULL)
-      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
-                      JOIN conversations_conversation conversation
-                        ON conversation.account_id = installation.account_id
-                       AND conversation.lp_conversation_id = event.lp_conversation_id
-                      JOIN conversations_consumer consumer ON consumer.id = conversation.consumer_id
-                      WHERE event.delivery_id = delivery.id AND consumer.held_at IS NOT NULL)
-      AND NOT EXISTS (SELECT 1 FROM webhooks_event event
-                      JOIN conversations_message message
-                        ON message.channel_id = delivery.channel_id AND message.direction = 'TO_LIVEPERSON'
-                       AND message.channel_message_id <> '' AND event.identity = 'm:' || message.channel_message_id
-                      JOIN conversations_consumer consumer ON consumer.id = message.consumer_id
-                      WHERE event.delivery_id = delivery.id AND consumer.held_at IS NOT NULL)
-    LIMIT %s FOR UPDATE OF body SKIP LOCKED FOR SHARE OF brand SKIP LOCKED
+    WHERE body.delivery_id = ANY(%s) AND delivery.state <> 'STORED' AND brand.held_at IS NULL
+    FOR UPDATE OF body SKIP LOCKED FOR SHARE OF brand SKIP LOCKED
+"""
+_STILL_TO_BE_APPLIED = """
+    SELECT delivery_id FROM webhooks_event WHERE delivery_id = ANY(%s) AND outcome IN ('WAITING', 'HELD')
+"""
+# Whose words are in it, its events know: by the message that they made, by LivePerson's conversation, or, where a
+# channel says something twice, by its id of the message.
+_OF_HELD_CONSUMERS = """
+    WITH event AS MATERIALIZED (
+        SELECT event.*, delivery.channel_id, installation.account_id AS lp_account FROM webhooks_event event
+        JOIN webhooks_delivery delivery ON delivery.id = event.delivery_id
+        LEFT JOIN installations_appinstallation installation ON installation.id = delivery.installation_id
+        WHERE event.delivery_id = ANY(%s)
+    ), speaking AS (
+        SELECT event.delivery_id, message.consumer_id FROM event
+        JOIN conversations_message message ON message.id = event.message_id
+        UNION ALL SELECT event.delivery_id, conversation.consumer_id FROM event
+        JOIN conversations_conversation conversation
+          ON conversation.account_id = event.lp_account AND conversation.lp_conversation_id = event.lp_conversation_id
+        UNION ALL SELECT event.delivery_id, message.consumer_id FROM event
+        JOIN conversations_message message
+          ON message.channel_id = event.channel_id AND message.direction = 'TO_LIVEPERSON'
+         AND message.channel_message_id <> '' AND message.channel_message_id = substr(event.identity, 3)
+        WHERE event.identity LIKE 'm:%%'
+    )
+    SELECT speaking.delivery_id FROM speaking
+    JOIN conversations_consumer consumer ON consumer.id = speaking.consumer_id WHERE consumer.held_at IS NOT NULL
 """
 _DELETE_BODIES = """
     DELETE FROM webhooks_deliverybody body USING webhooks_delivery delivery
@@ -102,14 +100,19 @@ _DELETE_BODIES = """
 """
 
 
-def remove_bodies(*, day: date) -> int:
-    """Remove the bodies whose last day was this one; digest, size and what became of them stay. One batch."""
+def remove_bodies(*, after: Place, before: date) -> Page:
+    """Remove a page of bodies; digest, size and what became of each delivery stay."""
     with batch_transaction() as cursor:
-        cursor.execute(_EXPIRED_BODIES, [day, BATCH])
-        cursor.execute(_DELETE_BODIES, [[delivery_id for (delivery_id,) in cursor.fetchall()]])
+        page, delivery_ids = read_page(cursor, "webhooks_deliverybody", "delivery_id", after=after, before=before)
+        cursor.execute(_LOCK_BODIES, [delivery_ids])
+        going = {delivery_id for (delivery_id,) in cursor.fetchall()}
+        for question in (_STILL_TO_BE_APPLIED, _OF_HELD_CONSUMERS):
+            cursor.execute(question, [list(going)])
+            going -= {delivery_id for (delivery_id,) in cursor.fetchall()}
+        cursor.execute(_DELETE_BODIES, [list(going)])
         brand_ids = [brand_id for (brand_id,) in cursor.fetchall()]
         count_removed(cursor, BODIES, brand_ids)
-    return len(brand_ids)
+    return page.with_removed(len(brand_ids))
 
 
 # --- identities ------------------------------------------------------------------------------------------------------
@@ -141,7 +144,7 @@ def _forget_some(*, after: int, before: datetime) -> tuple[int | None, int]:
         gone = [(seen_id, brand_id) for seen_id, _, brand_id, is_held in old if not is_held]
         Seen.objects.filter(pk__in=[seen_id for seen_id, _ in gone]).delete()
         count_removed(cursor, IDENTITIES, [brand_id for _, brand_id in gone])
-    is_last = not rows or len(old) < len(rows)
+    is_last = not rows or rows[-1][1] >= before
     return (None if is_last else rows[-1][0]), len(gone)
 
 

@@ -22,10 +22,11 @@ class MediaFile(BrandOwned):
     size = models.PositiveIntegerField(help_text="Bytes.")
     sha256 = models.BinaryField(help_text="SHA-256 of the bytes.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When it was fetched.")
-    expires_on = models.DateField(db_index=True, help_text="Day on which it is deleted.")
+    expires_on = models.DateField(help_text="The last day on which it is kept.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "index"], name="media_once_per_attachment")]
+        indexes = [models.Index(fields=["expires_on", "id"], name="media_by_day")]
 
     def __str__(self) -> str:
         return self.name

@@ -154,7 +154,10 @@ class MessageContent(models.Model):
     element = models.JSONField(null=True, blank=True, help_text="Structured content as LivePerson sent it.")
     quick_replies = models.JSONField(default=list, blank=True, help_text="Choices offered to the consumer.")
     metadata = models.JSONField(default=list, blank=True, help_text="Metadata that goes to LivePerson with it.")
-    expires_on = models.DateField(db_index=True, help_text="Day on which it is deleted.")
+    expires_on = models.DateField(help_text="The last day on which it is kept.")
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_on", "message"], name="content_by_day")]
 
     def __str__(self) -> str:
         return f"content of {self.message_id}"

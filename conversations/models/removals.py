@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
@@ -29,6 +30,9 @@ class Erasure(models.Model):
     begun_at = models.DateTimeField(help_text="When it began; what came later is another matter.")
     ended_at = models.DateTimeField(null=True, blank=True, help_text="When nothing was left to be removed.")
     sealed = models.BinaryField(null=True, help_text="The ids to look for, encrypted; empty when it has ended.")
+    words_to = models.UUIDField(
+        default=uuid.UUID(int=0), help_text="The message up to which words and files have been removed."
+    )
     swept_to = models.UUIDField(help_text="The delivery up to which the inbox has been looked through.")
     removed = models.JSONField(default=dict, help_text="How much went, by kind.")
 

@@ -1,10 +1,10 @@
 """
 One consumer erased everywhere: what was said, who said it, and what was still to be sent.
 
-The person goes at once, in one transaction that holds nothing but this consumer. What stands in the inbox has to be
-looked for, and goes in batches after it (webhooks.erasure). The facts stay: that there were messages, when, what became
-of them, and that somebody erased this person, and why. A message that the same person writes later begins a new
-consumer.
+The person goes at once, in one transaction that holds nothing but this consumer, and the words of most people with it.
+Who has said more is emptied in batches after it, and what has to be looked for in the inbox comes last
+(webhooks.erasure). The facts stay: that there were messages, when, what became of them, and that somebody erased this
+person, and why. A message that the same person writes later begins a new consumer.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import F
 from django.dispatch import Signal
 from django.utils import timezone
@@ -38,12 +39,12 @@ from conversations.models import (
     Message,
     MessageContent,
 )
-from conversations.services.retention import remove_bytes
+from conversations.services.retention import BATCH, remove_bytes
 from core.actor import Actor
 from core.ids import first_id_at
 from installations.models import State
 
-# Sent in the transaction of the erasure: erasure, traces, now.
+# Sent in the transaction of the erasure: erasure, traces, now, and message_ids: whose words went already.
 consumer_erased = Signal()
 
 # No channel's prefix looks like this one.
@@ -112,17 +113,22 @@ def erase_consumer(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Eras
     words = [word for word in (consumer.name, *_ids_of(consumer)) if word]
     if any(word.casefold() in reason.casefold() for word in words):
         raise RemovalRefused("Leave the name and the ids of the consumer out of the reason: it stays in the trail.")
+    messages = Message.objects.filter(consumer=consumer).count()
     traces = _traces_of(consumer)
     dropped = _stop_sending(consumer, now)
-    counts = {**_remove_words(consumer, now), "masked_in_trail": _mask_trail(consumer, words)}
-    erasure = _note(consumer, traces, counts, now)
-    consumer_erased.send(sender=Consumer, erasure=erasure, traces=traces, now=now)
+    erasure = _begun(consumer, traces, now)
+    erasure.count(masked_in_trail=_mask_trail(consumer, words))
+    # Those of most people at once. Who has said more than that is emptied batch by batch, by whoever goes on.
+    message_ids = remove_words(erasure, now=now)
+    erasure.save(force_insert=True)
+    consumer_erased.send(sender=Consumer, erasure=erasure, traces=traces, message_ids=message_ids or [], now=now)
     _empty(consumer, now)
+    dropped_ids = [str(one) for one in dropped[:_MOST_NAMED]]
     audit.record(
         "consumer.erased",
         actor=actor,
         subject=consumer.nameless,
-        data={**counts, "dropped": len(dropped), "dropped_ids": [str(one) for one in dropped[:_MOST_NAMED]]},
+        data={"messages": messages, "dropped": len(dropped), "dropped_ids": dropped_ids},
         reason=reason,
     )
     return erasure
@@ -197,44 +203,75 @@ def _stop_sending(consumer: Consumer, now: datetime) -> list[uuid.UUID]:
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
-_DELETE_CONTENTS = """
-    DELETE FROM conversations_messagecontent content USING conversations_message message
-    WHERE message.id = content.message_id AND message.consumer_id = %s RETURNING message.id
+_NEXT_MESSAGES = """
+    SELECT id FROM conversations_message WHERE consumer_id = %s AND id > %s ORDER BY id LIMIT %s
 """
-_DELETE_FILES = """
-    DELETE FROM conversations_mediafile file USING conversations_message message
-    WHERE message.id = file.message_id AND message.consumer_id = %s RETURNING file.id
-"""
-_MARK_MESSAGES = "UPDATE conversations_message SET removed_at = %s, removed_by = 'ERASURE' WHERE id = ANY(%s)"
+_DELETE_CONTENTS = "DELETE FROM conversations_messagecontent WHERE message_id = ANY(%s) RETURNING message_id"
+_DELETE_FILES = "DELETE FROM conversations_mediafile WHERE message_id = ANY(%s) RETURNING id"
 # A provider's id of a message may hold the number that it went to.
-_FORGET_MESSAGE_IDS = "UPDATE conversations_message SET channel_message_id = '' WHERE consumer_id = %s"
-# A digest of a few words can be guessed. What stays of a payload are numbers: which part of how many.
-_CLEAR_DISPATCHES = """
+_MARK_MESSAGES = """
+    UPDATE conversations_message SET channel_message_id = '',
+        removed_at = CASE WHEN id = ANY(%s) THEN %s ELSE removed_at END,
+        removed_by = CASE WHEN id = ANY(%s) THEN 'ERASURE' ELSE removed_by END
+    WHERE id = ANY(%s)
+"""
+# What may stay of a payload are numbers: which part of how many.
+_KEPT = "('part', 'of', 'attachment', 'on', 'status', 'sequences')"
+_NEXT_DISPATCHES = f"""
+    SELECT dispatch.id FROM conversations_dispatch dispatch
+    JOIN conversations_lane lane ON lane.id = dispatch.lane_id
+    WHERE lane.consumer_id = %s AND dispatch.message_id IS NULL
+      AND (dispatch.progress <> '{{}}' OR dispatch.provider_ids <> '[]' OR dispatch.content_digest IS NOT NULL
+           OR dispatch.error_detail <> ''
+           OR EXISTS (SELECT 1 FROM jsonb_object_keys(dispatch.payload) AS key WHERE key NOT IN {_KEPT})
+           OR EXISTS (SELECT 1 FROM conversations_attempt attempt
+                      WHERE attempt.dispatch_id = dispatch.id AND attempt.answer_head || attempt.detail <> ''))
+    LIMIT %s
+"""  # noqa: S608 -- constants of ours
+_DISPATCHES_OF_MESSAGES = "SELECT id FROM conversations_dispatch WHERE message_id = ANY(%s)"
+# A digest of a few words can be guessed.
+_CLEAR_DISPATCHES = f"""
     UPDATE conversations_dispatch dispatch
     SET payload = COALESCE((SELECT jsonb_object_agg(key, value) FROM jsonb_each(dispatch.payload)
-                            WHERE key IN ('part', 'of', 'attachment', 'on', 'status', 'sequences')), '{}'),
-        progress = '{}', provider_ids = '[]', content_digest = NULL, error_detail = ''
-    FROM conversations_lane lane WHERE lane.id = dispatch.lane_id AND lane.consumer_id = %s
-"""
+                            WHERE key IN {_KEPT}), '{{}}'),
+        progress = '{{}}', provider_ids = '[]', content_digest = NULL, error_detail = ''
+    WHERE id = ANY(%s)
+"""  # noqa: S608 -- constants of ours
 _CLEAR_ATTEMPTS = """
-    UPDATE conversations_attempt attempt SET answer_head = '', detail = ''
-    FROM conversations_dispatch dispatch JOIN conversations_lane lane ON lane.id = dispatch.lane_id
-    WHERE dispatch.id = attempt.dispatch_id AND lane.consumer_id = %s AND attempt.answer_head || attempt.detail <> ''
+    UPDATE conversations_attempt SET answer_head = '', detail = ''
+    WHERE dispatch_id = ANY(%s) AND answer_head || detail <> ''
 """
 
 
-def _remove_words(consumer: Consumer, now: datetime) -> dict[str, int]:
+def remove_words(erasure: Erasure, *, now: datetime) -> list[uuid.UUID] | None:
+    """
+    Remove what some of the messages said, and what was sent for them; None when nothing is left.
+
+    Returns the messages, in the caller's transaction. The row of the erasure is not saved by this.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_DELETE_CONTENTS, [consumer.pk])
+        cursor.execute(_NEXT_MESSAGES, [erasure.consumer_id, erasure.words_to, BATCH])
         message_ids = [message_id for (message_id,) in cursor.fetchall()]
-        cursor.execute(_DELETE_FILES, [consumer.pk])
-        file_ids = [file_id for (file_id,) in cursor.fetchall()]
-        cursor.execute(_MARK_MESSAGES, [now, message_ids])
-        cursor.execute(_FORGET_MESSAGE_IDS, [consumer.pk])
-        cursor.execute(_CLEAR_DISPATCHES, [consumer.pk])
-        cursor.execute(_CLEAR_ATTEMPTS, [consumer.pk])
+        if message_ids:
+            erasure.words_to = message_ids[-1]
+            _remove_words_of(cursor, erasure, message_ids, now)
+            cursor.execute(_DISPATCHES_OF_MESSAGES, [message_ids])
+        else:
+            cursor.execute(_NEXT_DISPATCHES, [erasure.consumer_id, BATCH])
+        dispatch_ids = [dispatch_id for (dispatch_id,) in cursor.fetchall()]
+        cursor.execute(_CLEAR_DISPATCHES, [dispatch_ids])
+        cursor.execute(_CLEAR_ATTEMPTS, [dispatch_ids])
+    return message_ids if message_ids or dispatch_ids else None
+
+
+def _remove_words_of(cursor: CursorWrapper, erasure: Erasure, message_ids: list[uuid.UUID], now: datetime) -> None:
+    cursor.execute(_DELETE_CONTENTS, [message_ids])
+    gone = [message_id for (message_id,) in cursor.fetchall()]
+    cursor.execute(_DELETE_FILES, [message_ids])
+    file_ids = [file_id for (file_id,) in cursor.fetchall()]
+    cursor.execute(_MARK_MESSAGES, [gone, now, gone, message_ids])
+    erasure.count(message_contents=len(gone), files=len(file_ids))
     transaction.on_commit(lambda: remove_bytes(file_ids))
-    return {"message_contents": len(message_ids), "files": len(file_ids)}
 
 
 # --- person ----------------------------------------------------------------------------------------------------------
@@ -253,13 +290,12 @@ def _mask_trail(consumer: Consumer, words: Iterable[str]) -> int:
     )
 
 
-def _note(consumer: Consumer, traces: Traces, counts: dict[str, int], now: datetime) -> Erasure:
+def _begun(consumer: Consumer, traces: Traces, now: datetime) -> Erasure:
+    """The row is not saved by this."""
     first_said = Message.objects.filter(consumer=consumer).order_by("created_at").values_list("created_at", flat=True)
     known_since = min([consumer.created_at, *first_said[:1]])
     erasure = Erasure(consumer=consumer, begun_at=now, swept_to=first_id_at(known_since - _BEFORE_WE_KNEW))
-    erasure.count(**counts)
     erasure.keep(traces.as_bytes())
-    erasure.save(force_insert=True)
     return erasure
 
 
@@ -273,4 +309,4 @@ def _empty(consumer: Consumer, now: datetime) -> None:
     consumer.save()
 
 
-__all__ = ["Preview", "RemovalRefused", "Traces", "consumer_erased", "erase_consumer", "preview"]
+__all__ = ["Preview", "RemovalRefused", "Traces", "consumer_erased", "erase_consumer", "preview", "remove_words"]

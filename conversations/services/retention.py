@@ -1,9 +1,9 @@
 """
 What age removes from conversations: words, files, what providers answered, names. Facts stay.
 
-Every function removes one batch in one short transaction and tells how much that was; zero means that nothing is left
-to it. A batch waits for nobody: what is locked elsewhere goes the next time. Nothing goes while a legal hold stands on
-its brand or its consumer, and no words go that are still to be sent.
+Every function removes one batch in one short transaction and tells how much that was. A batch waits for nobody: what is
+locked elsewhere goes the next time. Nothing goes while a legal hold stands on its brand or its consumer, and no words
+go that are still to be sent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -43,6 +43,29 @@ class Batch:
     count: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """How far a walk has come through rows that are ordered by their last day."""
+
+    day: date = date.min
+    row_id: uuid.UUID = uuid.UUID(int=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """
+    The next rows that are past their last day. end: where the page after it begins; None: there is none.
+
+    removed: how many of them went. What a hold keeps is passed once in a walk, and costs no more than that.
+    """
+
+    end: Place | None
+    removed: int = 0
+
+    def with_removed(self, removed: int) -> Page:
+        return replace(self, removed=removed)
+
+
 @contextmanager
 def batch_transaction() -> Iterator[CursorWrapper]:
     """A transaction that ends with an error rather than hold something for long."""
@@ -52,6 +75,20 @@ def batch_transaction() -> Iterator[CursorWrapper]:
             [str(_STATEMENT_MAY_TAKE_MS), str(_LOCK_MAY_TAKE_MS)],
         )
         yield cursor
+
+
+def read_page(
+    cursor: CursorWrapper, table: str, key: str, *, after: Place, before: date
+) -> tuple[Page, list[uuid.UUID]]:
+    """The ids of the next rows of a table whose last day was before that one."""
+    cursor.execute(
+        f"SELECT expires_on, {key} FROM {table} WHERE (expires_on, {key}) > (%s, %s) AND expires_on < %s"  # noqa: S608
+        f" ORDER BY expires_on, {key} LIMIT %s",
+        [after.day, after.row_id, before, BATCH],
+    )
+    rows = cursor.fetchall()
+    end = Place(day=rows[-1][0], row_id=rows[-1][1]) if len(rows) == BATCH else None
+    return Page(end=end), [row_id for _, row_id in rows]
 
 
 def count_removed(cursor: CursorWrapper, kind: str, brand_ids: Iterable[uuid.UUID]) -> None:
@@ -85,18 +122,13 @@ TO_BE_SENT = """
 """
 # The consumer's row is the mutex: whoever wants to send something of theirs again waits until the batch has ended. The
 # brand's is shared, so that a hold stands from the moment on at which somebody is told that it does.
-_EXPIRED = """
-    SELECT {key}, message.consumer_id FROM {table} expired
-    JOIN conversations_message message ON message.id = expired.message_id
+_LOCK_MESSAGES = """
+    SELECT message.id, message.consumer_id FROM conversations_message message
     JOIN conversations_consumer consumer ON consumer.id = message.consumer_id
     JOIN access_brand brand ON brand.id = message.brand_id
-    WHERE expired.expires_on = %s AND brand.held_at IS NULL AND consumer.held_at IS NULL AND NOT {to_be_sent}
-    LIMIT %s FOR NO KEY UPDATE OF consumer SKIP LOCKED FOR SHARE OF brand SKIP LOCKED
+    WHERE message.id = ANY(%s) AND brand.held_at IS NULL AND consumer.held_at IS NULL
+    FOR NO KEY UPDATE OF consumer SKIP LOCKED FOR SHARE OF brand SKIP LOCKED
 """
-_EXPIRED_CONTENTS = _EXPIRED.format(
-    key="expired.message_id", table="conversations_messagecontent", to_be_sent=TO_BE_SENT
-)
-_EXPIRED_FILES = _EXPIRED.format(key="expired.id", table="conversations_mediafile", to_be_sent=TO_BE_SENT)
 # Asked again under the mutex: a person may have sent something again while it was awaited.
 _DELETE_CONTENTS = f"""
     DELETE FROM conversations_messagecontent content USING conversations_message message
@@ -123,39 +155,44 @@ _FORGET_PEOPLE = """
 """
 
 
-def remove_contents(*, day: date, now: datetime) -> int:
-    """Remove the words of messages whose last day was this one; the name of who has no words left goes too."""
+def remove_contents(*, after: Place, before: date, now: datetime) -> Page:
+    """Remove the words of a page of messages; the name of who has no words left goes too."""
     with batch_transaction() as cursor:
-        cursor.execute(_EXPIRED_CONTENTS, [day, BATCH])
-        found = cursor.fetchall()
-        cursor.execute(_DELETE_CONTENTS, [[message_id for message_id, _ in found]])
+        page, message_ids = read_page(cursor, "conversations_messagecontent", "message_id", after=after, before=before)
+        cursor.execute(_LOCK_MESSAGES, [message_ids])
+        locked = dict(cursor.fetchall())
+        cursor.execute(_DELETE_CONTENTS, [list(locked)])
         gone = cursor.fetchall()
-        message_ids = [message_id for message_id, _ in gone]
-        cursor.execute(_MARK_MESSAGES, [now, message_ids])
-        cursor.execute(_FORGET_FILE_NAMES, [message_ids])
-        cursor.execute(_FORGET_PEOPLE, [list({consumer_id for _, consumer_id in found})])
+        gone_ids = [message_id for message_id, _ in gone]
+        cursor.execute(_MARK_MESSAGES, [now, gone_ids])
+        cursor.execute(_FORGET_FILE_NAMES, [gone_ids])
+        cursor.execute(_FORGET_PEOPLE, [list({locked[message_id] for message_id in gone_ids})])
         count_removed(cursor, CONTENTS, [brand_id for _, brand_id in gone])
-    return len(gone)
+    return page.with_removed(len(gone))
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
+_MESSAGES_OF_FILES = "SELECT message_id FROM conversations_mediafile WHERE id = ANY(%s)"
 _DELETE_FILES = f"""
     DELETE FROM conversations_mediafile file USING conversations_message message
-    WHERE message.id = file.message_id AND file.id = ANY(%s) AND NOT {TO_BE_SENT}
+    WHERE message.id = file.message_id AND file.id = ANY(%s) AND message.id = ANY(%s) AND NOT {TO_BE_SENT}
     RETURNING file.id, message.brand_id
 """  # noqa: S608 -- constants of ours
 
 
-def remove_files(*, day: date) -> int:
-    """Remove the files whose last day was this one: their rows, and after the commit their bytes."""
+def remove_files(*, after: Place, before: date) -> Page:
+    """Remove a page of files: their rows, and after the commit their bytes."""
     with batch_transaction() as cursor:
-        cursor.execute(_EXPIRED_FILES, [day, BATCH])
-        cursor.execute(_DELETE_FILES, [[file_id for file_id, _ in cursor.fetchall()]])
+        page, file_ids = read_page(cursor, "conversations_mediafile", "id", after=after, before=before)
+        cursor.execute(_MESSAGES_OF_FILES, [file_ids])
+        cursor.execute(_LOCK_MESSAGES, [[message_id for (message_id,) in cursor.fetchall()]])
+        locked = [message_id for message_id, _ in cursor.fetchall()]
+        cursor.execute(_DELETE_FILES, [file_ids, locked])
         gone = cursor.fetchall()
         count_removed(cursor, FILES, [brand_id for _, brand_id in gone])
     remove_bytes([file_id for file_id, _ in gone])
-    return len(gone)
+    return page.with_removed(len(gone))
 
 
 def remove_bytes(file_ids: Sequence[uuid.UUID]) -> None:
@@ -247,11 +284,14 @@ def _lock_unless_held(cursor: CursorWrapper, brand_id: uuid.UUID) -> bool:
 __all__ = [
     "BATCH",
     "Batch",
+    "Page",
+    "Place",
     "batch_transaction",
     "clear_answers",
     "clear_choices",
     "count_removed",
     "file_folders",
+    "read_page",
     "remove_bytes",
     "remove_contents",
     "remove_files",

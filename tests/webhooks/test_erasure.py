@@ -197,7 +197,7 @@ def test_the_trail_says_that_it_happened_by_whom_and_why(ended: Stand) -> None:
     begun = AuditEntry.objects.get(action="consumer.erased")
     assert (begun.actor_name, begun.reason, begun.subject_id) == ("eve", "asked for it by letter", str(person.pk))
     assert begun.brand_id == person.brand_id
-    assert begun.data["message_contents"] == Message.objects.filter(consumer=person).count()
+    assert begun.data["messages"] == Message.objects.filter(consumer=person).count()
     over = AuditEntry.objects.get(action="consumer.erasure_ended")
     assert over.data["delivery_bodies"] > 5
     assert over.data["parts_of_bodies"] == 1
@@ -463,11 +463,13 @@ def test_the_preview_tells_what_would_go(ended: Stand) -> None:
 def test_it_goes_on_where_a_crash_left_it(ended: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     person = ada()
     monkeypatch.setattr("webhooks.erasure.BATCH", 3)
+    monkeypatch.setattr("conversations.services.erasure.BATCH", 2)
     erase_consumer(consumer_id=person.pk, actor=EVE, reason="asked for it")
     with monkeypatch.context() as broken:
         broken.setattr("webhooks.erasure._FOUND", "SELECT 1/0, %s, %s::bytea[]")
         with pytest.raises(Exception, match="division"):
             erasure.finish()
+    assert not MessageContent.objects.filter(message__consumer=person).exists()
     for _ in range(2):
         assert erasure._go_on_once(set())
     half = Erasure.objects.get()

@@ -361,7 +361,7 @@ def test_a_file_leaves_the_disk_only_after_its_row_has_gone_for_good(
     files = on_disk()
     monkeypatch.setattr(retention, "_COUNT", "SELECT 1/0, %s::uuid, %s::uuid, %s::text, %s::int")
     with pytest.raises(Exception, match="division by zero"):
-        retention.remove_files(day=MediaFile.objects.first().expires_on)
+        retention.remove_files(after=retention.Place(), before=timezone.now().date() + timedelta(days=99))
 
     assert MediaFile.objects.count() == 2
     assert on_disk() == files
@@ -557,7 +557,7 @@ def test_trouble_with_it_does_not_reach_the_worker_and_pauses_it(
 ) -> None:
     keeper = Keeper()
     with monkeypatch.context() as broken:
-        broken.setattr(retention, "_EXPIRED_CONTENTS", "SELECT pg_sleep(9), %s::date, %s::int")
+        broken.setattr(retention, "_LOCK_MESSAGES", "SELECT pg_sleep(9), %s::uuid[]")
         broken.setattr(retention, "_STATEMENT_MAY_TAKE_MS", 50)
         MessageContent.objects.update(expires_on=timezone.now().date() - timedelta(days=1))
         keeper.work()
