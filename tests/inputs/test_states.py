@@ -585,7 +585,6 @@ SCRIPTS: dict[str, tuple[list[Doing], set[str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="A change of the policy does not wake the lanes that the old one holds.")
 def test_what_the_old_policy_held_follows_the_new_one(site: type[Site]) -> None:
     one = site()
     try:
