@@ -30,7 +30,9 @@ _PROBE_EVERY_S = 0.5
 _GIVEN_UP_AFTER_S = 5.0
 
 logger = structlog.get_logger(__name__)
-Sent, Yielded, Returned = TypeVar("Sent"), TypeVar("Yielded"), TypeVar("Returned")
+Sent = TypeVar("Sent")
+Yielded = TypeVar("Yielded")
+Returned = TypeVar("Returned")
 
 
 class Silent(psycopg.OperationalError):
