@@ -11,24 +11,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import os
 import random
 import statistics
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import requests
 
-from bench.brand import BenchBrand, make_brand
+from bench.brand import BenchBrand, make_brand, open_conversations
 from bench.report import Figure
 from bench.site import Site, as_json, say
 
 COUNT = 20_000
 LONG_COUNT = 100_000  # with LONG=1
-CONVERSATIONS = 1_000
+CONVERSATIONS = 200
+# Of what these say; far above the simulator's own, which knows nothing of them.
+FIRST_SEQUENCE = 1_000
 ARRIVALS_EVERY_S = 0.05
 NEWCOMERS_EVERY_S = 5.0
 TARGET_PER_S = 100_000 / 600
@@ -40,10 +42,14 @@ _AGENT, _CONSUMER = ("agent-77", "ASSIGNED_AGENT"), ("consumer", "CONSUMER")
 def measure(site: Site) -> list[Figure]:
     count = LONG_COUNT if os.environ.get("LONG") == "1" else COUNT
     brand = make_brand(site, name="bench-flood", account="91000003")
-    know_conversations(brand, count=CONVERSATIONS)
+    open_conversations(site, brand, count=CONVERSATIONS)
+    site.simulator("PATCH", f"accounts/{brand.account}", {"echo": False})
+    lp_ids = _lp_ids(brand)
     say(f"  storing {count} notifications")
-    store(brand, notifications(count=count, conversations=CONVERSATIONS))
-    beside = _Beside(site, brand)
+    bodies = list(notifications(lp_ids, count=count))
+    know_sends(brand, bodies)
+    store(brand, bodies)
+    beside = _Beside(site, brand, lp_ids)
     started = time.perf_counter()
     with beside:
         _ring()
@@ -73,12 +79,7 @@ def measure(site: Site) -> list[Figure]:
 # --- what arrives ----------------------------------------------------------------------------------------------------
 
 
-def lp_id(number: int) -> str:
-    """LivePerson's id of one of the conversations."""
-    return f"flood-{number}"
-
-
-def notifications(*, count: int, conversations: int) -> Iterator[bytes]:
+def notifications(lp_ids: list[str], *, count: int) -> Iterator[bytes]:
     """
     Bodies as they come when the site was away: the order kept within each conversation, conversations mixed.
 
@@ -86,25 +87,24 @@ def notifications(*, count: int, conversations: int) -> Iterator[bytes]:
     now and then the state of the whole. One is of another connector's conversation.
     """
     chance = random.Random(7)
-    sequences = [0] * conversations
-    moments = 0
+    sequences = dict.fromkeys(lp_ids, FIRST_SEQUENCE)
     for number in range(count):
-        which, kind, moments = chance.randrange(conversations), chance.random(), moments + 1
+        which, kind = chance.choice(lp_ids), chance.random()
         if kind < 0.1:
             yield _said(f"foreign-{number}", 1, _AGENT, "Not for you")
         elif kind < 0.3:
-            yield _said(lp_id(which), _next(sequences, which), _AGENT, f"Agent's answer {number}: it leaves today.")
+            yield _said(which, _next(sequences, which), _AGENT, f"Agent's answer {number}: it leaves today.")
         elif kind < 0.5:
-            yield _said(lp_id(which), _next(sequences, which), _CONSUMER, f"Where is my parcel {number}?")
+            yield _said(which, _next(sequences, which), _CONSUMER, f"Where is my parcel {number}?")
         elif kind < 0.75:
-            yield _receipt(lp_id(which), _next(sequences, which), chance.choice(("ACCEPT", "READ")))
+            yield _receipt(which, _next(sequences, which), chance.choice(("ACCEPT", "READ")))
         elif kind < 0.95:
-            yield _typed(lp_id(which), chance.choice(("COMPOSING", "PAUSE")))
+            yield _typed(which, chance.choice(("COMPOSING", "PAUSE")))
         else:
-            yield _changed(lp_id(which), _START_MS + moments)
+            yield _changed(which, _START_MS + number)
 
 
-def _next(sequences: list[int], which: int) -> int:
+def _next(sequences: dict[str, int], which: str) -> int:
     sequences[which] += 1
     return sequences[which] - 1
 
@@ -158,37 +158,55 @@ def _notification(type: str, change: dict[str, Any]) -> bytes:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def know_conversations(brand: BenchBrand, *, count: int) -> None:
-    """Conversations that are open on both sides since an hour, without asking LivePerson to open them."""
-    from datetime import timedelta
+def _lp_ids(brand: BenchBrand) -> list[str]:
+    from conversations.models import Conversation
 
+    return list(Conversation.objects.filter(channel=brand.channel).values_list("lp_conversation_id", flat=True))
+
+
+def know_sends(brand: BenchBrand, bodies: list[bytes]) -> None:
+    """What the consumers said was sent before LivePerson fell silent; now it comes back."""
     from django.utils import timezone
 
-    from conversations.models import Consumer, Conversation, Dialog
-    from core.ids import first_id_at
-    from core.vault import search_hash
+    from conversations.models import Conversation, Dispatch, Lane, Message
 
-    channel, opened_at = brand.channel, timezone.now() - timedelta(hours=1)
-    common = {"brand_id": channel.brand_id, "account_id": channel.account_id, "channel": channel}
-    consumers = Consumer.objects.bulk_create(
-        Consumer(
-            ext_consumer_id=f"{channel.prefix}:f-{number}", channel_consumer_id=f"f-{number}",
-            search_hash=search_hash(f"f-{number}"), lp_consumer_id=f"lp-f-{number}", **common,
+    known = {one.lp_conversation_id: one for one in Conversation.objects.filter(channel=brand.channel)}
+    common = {"brand_id": brand.channel.brand_id}
+    lanes = {one.consumer_id: one for one in Lane.objects.filter(direction="TO_LIVEPERSON", **common)}
+    # Before all that these lanes have held and will hold.
+    first = 1 - len(bodies)
+    now, messages, sends = timezone.now(), [], []
+    for number, body in enumerate(bodies):
+        change = json.loads(body)["body"]["changes"][0]
+        if change.get("originatorMetadata", {}).get("role") != "CONSUMER":
+            continue
+        conversation = known[change["conversationId"]]
+        message = Message(
+            consumer_id=conversation.consumer_id,
+            conversation=conversation,
+            channel=brand.channel,
+            occurred_at=now,
+            direction="TO_LIVEPERSON",
+            sender_role="CONSUMER",
+            status="SENT",
+            channel_message_id=f"flood-{number}",
+            lp_dialog_id=conversation.lp_conversation_id,
+            lp_sequence=change["sequence"],
+            **common,
         )
-        for number in range(count)
-    )  # fmt: skip
-    first = first_id_at(opened_at).int
-    conversations = Conversation.objects.bulk_create(
-        Conversation(
-            id=uuid.UUID(int=first + number), installation_id=channel.installation_id, consumer=consumer,
-            lp_conversation_id=lp_id(number), opened_at=opened_at, **common,
-        )
-        for number, consumer in enumerate(consumers)
-    )  # fmt: skip
-    Dialog.objects.bulk_create(Dialog(conversation=one, lp_dialog_id=one.lp_conversation_id) for one in conversations)
+        messages.append(message)
+        sends.append(
+            Dispatch(
+                lane=lanes[conversation.consumer_id], position=first + number, kind="TEXT", state="SENT",
+                message=message, conversation=conversation, lp_dialog_id=conversation.lp_conversation_id,
+                lp_sequence=change["sequence"], resolution="policy", finished_at=now, **common,
+            )
+        )  # fmt: skip
+    Message.objects.bulk_create(messages, batch_size=2000)
+    Dispatch.objects.bulk_create(sends, batch_size=2000)
 
 
-def store(brand: BenchBrand, bodies: Iterator[bytes]) -> None:
+def store(brand: BenchBrand, bodies: list[bytes]) -> None:
     """Deliveries as the acknowledgement leaves them, in one transaction and without a doorbell."""
     from datetime import timedelta
 
@@ -209,15 +227,14 @@ def store(brand: BenchBrand, bodies: Iterator[bytes]) -> None:
             "COPY webhooks_delivery (id, brand_id, inbox_id, installation_id, state, received_at, secret_id, sha256,"
             " size, request_identity, start_count, detail) FROM STDIN"
         ) as copy:
-            kept = list(bodies)
-            for body in kept:
+            for body in bodies:
                 ids.append(new_id())
                 copy.write_row(
                     (ids[-1], installation.brand_id, installation.pk, installation.pk, "STORED", now, secret_id,
                      hashlib.sha256(body).digest(), len(body), "", 0, "")
                 )  # fmt: skip
         with cursor.copy("COPY webhooks_deliverybody (delivery_id, raw, headers, expires_on) FROM STDIN") as copy:
-            for delivery_id, body in zip(ids, kept, strict=True):
+            for delivery_id, body in zip(ids, bodies, strict=True):
                 copy.write_row((delivery_id, body, "{}", expires_on))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE webhooks_delivery; ANALYZE webhooks_deliverybody")
@@ -252,7 +269,7 @@ def _wait_until_applied(brand: BenchBrand, started: float) -> float:
 def _wait_until_sent(brand: BenchBrand, started: float) -> float:
     from conversations.models import Dispatch
 
-    mine = Dispatch.objects.filter(brand=brand.channel.brand, conversation__lp_conversation_id__startswith="flood-")
+    mine = Dispatch.objects.filter(brand=brand.channel.brand)
     while mine.filter(state__in=("QUEUED", "SENDING", "UNKNOWN")).exists():
         time.sleep(0.5)
     bad = mine.exclude(state__in=("SENT", "DROPPED")).count()
@@ -288,8 +305,8 @@ def _expect_order(brand: BenchBrand) -> None:
 class _Beside:
     """What goes on while the backlog is drained: more notifications, and consumers who write for the first time."""
 
-    def __init__(self, site: Site, brand: BenchBrand) -> None:
-        self._site, self._brand = site, brand
+    def __init__(self, site: Site, brand: BenchBrand, lp_ids: list[str]) -> None:
+        self._site, self._brand, self._lp_ids = site, brand, lp_ids
         self._over = threading.Event()
         self._threads = [threading.Thread(target=act) for act in (self._notify, self._arrive)]
         self.acks_ms: list[float] = []
@@ -311,7 +328,7 @@ class _Beside:
         session, number, due = requests.Session(), 0, time.perf_counter()
         while not self._over.is_set():
             number, due = number + 1, due + ARRIVALS_EVERY_S
-            body = _typed(lp_id(number % CONVERSATIONS), "COMPOSING")
+            body = _typed(self._lp_ids[number % len(self._lp_ids)], "COMPOSING")
             signature = base64.b64encode(hmac.new(secret, body, hashlib.sha1).digest()).decode()
             answer = session.post(url, body, headers={"x-liveperson-signature": f"sha1={signature}"}, timeout=10)
             if answer.status_code != 200:
