@@ -12,7 +12,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.db import models, transaction
+from django.db import transaction
+from django.db.models.query import RawQuerySet
 
 from adapters.registry import get_adapter
 from conversations import evidence, lanes, life, sequences
@@ -329,7 +330,7 @@ _MESSAGES_WITH = """
 """
 
 
-def _messages_with(conversation: Conversation, event: AcceptStatusChanged) -> models.RawQuerySet[Message]:
+def _messages_with(conversation: Conversation, event: AcceptStatusChanged) -> RawQuerySet[Message]:
     sequences_told = list(event.sequences)
     return Message.objects.raw(_MESSAGES_WITH, [conversation.pk, event.lp_dialog_id, sequences_told, sequences_told])
 
