@@ -306,8 +306,9 @@ def test_what_an_agent_says_later_goes_to_nobody(ended: Stand) -> None:
 
 def test_a_late_report_of_the_channel_changes_nothing(ended: Stand) -> None:
     person = ada()
-    sent = Dispatch.objects.filter(lane__consumer=person, lane__direction="TO_CHANNEL", state="SENT").first()
+    sent = Dispatch.objects.filter(message__content__text=ANSWER, lane__direction="TO_CHANNEL", state="SENT").get()
     erase(person)
+    Message.objects.filter(pk=sent.message_id).update(status="SENT")  # as if nothing had been reported yet
     sends = Dispatch.objects.count()
 
     for status in ("delivered", "read", "failed"):
@@ -371,8 +372,9 @@ def test_what_waits_to_be_applied_is_erased_and_never_applied(stand: Stand) -> N
     stand.says("Ben's", consumer=BEN)
     assert Delivery.objects.filter(state=DeliveryState.STORED).count() == 2
 
-    erase(person)
+    erase_consumer(consumer_id=person.pk, actor=EVE, reason="asked for it")
     stand.work()
+    erasure.finish()
 
     assert found("CANARYSTORED", ADA) == set()
     assert [one.channel_consumer_id for one in Consumer.objects.filter(erased_at=None)] == [BEN]
