@@ -49,5 +49,7 @@ ACTIONS: dict[str, str] = {
     "dispatch.resent": "sent a dispatch again",
     "dispatch.dropped": "dropped a dispatch",
     "dispatch.resolved_as_sent": "marked a dispatch as sent",
+    "lanes.held": "restored a backup: outbound lanes are held",
+    "lane.released": "released a lane that a restore had held",
     "secrets.reencrypted": "moved the stored secrets to the newest key",
 }

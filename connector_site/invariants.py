@@ -135,7 +135,7 @@ _WRITTEN = [
         name="nothing_overtakes",
         promise=(
             "Within a lane nothing is sent before what stands before it. What a person sent again stands at its old "
-            "place and counts from then."
+            "place and counts from then; in a lane that a restore held, evidence comes in any order."
         ),
         sql="""
             SELECT overtaken.lane_id, overtaken.id, overtaken.state, later.id AS sent_id
@@ -147,6 +147,21 @@ _WRITTEN = [
               AND NOT EXISTS (SELECT 1 FROM audit_auditentry act
                               WHERE act.action = 'dispatch.resent' AND act.subject_type = 'dispatch'
                                 AND act.subject_id = overtaken.id::text AND act.at > later.finished_at)
+              AND NOT EXISTS (SELECT 1 FROM conversations_lane lane
+                              WHERE lane.id = overtaken.lane_id AND lane.held_at IS NOT NULL)
+              AND NOT EXISTS (SELECT 1 FROM audit_auditentry act
+                              WHERE act.action = 'lane.released' AND act.subject_type = 'lane'
+                                AND act.subject_id = overtaken.lane_id::text AND act.at >= later.finished_at)
+        """,
+    ),
+    Invariant(
+        name="held_lane_sends_nothing",
+        promise="Nothing leaves a lane that a restore holds before evidence or a person has released it.",
+        sql="""
+            SELECT lane.id, attempt.id AS attempt_id FROM conversations_lane lane
+            JOIN conversations_dispatch dispatch ON dispatch.lane_id = lane.id
+            JOIN conversations_attempt attempt ON attempt.dispatch_id = dispatch.id
+            WHERE lane.held_at IS NOT NULL AND attempt.started_at > lane.held_at
         """,
     ),
     Invariant(

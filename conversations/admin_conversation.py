@@ -17,6 +17,7 @@ from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_fi
 from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_filters import ChannelFilter
+from conversations.admin_held import RELEASE_LANES
 from conversations.admin_removal import ERASE, HOLD, LIFT_HOLD
 from conversations.admin_transcript import said, transcript_of, with_everything
 from conversations.models import (
@@ -32,6 +33,7 @@ from conversations.models import (
 )
 from conversations.services import operations
 from conversations.services.erasure import RemovalRefused
+from conversations.services.held_lanes import NotHeld
 from core import visible_text
 from core.actor import Actor
 from core.vault import search_hash
@@ -181,8 +183,8 @@ class MessageAdmin(RecordAdmin):
 
 @admin.register(Consumer)
 class ConsumerAdmin(DeedsMixin, RecordAdmin):
-    deeds = (HOLD, LIFT_HOLD, ERASE)
-    refusals = (*DeedsMixin.refusals, RemovalRefused)
+    deeds = (RELEASE_LANES, HOLD, LIFT_HOLD, ERASE)
+    refusals = (*DeedsMixin.refusals, RemovalRefused, NotHeld)
 
     list_display = ("who", "on_channel", "channel", "account", "last_seen")
     list_display_links = ("who",)

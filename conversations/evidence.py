@@ -16,10 +16,11 @@ from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from conversations import lanes
+from conversations import held, lanes
 from conversations.models import (
     Attempt,
     Conversation,
+    Dialog,
     Direction,
     Dispatch,
     DispatchKind,
@@ -32,6 +33,7 @@ from conversations.settling import mark_sent
 from conversations.texts import digest_of
 from conversations.turn import Turn
 from core.errors import Refused
+from core.ids import made_at
 from installations.connectors import get_connector
 from installations.models import UnknownPolicy
 
@@ -90,10 +92,27 @@ def note_echo(
         return Echoed(message_id=known.message_id)
     in_doubt = _in_doubt(conversation, lp_dialog_id, sequence, same).first()
     if in_doubt is not None:
+        in_doubt.conversation, in_doubt.lp_dialog_id = conversation, lp_dialog_id
         _settle_by_echo(in_doubt, sequence)
         return Echoed(message_id=in_doubt.message_id)
     doubled = _second_arrival(conversation, lp_dialog_id, same)
     return Echoed(message_id=doubled.message_id) if doubled else None
+
+
+def note_report(dispatch_id: uuid.UUID) -> None:
+    """
+    A channel told what became of a send: so it has it, whatever we know of that. The caller holds the mutex.
+    """
+    dispatch = Dispatch.objects.select_related("lane__consumer", "message").get(pk=dispatch_id)
+    waits = dispatch.state == DispatchState.QUEUED and (dispatch.possible_duplicate or dispatch.lane.held_at)
+    if not waits and dispatch.state not in (DispatchState.UNKNOWN, DispatchState.PARKED):
+        return
+    turn = Turn(now=timezone.now())
+    mark_sent(turn, dispatch, resolution="report", sequence=None)
+    turn.flush()
+    if dispatch.lane.held_at is not None:
+        held.let_go_when_settled(dispatch.lane)
+    lanes.make_due([dispatch.lane_id])
 
 
 def _settle_by_echo(dispatch: Dispatch, sequence: int) -> None:
@@ -104,10 +123,13 @@ def _settle_by_echo(dispatch: Dispatch, sequence: int) -> None:
         # We called it failed ourselves, for want of an answer: it was not, and a person need not send it again.
         dispatch.message.status, dispatch.message.error_code = MessageStatus.QUEUED, ""
         dispatch.message.save(update_fields=["status", "error_code"])
-    if dispatch.state != DispatchState.UNKNOWN:
+    is_held = dispatch.lane.held_at is not None
+    if is_held or dispatch.state != DispatchState.UNKNOWN:
         turn = Turn(now=timezone.now())
         mark_sent(turn, dispatch, resolution="echo", sequence=sequence)
         turn.flush()
+    if is_held:
+        held.let_go_when_settled(dispatch.lane)
     lanes.make_due([dispatch.lane_id])
 
 
@@ -152,8 +174,13 @@ def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, same
     """
     The sends of this content that may have arrived without our knowing, the likeliest first.
 
-    What is under way or unknown comes before what was parked or given up long ago: an equal text said again.
+    What is under way or unknown comes before what was parked or given up long ago: an equal text said again. What a
+    restore holds may have gone into a dialog that was opened after the backup: any that we have met since.
     """
+    in_its_place = Q(conversation=conversation, lp_dialog_id=lp_dialog_id, sequence_before__lt=sequence)
+    dialog_id = Dialog.objects.filter(conversation=conversation, lp_dialog_id=lp_dialog_id).values_list("pk").first()
+    if dialog_id is not None:
+        in_its_place |= Q(state=DispatchState.UNKNOWN, lane__held_at__lt=made_at(dialog_id[0]))
     is_open = Q(state__in=(DispatchState.SENDING, DispatchState.UNKNOWN, DispatchState.PARKED))
     waits_to_be_repeated = Q(state=DispatchState.QUEUED, possible_duplicate=True)
     doubtful_try = Attempt.objects.filter(
@@ -165,11 +192,10 @@ def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, same
         Dispatch.objects.filter(
             same,
             is_open | waits_to_be_repeated | given_up,
+            in_its_place,
             lane__consumer_id=conversation.consumer_id,
-            conversation=conversation,
-            lp_dialog_id=lp_dialog_id,
+            lane__direction=Direction.TO_LIVEPERSON,
             echo_sequence=None,
-            sequence_before__lt=sequence,
         )
         .order_by(is_live, "position")
         .select_related("lane__consumer", "message")

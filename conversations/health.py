@@ -18,6 +18,7 @@ _LOOKED_BACK = timedelta(hours=24)
 _ECHO_WITHIN = timedelta(minutes=2)
 _LOOKED_AT = 20
 _ENOUGH = 3
+_COUNTED_AT_MOST = 1000
 
 
 @receiver(health_asked)
@@ -51,3 +52,18 @@ def tell_of_echoes(*, installation: AppInstallation, now: datetime, **_: Any) ->
 def count_what_waits(*, installation: AppInstallation, **_: Any) -> int:
     """Lanes whose next call is held back; of a whole account, because consumers may change between its channels."""
     return Lane.objects.filter(account=installation.account_id, blocked_by=WAITING).count()
+
+
+@receiver(health_asked)
+def tell_of_held_lanes(*, installation: AppInstallation, **_: Any) -> list[Finding]:
+    """After a restore somebody has to look: until then these consumers' messages wait."""
+    held = Lane.objects.filter(
+        brand_id=installation.brand_id, account_id=installation.account_id, held_at__isnull=False
+    ).order_by()  # fmt: skip
+    count = held[:_COUNTED_AT_MOST].count()
+    if not count:
+        return []
+    amount = f"{count} lanes are" if count > 1 else "1 lane is"
+    what = f"{'More than ' if count == _COUNTED_AT_MOST else ''}{amount} held after a restore: nothing leaves them."
+    do = "Look where their unknown messages would stand, then drop or release: manage.py held, or each consumer's page."
+    return [Finding(tone=Tone.STOPS, what=what, do=do)]

@@ -20,6 +20,7 @@ from conversations.models import Consumer, Dispatch, Lane, Message
 from conversations.models.outbox import LIVE_STATES
 from core.ids import new_id
 
+HELD = "held_after_restore"
 STEP = 1 << 20  # free places between neighbours, for openings that are put before what needs them
 LEASE_S = 20
 
@@ -89,8 +90,8 @@ def waiting_dispatch(*, consumer: Consumer, direction: str, kind: str) -> Dispat
 
 
 def make_due(lane_ids: Collection[uuid.UUID]) -> None:
-    """Have the heads of these lanes looked at now."""
-    Lane.objects.filter(pk__in=list(lane_ids)).update(due_at=TransactionNow(), blocked_by="")
+    """Have the heads of these lanes looked at now. Those that a restore holds stay held."""
+    Lane.objects.filter(pk__in=list(lane_ids), held_at=None).update(due_at=TransactionNow(), blocked_by="")
 
 
 def wake(*, installation_id: uuid.UUID, blocked_by: str = "", at_most: int | None = None) -> None:
@@ -101,7 +102,7 @@ def wake(*, installation_id: uuid.UUID, blocked_by: str = "", at_most: int | Non
 
     Lanes that somebody works on at this moment are left out, so that this waits for nobody; they are looked at anyway.
     """
-    blocked = Lane.objects.filter(account__installations=installation_id)
+    blocked = Lane.objects.filter(account__installations=installation_id, held_at=None)
     blocked = blocked.filter(blocked_by=blocked_by) if blocked_by else blocked.exclude(blocked_by="")
     ids = blocked.select_for_update(skip_locked=True, of=("self",)).order_by("due_at").values_list("pk", flat=True)
     with transaction.atomic():
@@ -113,7 +114,8 @@ _NEXT_POSITION = """
         (id, brand_id, account_id, consumer_id, direction, next_position, due_at, fence, blocked_by)
     VALUES (%s, %s, %s, %s, %s, %s, now(), 0, '')
     ON CONFLICT (consumer_id, direction) DO UPDATE
-        SET next_position = lane.next_position + %s, due_at = COALESCE(lane.due_at, now())
+        SET next_position = lane.next_position + %s,
+            due_at = CASE WHEN lane.held_at IS NULL THEN COALESCE(lane.due_at, now()) END
     RETURNING lane.id, lane.next_position
 """
 
@@ -132,20 +134,20 @@ _CLAIM = """
     WITH due_account AS (
         SELECT account.id FROM installations_account account
         WHERE EXISTS (SELECT 1 FROM conversations_lane lane
-                      WHERE lane.account_id = account.id AND lane.due_at <= now()
+                      WHERE lane.account_id = account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                         AND (lane.leased_until IS NULL OR lane.leased_until < now()))
     ), picked AS (
         SELECT due.id FROM due_account CROSS JOIN LATERAL (
             SELECT lane.id, row_number() OVER () AS turn
             FROM (SELECT lane.id FROM conversations_lane lane
-                  WHERE lane.account_id = due_account.id AND lane.due_at <= now()
+                  WHERE lane.account_id = due_account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                     AND (lane.leased_until IS NULL OR lane.leased_until < now())
                   ORDER BY lane.due_at LIMIT %(free)s) lane
         ) due ORDER BY due.turn LIMIT %(free)s
     ), mine AS (
         SELECT lane.id FROM conversations_lane lane
         JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
-        WHERE lane.id IN (SELECT id FROM picked) AND lane.due_at <= now()
+        WHERE lane.id IN (SELECT id FROM picked) AND lane.due_at <= now() AND lane.held_at IS NULL
           AND (lane.leased_until IS NULL OR lane.leased_until < now())
         FOR NO KEY UPDATE OF lane, consumer SKIP LOCKED
     )
@@ -223,6 +225,11 @@ def release(rows: Sequence[tuple[uuid.UUID, datetime | None, str]]) -> None:
             cursor.executemany(_RELEASE, [(due_at, blocked_by, lane_id) for lane_id, due_at, blocked_by in rows])
 
 
+def let_go(lane_id: uuid.UUID) -> None:
+    """End the hold on a lane: its head is looked at now. The caller holds the consumer's mutex."""
+    Lane.objects.filter(pk=lane_id).update(held_at=None, due_at=TransactionNow(), blocked_by="")
+
+
 def heads_of(lane_ids: Collection[uuid.UUID]) -> list[Dispatch]:
     """The first live dispatch of each lane, with everything that sending it needs."""
     if not lane_ids:
@@ -244,19 +251,21 @@ def has_due_work() -> bool:
     """Whether some lane could be claimed now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM conversations_lane WHERE due_at <= now()"
+            "SELECT EXISTS (SELECT 1 FROM conversations_lane WHERE due_at <= now() AND held_at IS NULL"
             " AND (leased_until IS NULL OR leased_until < now()))"
         )
         return bool(cursor.fetchone()[0])
 
 
 __all__ = [
+    "HELD",
     "LEASE_S",
     "append",
     "claim",
     "extend",
     "has_due_work",
     "heads_of",
+    "let_go",
     "lock_consumer",
     "make_due",
     "put_before",

@@ -42,11 +42,15 @@ class Lane(BrandOwned):
     blocked_by = models.CharField(
         max_length=64, blank=True, help_text="Why its head waits, such as credentials_rejected."
     )
+    held_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when a restore keeps it from sending; empty: it is free."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["consumer", "direction"], name="lane_once")]
         indexes = [
             models.Index(fields=["account", "due_at"], condition=Q(due_at__isnull=False), name="lane_due"),
+            models.Index(fields=["brand", "account"], condition=Q(held_at__isnull=False), name="lane_held"),
         ]
 
     def __str__(self) -> str:
@@ -135,7 +139,7 @@ class Dispatch(BrandOwned):
     resolution = models.CharField(
         max_length=16,
         blank=True,
-        help_text="What settled it: answer, echo, policy, a person, an erasure; empty while open.",
+        help_text="What settled it: answer, echo, report, policy, a person, an erasure; empty while open.",
     )
     sequence_before = models.IntegerField(null=True, blank=True, help_text="Highest sequence known when it was tried.")
     echo_sequence = models.IntegerField(null=True, blank=True, help_text="Sequence of its echo, where one was seen.")

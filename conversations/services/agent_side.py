@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models.query import RawQuerySet
 
 from adapters.registry import get_adapter
-from conversations import evidence, lanes, life, sequences
+from conversations import evidence, held, lanes, life, sequences
 from conversations.models import (
     Audience,
     Consumer,
@@ -169,6 +169,7 @@ def adopt_conversation(
             state__in=(DispatchState.SENDING, DispatchState.UNKNOWN, DispatchState.QUEUED),
         )
         .exclude(step="")
+        .select_related("lane")
         .first()
     )
     is_named = any(d.type == "MAIN" and d.app_install_id == installation.client_id for d in event.dialogs)
@@ -184,6 +185,7 @@ def adopt_conversation(
         Dispatch.objects.filter(pk=opening.pk).update(
             state=DispatchState.SENT, resolution="echo", conversation=conversation, finished_at=now, error_code=""
         )
+        held.let_go_when_settled(opening.lane)
         lanes.make_due([opening.lane_id])
     return conversation
 

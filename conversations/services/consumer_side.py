@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from conversations import lanes, life
+from conversations import evidence, lanes, life
 from conversations.models import (
     Consumer,
     Direction,
@@ -116,13 +116,14 @@ def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation
 @transaction.atomic(savepoint=False)
 def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
     """The channel tells what became of an agent's message. A status only climbs."""
-    found = _message_sent_as(channel, event.message_id)
-    if found is None:
+    found = _sent_as(channel, event.message_id)
+    if found is None or found.message is None:
         return ignored("No message with this id was sent on this channel.")
-    consumer = lanes.lock_consumer(found.consumer_id)
+    consumer = lanes.lock_consumer(found.message.consumer_id)
     if consumer.erased_at is not None:
         return ignored("Its consumer was erased.")
-    message = Message.objects.select_related("conversation").get(pk=found.pk)
+    evidence.note_report(found.pk)
+    message = Message.objects.select_related("conversation").get(pk=found.message_id)
     if event.status == "failed":
         return _report_failure(consumer, message, event.reason)
     status = MessageStatus.DELIVERED if event.status == "delivered" else MessageStatus.READ
@@ -271,15 +272,14 @@ def _message_offering(consumer: Consumer, choice_id: str) -> Message | None:
     return found if has_it else None
 
 
-def _message_sent_as(channel: Channel, sent_id: str) -> Message | None:
-    """The agent's message that went out under this id on this channel."""
+def _sent_as(channel: Channel, sent_id: str) -> Dispatch | None:
+    """What carried an agent's message and went out under this id on this channel."""
     try:
         dispatch_id = uuid.UUID(sent_id)
     except ValueError:
         return None
-    dispatch = (
+    return (
         Dispatch.objects.filter(pk=dispatch_id, message__channel=channel, lane__direction=Direction.TO_CHANNEL)
-        .select_related("message__content", "message__conversation")
+        .select_related("message")
         .first()
     )
-    return dispatch.message if dispatch else None

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit import api as audit
-from conversations import lanes, life
+from conversations import held, lanes, life
 from conversations.models import Conversation, Direction, Dispatch, DispatchState, MessageContent, MessageStatus
 from conversations.settling import mark_sent
 from conversations.turn import Turn
@@ -54,6 +54,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
         dispatch.message.status = MessageStatus.QUEUED
         dispatch.message.error_code = ""
         dispatch.message.save(update_fields=["status", "error_code"])
+    held.let_go_when_settled(dispatch.lane)
     lanes.make_due([dispatch.lane_id])
     audit.record("dispatch.resent", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
     queue.ring()
@@ -76,6 +77,7 @@ def drop(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
         dispatch.message.save(update_fields=["status", "error_code"])
         if dispatch.lane.direction == Direction.TO_CHANNEL:
             life.tell_liveperson(dispatch.lane.consumer, dispatch.message, status="NACK")
+    held.let_go_when_settled(dispatch.lane)
     lanes.make_due([dispatch.lane_id])
     audit.record("dispatch.dropped", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
     queue.ring()
@@ -91,6 +93,7 @@ def resolve_as_sent(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -
     turn = Turn(now=timezone.now())
     mark_sent(turn, dispatch, resolution="person", sequence=dispatch.echo_sequence)
     turn.flush()
+    held.let_go_when_settled(dispatch.lane)
     lanes.make_due([dispatch.lane_id])
     audit.record("dispatch.resolved_as_sent", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
     queue.ring()
