@@ -7,7 +7,7 @@ _WITHOUT_DATABASE = frozenset(
 )
 # They bring the server up themselves, or only ask it whether applied migrations fit together and go on without one.
 _WITH_OR_WITHOUT_DATABASE = frozenset({"run", "makemigrations", "sqlmigrate", "optimizemigration", "squashmigrations"})
-_WITHOUT_SCHEMA = frozenset({"migrate", "showmigrations", "dbshell", "shell"})
+_WITHOUT_SCHEMA = frozenset({"migrate", "showmigrations", "dbshell", "shell", "restore"})
 _SERVING = frozenset({"web", "worker"})
 _USAGE = frozenset({"-h", "--help", "--version"})
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from connector_site import commands
+from connector_site import commands, restoring
 from connector_site.logs import first_line
 
 # A power failure must not take back what was acknowledged; killing processes would never show that one of them is off.
@@ -24,7 +24,9 @@ def trouble(argv: Sequence[str]) -> str:
     try:
         connection.ensure_connection()
         django.setup()  # migrations name models
-        return (commands.serves(argv) and _forgetfulness()) or (commands.needs_schema(argv) and _older_schema()) or ""
+        if not commands.needs_schema(argv):
+            return ""
+        return (commands.serves(argv) and _forgetfulness()) or _unfinished_restore() or _older_schema()
     except Error as error:
         return away(error)
     finally:
@@ -49,6 +51,16 @@ def _forgetfulness() -> str:
     return (
         f"PostgreSQL at {_address()} runs with {' and '.join(off)}, so a power failure may take back messages that "
         "were acknowledged. Set it to on, reload PostgreSQL and start again."
+    )
+
+
+def _unfinished_restore() -> str:
+    """What is restored half-way must not be served from: its outbox is not held yet."""
+    if not restoring.is_unfinished():
+        return ""
+    return (
+        f"A restore into the database at {_address()} is under way, or was broken off. Wait for it, or run "
+        "manage.py restore again: it starts anew."
     )
 
 

@@ -43,6 +43,11 @@ class KeyRing:
     def __repr__(self) -> str:
         return f"<KeyRing of {len(self._ciphers)} keys>"
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """What names its keys without telling them, in hex."""
+        return frozenset(key_id.hex() for key_id in self._ciphers)
+
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """Encrypt under the newest key. context: table, row id and column, as `context_of` builds it."""
         nonce = os.urandom(_NONCE_BYTES)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.db.models import F
 
-from webhooks.models import Delivery, DeliveryState
+from webhooks.models import Delivery, DeliveryState, Inbox
 
 LEASE_S = 20
 # A portion between two turns of sending: sends must not wait long for a flood that arrives.
@@ -54,6 +54,16 @@ def claim() -> Lease | None:
         cursor.execute(_CLAIM, [LEASE_S, GAPS_FILLED_LATELY_S, MOST_IN_VAIN])
         row = cursor.fetchone()
     return Lease(inbox_id=row[0], fence=row[1], gap_wait_s=row[2]) if row else None
+
+
+def count_waiting() -> int:
+    """Deliveries that are stored and not applied yet."""
+    return Delivery.objects.filter(state=DeliveryState.STORED).count()
+
+
+def end_leases() -> None:
+    """Nobody works on any inbox: the workers that did are those of a site that is no more."""
+    Inbox.objects.update(leased_until=None, fence=F("fence") + 1)
 
 
 def release(lease: Lease) -> None:
