@@ -134,7 +134,7 @@ def _make_safe(manifest: Manifest, report: Report, *, tell: Tell) -> None:
         tell(f"Applying what had arrived and was not applied yet: {before} deliveries.")
     while applying.apply_some():
         pass
-    waiting.settle_waiting(now=timezone.now())
+    waiting.end_all(now=timezone.now())
     report.applied = before - inboxes.count_waiting()
     with transaction.atomic():
         held_lanes.hold_all(made_before=made_before)

@@ -56,7 +56,7 @@ def _waiting_in(lanes: list[Lane]) -> dict[uuid.UUID, list[dict[str, Any]]]:
         .select_related("lane")
         .order_by("lane_id", "position")
     )
-    known = {
+    known: dict[tuple[uuid.UUID | None, str], int] = {
         (dialog.conversation_id, dialog.lp_dialog_id): dialog.last_sequence
         for dialog in Dialog.objects.filter(conversation__in={row.conversation_id for row in rows} - {None})
     }

@@ -43,6 +43,27 @@ def settle_held(*, now: datetime) -> None:
             release_held(conversation, lp_dialog_id, due_by=now, now=now)
 
 
+def end_all(*, now: datetime) -> None:
+    """
+    Decide all that waits as if its time were over. After a restore, while no worker runs.
+
+    What the site that was lost has applied and sent long ago must not be applied once somebody may send it.
+    """
+    Event.objects.filter(outcome=EventOutcome.WAITING).update(at=now - 2 * FOREIGN_AFTER)
+    Held.objects.update(due_at=now)
+    left = _count_waiting()
+    while left:
+        settle_waiting(now=now)
+        settle_held(now=now)
+        before, left = left, _count_waiting()
+        if left >= before:
+            raise RuntimeError(f"{left} events that wait cannot be decided.")
+
+
+def _count_waiting() -> int:
+    return Event.objects.filter(outcome=EventOutcome.WAITING).count() + Held.objects.count()
+
+
 def has_waiting() -> bool:
     """Whether an event waits for anything."""
     return Event.objects.filter(outcome=EventOutcome.WAITING).exists() or Held.objects.exists()

@@ -123,7 +123,7 @@ def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
     if consumer.erased_at is not None:
         return ignored("Its consumer was erased.")
     evidence.note_report(found.pk)
-    message = Message.objects.select_related("conversation").get(pk=found.message_id)
+    message = Message.objects.select_related("conversation").get(pk=found.message.pk)
     if event.status == "failed":
         return _report_failure(consumer, message, event.reason)
     status = MessageStatus.DELIVERED if event.status == "delivered" else MessageStatus.READ

@@ -194,7 +194,9 @@ def _stop_sending(consumer: Consumer, now: datetime) -> list[uuid.UUID]:
     with connection.cursor() as cursor:
         cursor.execute(_END_ATTEMPTS, [now, consumer.pk])
     Message.objects.filter(consumer=consumer, status="QUEUED").update(status="FAILED", error_code="erased")
-    Lane.objects.filter(consumer=consumer).update(fence=F("fence") + 1, leased_until=None, due_at=None, blocked_by="")
+    Lane.objects.filter(consumer=consumer).update(
+        fence=F("fence") + 1, leased_until=None, due_at=None, blocked_by="", held_at=None
+    )
     ConsumerToken.objects.filter(consumer=consumer).delete()
     for conversation in Conversation.objects.filter(consumer=consumer).exclude(state=ConversationState.CLOSED):
         life.close_locally(conversation, at=now, reason="ERASED")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -103,7 +104,12 @@ def hold_all(*, made_before: uuid.UUID) -> None:
     the backup had not applied yet, and a channel cannot know its id. Called again it holds what was free till then.
     """
     recognising = [adapter.type for adapter in list_adapters() if adapter.capabilities.idempotent_send]
-    doubt = {"code": RESTORED, "detail": _DETAIL, "recognising": recognising, "made_before": made_before}
+    doubt: dict[str, Any] = {
+        "code": RESTORED,
+        "detail": _DETAIL,
+        "recognising": recognising,
+        "made_before": made_before,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_END_ATTEMPTS)
         cursor.execute(_HOLD, [lanes.HELD])

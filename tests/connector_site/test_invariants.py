@@ -140,6 +140,12 @@ def _sent_before_its_turn(amber: World, birch: World) -> object:
     ) and Dispatch.objects.filter(pk=sent_text(amber).pk).update(finished_at=later)
 
 
+@breaks("held_lane_sends_nothing")
+def _sent_out_of_a_held_lane(amber: World, birch: World) -> object:
+    before = Attempt.objects.filter(dispatch=amber.unknown).earliest("started_at").started_at - timedelta(seconds=1)
+    return Lane.objects.filter(pk=amber.unknown.lane_id).update(held_at=before)
+
+
 @breaks("one_attempt_under_way")
 def _two_at_once(amber: World, birch: World) -> object:
     lane = amber.unknown.lane
@@ -396,6 +402,19 @@ def test_what_a_person_sent_again_waits_at_its_old_place_and_overtakes_nothing(w
     entries = QuerySet(AuditEntry).filter(subject_id=str(amber.dead.pk))
     entries.update(at=timezone.now() - timedelta(minutes=30))
     assert "nothing_overtakes" in broken_names()
+
+
+def test_in_a_lane_that_a_restore_held_evidence_may_come_in_any_order(worlds):
+    amber, birch = worlds
+    _sent_before_its_turn(amber, birch)
+    lane = amber.unknown.lane
+    assert "nothing_overtakes" in broken_names()
+    Lane.objects.filter(pk=lane.pk).update(held_at=timezone.now())
+    assert "nothing_overtakes" not in broken_names()
+    Lane.objects.filter(pk=lane.pk).update(held_at=None)
+    Dispatch.objects.filter(pk=sent_text(amber).pk).update(finished_at=timezone.now())
+    audit.record("lane.released", actor=COMMAND, subject=lane)
+    assert "nothing_overtakes" not in broken_names()
 
 
 def test_parked_rows_may_be_overtaken(worlds):

@@ -77,6 +77,11 @@ def test_nothing_leaves_a_held_lane_and_what_comes_later_waits_behind(talk: Stan
     talk.work()
     assert talk.heard() == ["one"]
 
+    # Not even a time that something should have set after all.
+    Lane.objects.filter(pk=two.lane_id).update(due_at=timezone.now())
+    talk.work()
+    assert (talk.heard(), lanes.has_due_work()) == (["one"], False)
+
 
 def test_released_it_goes_out_in_its_order_and_is_marked(talk: Stand):
     two, three = queue_only(talk, "two", "three")
