@@ -70,6 +70,7 @@ def test_nothing_leaves_a_held_lane_and_what_comes_later_waits_behind(talk: Stan
     two.refresh_from_db()
     assert (talk.heard(), two.state, two.lane.held_at is None) == (["one"], "UNKNOWN", False)
     assert not lanes.has_due_work()
+    assert two.lane.due_at is None
 
     # Neither does what wakes other lanes.
     lanes.make_due([two.lane_id])
