@@ -76,7 +76,7 @@ def _post(path: str, row: Posted, signed: dict[str, str]) -> Any:
 
 def check(door: Door, row: Posted, answer: Any) -> Delivery | None:
     """What the row says has come true, and the next good request goes through. Returns the row's delivery."""
-    assert answer.status_code == row.answer, answer.content[:300]
+    assert answer.status_code == row.answer, (row.name, answer.content[:300])
     if row.answer != 200:
         told = answer.json()
         assert {"code", "detail", "correlation_id"} <= set(told)
@@ -112,9 +112,10 @@ def assert_next_good_one_is_applied(door: Door) -> None:
     if door.installation.state == State.DISABLED:
         return
     known = Message.objects.filter(lp_dialog_id=GOOD_CONVERSATION).count()
-    say = notifications.said(GOOD_CONVERSATION, GOOD_SEQUENCE + known, "and now a good one")
+    say = notifications.notification(notifications.said(GOOD_CONVERSATION, GOOD_SEQUENCE + known, "and now a good one"))
+    signature = notifications.sign(say, door.client_secret, algorithm="sha256")
     before = set(Delivery.objects.values_list("pk", flat=True))
-    assert door.notify(say).status_code == 200
+    assert door.notify_raw(say, **{"x-liveperson-signature": signature}).status_code == 200
     assert door.tell("typing.stopped", {"consumer": {"id": "nobody"}}).status_code == 200
     apply_all()
     made = Delivery.objects.exclude(pk__in=before)
