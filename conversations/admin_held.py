@@ -17,7 +17,7 @@ def _release(row: Consumer, given: dict[str, Any], actor: Actor) -> Told:
         doubled += len(done.possible_duplicates)
     if not doubled:
         return Told(sentence="Released: nothing of it can arrive twice.")
-    return Told(sentence=f"Released: {doubled} of it may arrive a second time, and are marked so.")
+    return Told(sentence=f"Released. Possible duplicates among it, marked as such: {doubled}.")
 
 
 RELEASE_LANES = Deed(

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 from django.utils import timezone
 
+from access.models import Role
 from audit.models import AuditEntry
 from connector_site.invariants import all_invariants, check
 from conversations import lanes
@@ -20,6 +22,7 @@ from core.ids import new_id
 from installations.verdicts import Tone, verdict_of
 from tests.conversations.notifications import changed, said
 from tests.conversations.stand import ADA, Stand, dispatches, only_consumer
+from tests.factories import make_user
 
 
 def hold(stand: Stand) -> None:
@@ -300,6 +303,29 @@ def test_the_connectors_page_says_that_lanes_are_held(talk: Stand):
     ]
     held("release", "--brand", "acme", "--reason", "go on")
     talk.settle()
+
+
+def test_an_operator_releases_a_consumers_lanes_on_its_page(talk: Stand):
+    (two,) = queue_only(talk, "two")
+    hold(talk)
+    operator = make_user("olga", role=Role.OPERATOR, brand=two.brand)
+    auditor = make_user("anton", role=Role.AUDITOR, brand=two.brand)
+    page = f"/admin/conversations/consumer/{two.lane.consumer_id}/"
+    client = Client()
+    client.force_login(auditor)
+    shown = client.get(f"{page}change/").content.decode()
+    assert ("held after a restore" in shown, "do/release/" in shown) == (True, False)
+    assert client.post(f"{page}do/release/", {"reason": "I may not"}).status_code == 403
+
+    client.force_login(operator)
+    assert "do/release/" in client.get(f"{page}change/").content.decode()
+    answer = client.post(f"{page}do/release/", {"reason": "Looked at LivePerson"}, follow=True)
+    assert "marked as such: 1." in answer.content.decode()
+    entry = AuditEntry.objects.get(action="lane.released")
+    assert (entry.actor_kind, entry.actor_name, entry.reason) == ("PERSON", "olga", "Looked at LivePerson")
+    assert "do/release/" not in client.get(f"{page}change/").content.decode()
+    talk.settle()
+    assert talk.heard() == ["one", "two"]
 
 
 def test_holding_twice_changes_nothing(talk: Stand):
