@@ -47,7 +47,11 @@ SEND_AGAIN = Deed(
     explain="Queues it at its old place, before everything that still waits for this consumer. Where nobody knows "
     "whether the first try arrived, it may then stand there twice, and is marked so.",
     run=_send_again,
-    offered=lambda row: row.state in operations.RESENDABLE and not (row.message and row.message.removed_at),
+    offered=lambda row: (
+        row.state in operations.RESENDABLE
+        and row.lane.consumer.erased_at is None
+        and not (row.message and row.message.removed_at)
+    ),
     form=ReasonForm,
     tone="main",
 )

@@ -118,7 +118,8 @@ def _next_deliveries(erasure: Erasure) -> list[uuid.UUID]:
         .order_by("pk")
         .values_list("pk", "size")[:BATCH]
     )
-    chosen, total = [], 0
+    chosen: list[uuid.UUID] = []
+    total = 0
     for delivery_id, size in rows:
         total += size
         if chosen and total > _MOST_BYTES:

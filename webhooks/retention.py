@@ -36,8 +36,8 @@ def walk(*, now: Now = timezone.now) -> Iterator[Batch]:
     yield from _pages(retention.FILES, partial(retention.remove_files, before=today))
     yield from _pages(BODIES, partial(remove_bodies, before=today))
     for brand in Brand.objects.filter(held_at=None):
-        yield from _repeat(retention.ANSWERS, lambda brand=brand: retention.clear_answers(brand=brand, now=now()))
-        yield from _repeat(retention.CHOICES, lambda brand=brand: retention.clear_choices(brand=brand, now=now()))
+        yield from _repeat(retention.ANSWERS, partial(retention.clear_answers, brand=brand, now=now()))
+        yield from _repeat(retention.CHOICES, partial(retention.clear_choices, brand=brand, now=now()))
     yield from _forget_identities(now)
     for folder in retention.file_folders():
         yield Batch(kind="lost_files", count=retention.remove_lost_files(folder=folder, now=now()))

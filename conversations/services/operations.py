@@ -39,6 +39,8 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
         raise NotPossible(
             f"It is {dispatch.get_state_display().lower()}: only parked, dead, failed or unknown is resent."
         )
+    if dispatch.lane.consumer.erased_at is not None:
+        raise NotPossible("Its consumer was erased: there is nobody to send it for.")
     if dispatch.message is not None and not MessageContent.objects.filter(pk=dispatch.message_id).exists():
         raise NotPossible("What it said has been removed: there is nothing left to send.")
     if dispatch.state in UNCERTAIN:

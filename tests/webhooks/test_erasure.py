@@ -28,7 +28,7 @@ from conversations.models import (
     Message,
     MessageContent,
 )
-from conversations.services import holds
+from conversations.services import holds, operations
 from conversations.services.erasure import RemovalRefused, Traces, erase_consumer, preview
 from core.actor import Actor
 from core.vault import search_hash
@@ -316,6 +316,17 @@ def test_a_late_report_of_the_channel_changes_nothing(ended: Stand) -> None:
     ended.work()
 
     assert Dispatch.objects.count() == sends
+
+
+@pytest.mark.parametrize("kind", ["TEXT", "RECEIPT", "OPEN"])
+def test_nothing_of_an_erased_person_is_sent_again(ended: Stand, kind: str) -> None:
+    person = ada()
+    dead = Dispatch.objects.filter(lane__consumer=person, kind=kind).first()
+    Dispatch.objects.filter(pk=dead.pk).update(state=DispatchState.DEAD, finished_at=timezone.now())
+    erase(person)
+
+    with pytest.raises(operations.NotPossible, match="erased"):
+        operations.send_again(dispatch_id=dead.pk, actor=EVE, reason="try")
 
 
 # --- what is under way -----------------------------------------------------------------------------------------------
