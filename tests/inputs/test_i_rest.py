@@ -1,0 +1,149 @@
+"""
+Bad input, class I: the query parameters and addresses of the REST API, as its own OpenAPI document lists them.
+
+A list that is added later is asked as well. What is particular to one parameter stands in tests/access/test_rest.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from core.ids import new_id
+from tests.access.keys import Program
+from tests.factories import World, make_world
+
+ODD = [
+    "",
+    " ",
+    "\x00",
+    "\ud7ff",
+    "\ufffe",
+    "\u202e",
+    "null",
+    "undefined",
+    "true",
+    "[]",
+    "{}",
+    "0",
+    "-1",
+    "1e9",
+    "1.5",
+    "0x10",
+    "٣",
+    "9" * 4_400,
+    "x" * 10_000,
+    "%",
+    "%%",
+    "%00",
+    "_",
+    "*",
+    "?",
+    "'",
+    '"',
+    "\\",
+    "(a+)+$",
+    "' OR 1=1 --",
+    "../../etc",
+    "<script>alert(1)</script>",
+    "{{7*7}}",
+    "${x}",
+    "%s%n",
+    "\r\nX: 1",
+    "1970-01-01",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00Z",
+    "2026-02-29T00:00:00Z",
+    "2026-11-21T10:00:00",
+    "2026-11-21T10:00:00+99:99",
+    "🦊",
+    "a,b",
+    "a;b",
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "{01900000-0000-7000-8000-000000000000}",
+    "urn:uuid:01900000-0000-7000-8000-000000000000",
+    "01900000000070008000000000000000",
+]
+HOSTILE_IDS = ["1", "x", "%00", "%2e%2e%2f", "null", "-1", "9" * 2_000, "%F0%9F%A6%8A", "%FF%FE", "a%20b", "a%0d%0ab"]
+
+
+@pytest.fixture
+def amber(db: None) -> World:
+    return make_world(slug="amber", mark="AMBERXQJ7")
+
+
+@pytest.fixture
+def program(amber: World) -> Program:
+    return Program(amber.auditor)
+
+
+def documented(program: Program) -> Iterator[tuple[str, list[str]]]:
+    """Each address with the parameters of its query."""
+    found = program.get("/api/v1/schema/", {}, headers={"Accept": "application/vnd.oai.openapi+json"})
+    document: dict[str, Any] = found.json()
+    for address, methods in document["paths"].items():
+        asked = [one["name"] for one in methods["get"].get("parameters", []) if one["in"] == "query"]
+        yield address, asked
+
+
+def assert_in_shape(answer: Any, *statuses: int) -> None:
+    assert answer.status_code in statuses, answer.content[:300]
+    if answer.status_code != 200:
+        told = answer.json()
+        assert sorted(told) == ["code", "correlation_id", "detail"]
+        assert told["detail"].endswith(".")
+        assert len(told["detail"]) < 1_000
+
+
+def test_every_parameter_of_every_list_with_every_odd_value(program: Program, record_property: Any) -> None:
+    count = 0
+    for address, names in documented(program):
+        if "{" in address or not names:
+            continue
+        good = program.read(address)
+        for name in [*names, "no_such_parameter"]:
+            for value in ODD:
+                answer = program.get(address, {name: value})
+                assert_in_shape(answer, 200, 400)
+                if answer.status_code == 200:
+                    found = answer.json()["results"]
+                    assert len(found) <= len(good["results"]), (name, value)
+                count += 1
+        assert program.read(address) == good
+    record_property("queries", count)
+    assert count >= 2 * len(ODD) * 5
+
+
+def test_every_address_of_one_row_with_every_odd_id(program: Program) -> None:
+    for address, _ in documented(program):
+        if "{" not in address:
+            continue
+        before, _, after = address.partition("{")
+        after = after.partition("}")[2]
+        for row_id in [*HOSTILE_IDS, str(new_id()), str(new_id()).upper()]:
+            assert_in_shape(program.get(f"{before}{row_id}{after}"), 404)
+            assert_in_shape(program.get(f"{before}{row_id}{after}?x=1"), 400, 404)
+
+
+def test_every_pair_of_odd_values_in_one_query(program: Program) -> None:
+    """Not one by one: what the first lets through may trip the second."""
+    for address, names in documented(program):
+        if "{" in address or not names:
+            continue
+        for number, value in enumerate(ODD):
+            query = {name: ODD[(number + place) % len(ODD)] for place, name in enumerate(names)}
+            assert_in_shape(program.get(address, query), 200, 400)
+            assert_in_shape(program.get(f"{address}?{'&'.join(f'{name}=1' for name in names)}&{value[:50]}"), 200, 400)
+
+
+@pytest.mark.parametrize("key", ["", "x", "Bearer", "\x00", "ü", "x" * 8_000, "consite_" + "0" * 64])
+def test_no_odd_key_is_an_error(amber: World, key: str) -> None:
+    from django.test import Client
+
+    for scheme in ("Bearer", "bearer", "Token", "Basic", "Digest", ""):
+        headers = {"Authorization": f"{scheme} {key}"}
+        answer = Client(raise_request_exception=False).get("/api/v1/messages/", headers=headers)
+        assert_in_shape(answer, 401)
