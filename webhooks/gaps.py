@@ -71,10 +71,12 @@ def places_of_held(conversation_ids: Sequence[uuid.UUID]) -> set[Place]:
     )
 
 
-# As long as twice what the last ones took; it shrinks again by halves.
+# Twice what the slowest of late took: many that are filled at once say nothing about one that is tried again later. It
+# is forgotten when nothing has been filled for an hour.
 _FILLED = """
     UPDATE webhooks_inbox SET gap_filled_at = now(), gaps_given_up = 0,
-        gap_wait_s = LEAST(%s, GREATEST(%s, gap_wait_s / 2, %s))
+        gap_wait_s = LEAST(%s, GREATEST(%s, %s,
+            CASE WHEN gap_filled_at > now() - interval '1 hour' THEN gap_wait_s ELSE 0 END))
     WHERE id = %s
 """
 

@@ -95,6 +95,16 @@ def test_how_long_it_waits_follows_how_late_things_came(door: Door, conversation
     assert held.due_at - held.since == timedelta(seconds=179)
 
 
+def test_many_that_come_soon_do_not_make_it_forget_the_one_that_came_late(
+    door: Door, conversation: Conversation
+) -> None:
+    learned(wait_s=60)
+    bring(door, 2, 1, 4, 3, 6, 5)
+
+    assert sent() == [0, 1, 2, 3, 4, 5, 6]
+    assert Inbox.objects.get().gap_wait_s == 60
+
+
 def test_what_came_hours_late_teaches_nothing(door: Door, conversation: Conversation) -> None:
     bring(door, 2)
     dialog = conversation.dialogs.get()
