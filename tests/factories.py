@@ -36,6 +36,7 @@ from conversations.models import (
     Dispatch,
     DispatchKind,
     DispatchState,
+    Erasure,
     Lane,
     MediaFile,
     Message,
@@ -43,11 +44,14 @@ from conversations.models import (
     MessageKind,
     MessageStatus,
     Outcome,
+    Redating,
+    Removed,
     Step,
 )
+from conversations.services.erasure import Traces
 from conversations.texts import digest_of
 from core.actor import COMMAND
-from core.ids import new_id
+from core.ids import first_id_at, new_id
 from core.vault import search_hash
 from installations.models import (
     Account,
@@ -154,6 +158,7 @@ class _Maker:
         self._outbox()
         self._inbox()
         self._trail(owner)
+        self._removals(owner)
         return World(
             mark=self.mark, brand=self.brand, owner=owner, operator=operator, auditor=auditor, account=self.account,
             installation=self.installation, channel=self.channel, consumer=self.consumer,
@@ -376,6 +381,25 @@ class _Maker:
                 "dispatch.resent", actor=actor_of(owner, None), subject=self.dead, reason=f"Asked by {self.mark}"
             )
         )
+
+    def _removals(self, owner: User) -> None:
+        """Somebody is being erased, and the retention was changed a moment ago."""
+        gone_id = new_id()
+        gone = self._owned(
+            Consumer, id=gone_id, account=self.account, channel=self.channel, ext_consumer_id=f"ERASED:{gone_id}",
+            search_hash=search_hash(f"+2{self.mark}"), erased_at=self.now,
+        )  # fmt: skip
+        erasure = Erasure(consumer=gone, begun_at=self.now, swept_to=first_id_at(self.now), removed={"files": 1})
+        erasure.keep(Traces(person=(f"+2{self.mark}",), conversations=()).as_bytes())
+        self._add(erasure)
+        self.rows.append(
+            audit.record(
+                "consumer.erased", actor=actor_of(owner, None), subject=gone, reason=f"Asked for by {self.mark}"
+            )
+        )
+        self._owned(Removed, kind="message_contents", count=3)
+        bounds = {"messages_to": new_id(), "deliveries_to": new_id(), "until": new_id()}
+        self._owned(Redating, old_days=120, new_days=90, **bounds)
 
     def _expires_on(self) -> Any:
         return self.now.astimezone(UTC).date() + timedelta(days=90)

@@ -17,7 +17,7 @@ from django.db import connection, models
 from audit.models import AuditEntry
 from connector_site import reencryption
 from connector_site.reencryption import sealed_models
-from conversations.models import Consumer, ConsumerToken
+from conversations.models import Consumer, ConsumerToken, Erasure
 from core.encryption import SealBroken
 from core.ids import new_id
 from core.vault import ring
@@ -26,7 +26,7 @@ from tests.factories import World, make_two_brands
 
 pytestmark = pytest.mark.django_db
 
-SECRETS_OF_A_WORLD = 5
+SECRETS_OF_A_WORLD = 6
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def secrets_in_the_clear() -> dict[tuple[str, str], bytes]:
 
 
 def test_every_column_that_holds_a_secret_is_known():
-    assert set(sealed_models()) == {InstallationSecret, ChannelSecret, AppToken, ConsumerToken}
+    assert set(sealed_models()) == {InstallationSecret, ChannelSecret, AppToken, ConsumerToken, Erasure}
     encrypted = {
         model
         for model in apps.get_models()
