@@ -13,6 +13,8 @@ from aiohttp import web
 
 from bench.chaos.signing import is_signed_for_channel
 
+_HANDED_ON = ("content-type", "x-liveperson-")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
@@ -27,6 +29,14 @@ class Arrival:
     status: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Relayed:
+    """A notification on its way to the site, taken by the kit."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
 @dataclass(kw_only=True)
 class Inbox:
     """
@@ -39,6 +49,7 @@ class Inbox:
     arrivals: list[Arrival] = field(default_factory=list)
     answer: Callable[[str, str], tuple[int, dict[str, str]]] = field(default=lambda webhook_id, text: (200, {}))
     delay_s: float = 0.0
+    relayed: list[Relayed] = field(default_factory=list)
 
     def effects(self) -> dict[str, list[str]]:
         """Per consumer the texts that the app took, in the order in which each webhook-id was first taken."""
@@ -67,6 +78,7 @@ class Apps:
     async def start(self) -> None:
         app = web.Application(client_max_size=1 << 22)
         app.router.add_route("*", "/trap", self._trap)
+        app.router.add_post("/relay/{brand}", self._relay)
         app.router.add_post("/{brand}/", self._take)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -82,9 +94,18 @@ class Apps:
         self.trapped += 1
         return web.Response(status=200)
 
+    async def _relay(self, request: web.Request) -> web.Response:
+        headers = {name: value for name, value in request.headers.items() if name.lower().startswith(_HANDED_ON)}
+        inbox = self.inboxes[request.match_info["brand"]]
+        inbox.relayed.append(Relayed(body=await request.read(), headers=headers))
+        return web.Response(status=200)
+
     async def _take(self, request: web.Request) -> web.Response:
         inbox = self.inboxes[request.match_info["brand"]]
-        body = await request.read()
+        try:
+            body = await request.read()
+        except OSError:
+            return web.Response(status=400)  # cut off on its way, which nobody sees
         webhook_id = request.headers.get("webhook-id", "")
         kind, consumer, text = _read(body)
         status, headers = inbox.answer(webhook_id, text)

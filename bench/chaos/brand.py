@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.chaos.app import Inbox
+from bench.chaos.app import Inbox, Relayed
 from bench.chaos.ledger import Sent
 from bench.chaos.proxy import Proxy
 from bench.chaos.signing import channel_headers, liveperson_headers
 from bench.chaos.site import Site, as_json, eventually
 
-# What the kit says in LivePerson's name counts from here, far above what the simulator itself counts.
-FIRST_SEQUENCE = 100_000
+# What the kit says in LivePerson's name is numbered as if it followed the consumer's first message.
+FIRST_SEQUENCE = 1
+CONTENT = "ms.MessagingEventNotification.ContentEvent"
 
 
 @dataclass(kw_only=True)
@@ -35,6 +38,7 @@ class Brand:
     inbox: Inbox
     to_liveperson: Proxy
     to_app: Proxy
+    manifest: dict[str, Any]
     conversations: dict[str, str] = field(default_factory=dict)
     """Consumer -> LivePerson's id of the conversation."""
     _sequences: dict[str, int] = field(default_factory=dict)
@@ -122,6 +126,25 @@ class Brand:
             headers=lambda: channel_headers(raw, secret=self.channel_secret, webhook_id=webhook_id),
         )
 
+    async def relay_notifications(self, site: Site, event: str) -> None:
+        """From now on what the simulator has to tell of this kind comes to the kit, which hands it on as it likes."""
+        capabilities = json.loads(json.dumps(self.manifest["capabilities"]))
+        capabilities["webhooks"][event]["endpoint"] = f"http://127.0.0.1:{site.apps.port}/relay/{self.name}"
+        await site.simulate(
+            "PATCH", f"accounts/{self.account}/installs/{self.client_id}", {"capabilities": capabilities}
+        )
+
+    def handed_on(self, relayed: Relayed) -> Sent:
+        """A notification of the simulator, byte for byte and with its own signature."""
+        return Sent(
+            key=hashlib.sha256(relayed.body).hexdigest(),
+            source="liveperson",
+            consumer="",
+            url=self.liveperson_url,
+            body=relayed.body,
+            headers=lambda: relayed.headers,
+        )
+
     async def open_conversations(self, site: Site, consumers: list[str]) -> None:
         """Have each consumer write once, and wait until LivePerson has a conversation with each."""
         items = [self.consumer_says(consumer, f"hello from {consumer}") for consumer in consumers]
@@ -201,14 +224,13 @@ async def make_brand(site: Site, *, name: str, account: str) -> Brand:
         inbox=inbox,
         to_liveperson=to_liveperson,
         to_app=to_app,
+        manifest=told["manifest"],
     )
 
 
 async def _onboard(
     site: Site, name: str, account: str, install: dict[str, str], to_liveperson: Proxy, to_app: Proxy
 ) -> dict[str, Any]:
-    import json
-
     out = await site.manage(
         "onboard", "--brand", name, "--account", account, "--client-id", install["client_id"], "--secret-file", "-",
         "--domain-api", f"http://127.0.0.1:{to_liveperson.port}", "--channel", "custom",

@@ -16,14 +16,17 @@ Scenario = Callable[[Site, Brand, Size], Awaitable[list[Row]]]
 
 # In the background from the first moment to the last: it waits most of the time.
 _ALONGSIDE: dict[str, tuple[str, Scenario]] = {"outage": (outage.BRAND, outage.run)}
-# The scenarios of a line run side by side, the lines one after the other. A restored backup and the end of retention
-# will come as lines of their own.
+# The scenarios of a line run side by side, the lines one after the other; those that kill come last, so that the
+# background has no other trouble than its own. A restored backup and the end of retention will come as lines here.
 _PHASES: list[dict[str, tuple[str, Scenario]]] = [
-    {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "order": (order.BRAND, order.run)},
-    {"repeats": (repeats.BRAND, repeats.run), "discipline": (discipline.BRAND, discipline.run)},
-    {"acks": (acks.BRAND, acks.run)},
-    {"input": (input.BRAND, input.run)},
+    {
+        "order": (order.BRAND, order.run),
+        "input": (input.BRAND, input.run),
+        "discipline": (discipline.BRAND, discipline.run),
+    },
     {"poison": (poison.BRAND, poison.run)},
+    {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "repeats": (repeats.BRAND, repeats.run)},
+    {"acks": (acks.BRAND, acks.run)},
     {"resume": (resume.BRAND, resume.run)},
 ]
 NAMES = [*_ALONGSIDE, *(name for phase in _PHASES for name in phase)]
@@ -37,7 +40,9 @@ async def run(*, seed: str, size: Size, only: str = "") -> list[Row]:
     rows: list[Row] = []
     async with running_site(seed=seed) as site:
         say("the site is up")
-        brands = await make_brands(site, sorted(brand for phase in [alongside, *phases] for brand, _ in phase.values()))
+        brands = await make_brands(
+            site, sorted({brand for phase in [alongside, *phases] for brand, _ in phase.values()})
+        )
         background = asyncio.create_task(_side_by_side(alongside, site, brands, size))
         for phase in phases:
             rows += await _side_by_side(phase, site, brands, size)

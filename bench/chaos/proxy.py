@@ -222,6 +222,8 @@ class Proxy:
             if self._kill_client is not None and self._kill_client(link.client_port):
                 self._note(link.fault)
                 self.killed_at.append(time.monotonic())
+            elif self.faults.times is not None:
+                self.faults.times += 1  # it was gone already: the next one
         else:
             self._note(link.fault)
         link.reset()

@@ -18,6 +18,7 @@ class Size:
     lanes: int
     lane_length: int
     held_back_s: float
+    lesson_s: float
     doubtful: int
     doubtful_per_s: float
     kills_in_a_send: int
@@ -36,8 +37,9 @@ SHORT = Size(
     lanes=6,
     lane_length=25,
     held_back_s=5,
-    doubtful=120,
-    doubtful_per_s=6,
+    lesson_s=10,
+    doubtful=200,
+    doubtful_per_s=10,
     kills_in_a_send=3,
     outage_s=60,
     idle_kills=3,
@@ -52,7 +54,8 @@ LONG = Size(
     repeated_words=2_000,
     lanes=30,
     lane_length=100,
-    held_back_s=150,
+    held_back_s=120,
+    lesson_s=90,
     doubtful=3_000,
     doubtful_per_s=10,
     kills_in_a_send=24,

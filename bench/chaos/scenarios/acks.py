@@ -27,7 +27,7 @@ from bench.chaos.sizes import Size
 
 BRAND = "probed"
 PER_S = 25
-FAULT_S = 2.5
+FAULT_S = 2.3
 ACK_WITHIN_S = 2.0
 REFUSED_WITHIN_S = 1.0
 

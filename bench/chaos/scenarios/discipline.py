@@ -13,7 +13,7 @@ from bench.chaos.report import Row, at_most, within
 from bench.chaos.site import Site, chance, say
 from bench.chaos.sizes import Size
 
-BRAND = "order"
+BRAND = "patience"
 RETRY_AFTER_S = 4
 LONGEST_CALL_S = 10.0
 _SLACK_S = 0.05  # the other side's clock starts when it answers, ours when it writes that down
@@ -21,7 +21,8 @@ _SLACK_S = 0.05  # the other side's clock starts when it answers, ours when it w
 
 async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     consumers = [f"discipline-{number}" for number in range(6)]
-    await brand.open_conversations(site, consumers)
+    # Who is spoken to does not write: the sequences that we make up would hide the echoes of what is written.
+    await brand.open_conversations(site, [*consumers, *(f"{c} alone" for c in consumers)])
     say("discipline: Retry-After, redirects, answers that drip or never come")
     early = await _retry_after(site, brand, consumers)
     await _redirects(site, brand, consumers)
@@ -52,7 +53,7 @@ async def _retry_after(site: Site, brand: Brand, consumers: list[str]) -> list[b
     await site.break_liveperson(
         account=brand.account, on="send", do="status", status=429, headers=headers, times=len(consumers)
     )
-    words = [brand.consumer_says(c, f"{c} after a 429") for c in consumers]
+    words = [brand.consumer_says(f"{c} alone", f"{c} after a 429") for c in consumers]
     await _say(site, words + [brand.agent_says(c, f"{c} after a 503") for c in consumers], "retry")
     await brand.until_quiet(site, within_s=120)
     await site.mend_liveperson(brand.account)
@@ -94,7 +95,7 @@ async def _redirects(site: Site, brand: Brand, consumers: list[str]) -> None:
         await site.break_liveperson(
             account=brand.account, on="send", do="status", status=status, headers={"Location": trap}, times=1
         )
-    words = [brand.consumer_says(c, f"{c} redirected") for c in consumers]
+    words = [brand.consumer_says(f"{c} alone", f"{c} redirected") for c in consumers]
     await _say(site, words + [brand.agent_says(c, f"{c} redirected to") for c in consumers], "redirects")
     await asyncio.sleep(3)
     await site.mend_liveperson(brand.account)
@@ -105,7 +106,7 @@ async def _stuck_calls(site: Site, brand: Brand, consumers: list[str]) -> list[f
     """Answers that come a byte a second, and such that never come: how long the caller waited, by our own clock."""
     for side in (brand.to_liveperson, brand.to_app):
         side.faults = Faults(kinds=(proxy.DRIP, proxy.SWALLOW), rate=1.0, times=4)
-    words = [brand.consumer_says(c, f"{c} stuck") for c in consumers]
+    words = [brand.consumer_says(f"{c} alone", f"{c} stuck") for c in consumers]
     await _say(site, words + [brand.agent_says(c, f"{c} stuck there") for c in consumers], "stuck")
     await asyncio.sleep(LONGEST_CALL_S + 2)
     stuck = brand.to_liveperson.stuck_s + brand.to_app.stuck_s

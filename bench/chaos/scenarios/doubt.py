@@ -7,44 +7,56 @@ that makes a call is killed at three of them, found by the connection that it ho
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 from bench.chaos import checks, proxy
 from bench.chaos.brand import Brand
-from bench.chaos.proxy import Faults
+from bench.chaos.ledger import Sent
+from bench.chaos.proxy import Faults, Proxy
 from bench.chaos.report import Row, at_most
-from bench.chaos.site import Site, chance, say
+from bench.chaos.site import Site, chance, eventually, say
 from bench.chaos.sizes import Size
 
 BRAND = "doubt"
 SETTLED_WITHIN = timedelta(seconds=60)
-_BREAKS = (proxy.BEFORE, proxy.INSIDE, proxy.LOSE_ANSWER, proxy.LOSE_ANSWER, proxy.HALF_ANSWER, proxy.HALF_CLOSE)
+# Mostly such that the request arrives and its answer does not: there lies the doubt.
+_BREAKS = (
+    proxy.BEFORE,
+    proxy.INSIDE,
+    proxy.LOSE_ANSWER,
+    proxy.LOSE_ANSWER,
+    proxy.LOSE_ANSWER,
+    proxy.HALF_ANSWER,
+    proxy.HALF_CLOSE,
+)
+_RATE = 0.2
 
 
 async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
-    consumers = [f"doubt-{number}" for number in range(max(20, size.doubtful // 10))]
-    await brand.open_conversations(site, consumers)
+    consumers = [f"doubt-{number}" for number in range(max(20, size.doubtful // 20))]
+    # Who is spoken to does not write: the sequences that we make up would hide the echoes of what is written.
+    spoken_to = [f"{consumer} listens" for consumer in consumers]
+    await brand.open_conversations(site, consumers + spoken_to)
     draw = chance(site.seed, "doubt")
     said = [
         brand.consumer_says(consumers[n % len(consumers)], f"doubt consumer {n}") for n in range(size.doubtful // 2)
     ]
-    spoken = [brand.agent_says(consumers[n % len(consumers)], f"doubt agent {n}") for n in range(size.doubtful // 2)]
-    brand.to_liveperson.faults = Faults(kinds=_BREAKS, rate=0.15)
-    brand.to_app.faults = Faults(kinds=_BREAKS, rate=0.15)
+    spoken = [brand.agent_says(spoken_to[n % len(consumers)], f"doubt agent {n}") for n in range(size.doubtful // 2)]
+    brand.to_liveperson.faults = Faults(kinds=_BREAKS, rate=_RATE)
+    brand.to_app.faults = Faults(kinds=_BREAKS, rate=_RATE)
     say(f"doubt: {size.doubtful} messages over broken connections, {size.kills_in_a_send} kills in a send")
-    await asyncio.gather(
-        site.sender.deliver_all(_in_turn(said, spoken), per_s=size.doubtful_per_s, within_s=60, chance=draw),
-        _kill_in_sends(site, brand, size),
-    )
+    await site.sender.deliver_all(_in_turn(said, spoken), per_s=size.doubtful_per_s, within_s=60, chance=draw)
     brand.to_liveperson.heal()
     brand.to_app.heal()
+    struck = await _kill_in_sends(site, brand, size, consumers[0], spoken_to[0])
+    said += [item for item in struck if item.source == "channel"]
+    spoken += [item for item in struck if item.source == "liveperson"]
     say(f"doubt: broken were {brand.to_liveperson.broken} and {brand.to_app.broken}; waiting until all is settled")
     await brand.until_quiet(site, within_s=400)
     return [
-        *await _towards_liveperson(site, brand, [item.key for item in said], consumers),
+        *await _towards_liveperson(site, brand, said, consumers),
         *await _towards_app(site, brand, [item.key for item in spoken]),
         *await _settled(site, brand),
     ]
@@ -54,28 +66,40 @@ def _in_turn(one: list[Any], other: list[Any]) -> list[Any]:
     return [item for pair in zip(one, other, strict=True) for item in pair]
 
 
-async def _kill_in_sends(site: Site, brand: Brand, size: Size) -> None:
-    """One kill after the other, at each step in turn, on either side; the rest of the time only connections break."""
-    over_s = size.doubtful / size.doubtful_per_s
+async def _kill_in_sends(site: Site, brand: Brand, size: Size, consumer: str, listener: str) -> list[Sent]:
+    """
+    One kill after the other, on either side and at each step in turn; each has a message of its own to strike.
+
+    The breaker may be open after so many broken calls: then a kill waits until something is called again.
+    """
+    struck = []
     for number in range(size.kills_in_a_send):
-        await asyncio.sleep(over_s / size.kills_in_a_send)
-        side = brand.to_liveperson if number % 2 == 0 else brand.to_app
+        is_to_liveperson = number % 2 == 0
+        side = brand.to_liveperson if is_to_liveperson else brand.to_app
+        kills = len(side.killed_at)
         side.faults = Faults(kinds=[proxy.KILLS[number % 3]], rate=1.0, times=1)
-        for _ in range(200):
-            await asyncio.sleep(0.05)
-            if side.faults.times == 0:
-                break
-        side.faults = Faults(kinds=_BREAKS, rate=0.15)
+        text = f"doubt killed {number}"
+        item = brand.consumer_says(consumer, text) if is_to_liveperson else brand.agent_says(listener, text)
+        await site.sender.deliver(item, within_s=60, chance=chance(site.seed, text))
+        struck.append(item)
+
+        async def is_struck(side: Proxy = side, kills: int = kills) -> bool:
+            return len(side.killed_at) > kills
+
+        await eventually(is_struck, "a worker killed in a send", within_s=120, every_s=0.1)
+        side.heal()
+    return struck
 
 
-async def _towards_liveperson(site: Site, brand: Brand, texts: list[str], consumers: list[str]) -> list[Row]:
+async def _towards_liveperson(site: Site, brand: Brand, said: list[Sent], consumers: list[str]) -> list[Row]:
+    texts = [item.key for item in said]
     arrived = {one["consumer"]: one["texts"] for one in await brand.at_liveperson(site)}
     count = Counter(text for texts_of_one in arrived.values() for text in texts_of_one)
     listed = await checks.listed_texts(site, brand)
     marked = await checks.marked_texts(site, brand)
     lost = [text for text in texts if not count[text] and text not in listed]
     doubled = [text for text in texts if count[text] > 1 and text not in marked]
-    wanted = {consumer: texts[number :: len(consumers)] for number, consumer in enumerate(consumers)}
+    wanted = {consumer: [item.key for item in said if item.consumer == consumer] for consumer in consumers}
     overtaken = sum(checks.inversions([t for t in arrived.get(c, []) if t not in listed], wanted[c]) for c in consumers)
     shown = len([t for t in texts if t in listed]), len([t for t in texts if t in marked])
     note = f"({shown[0]} parked or dead and listed, {shown[1]} marked)"

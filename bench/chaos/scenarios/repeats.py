@@ -18,7 +18,7 @@ from bench.chaos.report import Row, at_most
 from bench.chaos.site import Site, chance, say
 from bench.chaos.sizes import Size
 
-BRAND = "kills"
+BRAND = "repeats"
 CONSUMERS = 20
 COPIES_AT_ONCE = 16
 
