@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from django.db import connection
+from copy import copy
 
+import pytest
+from django.db import connection, transaction
+
+from core.ids import new_id
 from tests.conversations.notifications import said
 from tests.conversations.stand import Door, in_thread, make_door
 from webhooks import inboxes
@@ -135,12 +138,19 @@ def test_what_is_processed_is_not_taken_again(two: tuple[Door, Door]) -> None:
 
 def test_the_newest_deliveries_of_a_source_are_found_without_reading_the_others(two: tuple[Door, Door]) -> None:
     two[0].notify(said("c-1", 1, "Hello"))
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off; SET enable_sort = off")
+    two[1].notify(said("c-2", 1, "Hello"))
+    (other,) = Delivery.objects.filter(inbox_id=id_of(two[1]))
+    copies = []
+    for _ in range(500):
+        other.pk = new_id()
+        copies.append(copy(other))
+    Delivery.objects.bulk_create(copies)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE webhooks_delivery")
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
         cursor.execute(
             "EXPLAIN SELECT id FROM webhooks_delivery WHERE inbox_id = %s ORDER BY id DESC LIMIT 50", [id_of(two[0])]
         )
         plan = "\n".join(row[0] for row in cursor.fetchall())
-        cursor.execute("RESET enable_seqscan; RESET enable_sort")
 
     assert "delivery_inbox" in plan
