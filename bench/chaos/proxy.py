@@ -14,8 +14,9 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 _READ_BYTES = 1 << 16
 _RST = struct.pack("ii", 1, 0)
@@ -77,6 +78,8 @@ class Proxy:
         self.stuck_s: list[float] = []
         """For each exchange whose answer dripped or never came: how long its caller waited until it gave up."""
         self.killed_at: list[float] = []
+        self.hides_ends = False
+        """Whether the server is not told that a client has gone: as when a machine vanishes, and its last words too."""
         self._upstream = upstream
         self._random = random.Random(f"{seed}/{name}")
         self._kill_client = kill_client
@@ -116,6 +119,8 @@ class Proxy:
     def reset_all(self) -> None:
         for link in list(self._links):
             link.reset()
+            for pump in link.pumps:
+                pump.cancel()
 
     # --- one connection ----------------------------------------------------------------------------------------------
 
@@ -136,19 +141,22 @@ class Proxy:
         link = _Link(client=writer, server=up_writer)
         self._links.add(link)
         link.pumps = [
-            asyncio.create_task(self._forth(link, reader)),
-            asyncio.create_task(self._back(link, up_reader)),
+            asyncio.create_task(self._until_end(link, self._forth(link, reader))),
+            asyncio.create_task(self._until_end(link, self._back(link, up_reader))),
         ]
+        await asyncio.wait(link.pumps)
+        self._links.discard(link)
+        for one in (writer, up_writer):
+            one.close()
+
+    async def _until_end(self, link: _Link, pump: Coroutine[Any, Any, None]) -> None:
+        """One way of a connection. An error on either side ends both."""
         try:
-            ends = await asyncio.gather(*link.pumps, return_exceptions=True)
-            if any(isinstance(end, OSError) for end in ends):
-                link.reset()
-        finally:
-            for pump in link.pumps:
-                pump.cancel()
-            self._links.discard(link)
-            for one in (writer, up_writer):
-                one.close()
+            await pump
+        except OSError:
+            if self.hides_ends:
+                await asyncio.Event().wait()
+            link.reset()
 
     async def _forth(self, link: _Link, reader: asyncio.StreamReader) -> None:
         """From the client to the server."""
@@ -169,6 +177,8 @@ class Proxy:
                 return
             link.server.write(chunk)
             await link.server.drain()
+        if self.hides_ends:
+            await asyncio.Event().wait()
         if link.fault in (SWALLOW, DRIP) and not link.is_answered:
             self.stuck_s.append(time.monotonic() - link.began_at)
             link.reset()

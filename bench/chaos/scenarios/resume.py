@@ -27,10 +27,12 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     await brand.open_conversations(site, [f"resume-{number}" for number in range(5)])
     busy_s = [await _kill_in_a_send(site, brand, number) for number in range(max(1, size.idle_kills // 3))]
     idle_s = await _kill_idle(site, brand, size)
+    vanished_s = await _vanish(site, brand)
     note = f"at worst, {len(busy_s)} killed in a send"
     idle_note = f"at worst, {len(idle_s)} killed while idle: " + ", ".join(f"{s:.0f}" for s in idle_s)
     return [
         within("interrupted work resumes", figure_s=max(busy_s), most_s=WITHIN_S, note=note),
+        within("… of a worker whose machine vanishes in a transaction", figure_s=vanished_s, most_s=WITHIN_S),
         within("… the killed idle process wedges nothing", figure_s=max(idle_s), most_s=WITHIN_S, note=idle_note),
     ]
 
@@ -71,6 +73,41 @@ async def _kill_idle(site: Site, brand: Brand, size: Size) -> list[float]:
         await site.sender.deliver(brand.agent_says("resume-1", text), within_s=30, chance=draw)
         took_s.append(await _until_seen(brand, text, since=since))
     return took_s
+
+
+async def _vanish(site: Site, brand: Brand) -> float:
+    """
+    The workers' machine is gone in the middle of its transactions, and the database is not told. Another takes over.
+
+    The kit holds the consumer's row for a moment, so that a worker is certainly inside a transaction.
+    """
+    text = "resume after a machine has vanished"
+    proxy, draw = site.worker_database, chance(site.seed, "resume/vanish")
+    await eventually(_cluster_is_whole(site), "a whole cluster", within_s=60)
+    consumer = await site.database.value(
+        "SELECT id FROM conversations_consumer WHERE brand_id = %s AND channel_consumer_id = 'resume-2'", brand.brand_id
+    )
+    async with site.database.locked("SELECT 1 FROM conversations_consumer WHERE id = %s FOR UPDATE", consumer):
+        await site.sender.deliver(brand.agent_says("resume-2", text), within_s=30, chance=draw)
+        await eventually(lambda: _is_waited_for(site), "a worker in a transaction", within_s=30, every_s=0.05)
+        proxy.hides_ends = True
+        since = time.monotonic()
+        for pid in [*site.cluster(), site.worker.pid]:
+            kill(pid)
+        await asyncio.sleep(0.5)
+    took_s = await _until_seen(brand, text, since=since)
+    proxy.hides_ends = False
+    proxy.reset_all()
+    return took_s
+
+
+async def _is_waited_for(site: Site) -> bool:
+    return bool(
+        await site.database.value(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND application_name = 'connector-site'"
+        )
+    )
 
 
 def _cluster_is_whole(site: Site) -> Callable[[], Awaitable[bool]]:
