@@ -23,7 +23,7 @@ def install_anew_during(stand: Stand, on: str) -> None:
     """Work, and install anew when a request has reached one of LivePerson's services and has no answer yet."""
     stand.faults({"on": on, "do": "delay", "seconds": 0.5, "times": 1})
     stand.says("Hello")
-    worker = in_thread(lambda: stand.work(deadline_s=2))
+    worker = in_thread(lambda: stand.work(deadline_s=10))
     stand.simulator_waits_for(on)
     install_anew(stand)
     worker.join()
@@ -56,7 +56,7 @@ def test_rejected_credentials_pause_the_installation_that_used_them(stand: Stand
     )
     stand.says("and this")
 
-    worker = in_thread(lambda: stand.work(deadline_s=2))
+    worker = in_thread(lambda: stand.work(deadline_s=10))
     stand.simulator_waits_for("token", count=2)
     stand.simulator.control("PATCH", f"accounts/{stand.account}", {"expire_tokens": "app"})  # the new one too
     stand.simulator_waits_for("send", count=3)
