@@ -98,7 +98,7 @@ def _another_value(row: models.Model) -> dict[str, Any]:
     for one in row._meta.concrete_fields:
         if isinstance(one, (models.CharField, models.TextField)) and not one.unique:
             return {one.name: "another"[: one.max_length]}
-        if isinstance(one, (models.BigIntegerField, models.BinaryField)) and not one.primary_key:
+        if isinstance(one, (models.IntegerField, models.BinaryField)) and not one.primary_key:
             return {one.name: b"another" if isinstance(one, models.BinaryField) else 99}
     raise AssertionError(f"Nothing of {row} can be changed.")
 
