@@ -175,8 +175,8 @@ class Stand(Door):
 
     # --- the site works
 
-    def work(self, *, deadline_s: float = 4.0) -> None:
-        """What a worker does when a doorbell rings."""
+    def work(self, *, deadline_s: float = 20.0) -> None:
+        """What a worker does when a doorbell rings; it ends as soon as nothing is left."""
         services.work(deadline_s=deadline_s)
 
     def settle(self, *, rounds: int = 8) -> None:
