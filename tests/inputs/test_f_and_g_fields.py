@@ -65,6 +65,9 @@ _IDS: dict[str, Any] = {
     "256 long": "ü" * 256, "a path": "../../etc/passwd", "SQL": "' OR 1=1 --", "markup": "<img src=x>", "zero": "0",
     "a blank": " ", "turned around": "\u202ex", "an emoji": "👋🏽",
 }  # fmt: skip
+# Where the same reader reads them, a few are enough.
+_A_FEW_NO_IDS = {name: _NO_IDS[name] for name in ("nothing", "a number", "257 long", "NUL")}
+_A_FEW_IDS = {name: _IDS[name] for name in ("256 long", "SQL")}
 _NO_TEXTS: dict[str, Any] = {"a number": 5, "true": True, "a list": ["x"], "an object": {"text": "x"}}
 _NO_OBJECTS: dict[str, Any] = {"nothing": None, "a text": "ada", "a number": 5, "a list": [{"id": "ada"}], "true": True}
 _NO_URLS: dict[str, Any] = {
@@ -114,13 +117,13 @@ MEMBERS = [
            {"nothing": None, "a path": "../../../etc/passwd", "a line break": "a\r\nb.png", "NUL": "a\x00.png"}),
     Member("message.received", "data.attachments[0].mime", {**_NO_TEXTS, "257 long": "x" * 257},
            {"nothing": None, "unknown": "a/b", "markup": "text/html; x=<script>"}),
-    Member("message.status", "data.id", _NO_IDS, _IDS),
+    Member("message.status", "data.id", _A_FEW_NO_IDS, _A_FEW_IDS),
     Member("message.status", "data.status", {"nothing": None, "unknown": "printed", "capitals": "DELIVERED", "a list":
                                              ["delivered"], "an object": {}, "a number": 1}, {"failed": "failed"}),
     Member("message.status", "data.reason", _NO_TEXTS, {"nothing": None, "long": "x" * 10_000, "NUL": "\x00"}),
-    Member("typing.started", "data.consumer.id", _NO_IDS, _IDS),
-    Member("conversation.closed", "data.consumer.id", _NO_IDS, _IDS),
-    Member("quick_reply.chosen", "data.choice", _NO_IDS, {**_IDS, "of nobody": f"{hostile.DIALOG}.0"}),
+    Member("typing.started", "data.consumer.id", _A_FEW_NO_IDS, _A_FEW_IDS),
+    Member("conversation.closed", "data.consumer.id", _A_FEW_NO_IDS, _A_FEW_IDS),
+    Member("quick_reply.chosen", "data.choice", _A_FEW_NO_IDS, {**_A_FEW_IDS, "of nobody": f"{hostile.DIALOG}.0"}),
     Member("message.received", "type", {"nothing": None, "empty": "", "a number": 5, "a list": ["message.received"],
                                         "65 long": "t" * 65}, {"unknown": "message.deleted", "64 long": "t" * 64}),
     Member("message.received", "data", _NO_OBJECTS, {}),

@@ -177,12 +177,12 @@ KINDS: dict[str, Any] = {
     "trees of LivePerson": (
         mutations.trees(NOTIFICATIONS),
         notified,
-        (50, 700),
+        (36, 700),
         {"200", "APPLIED", "UNKNOWN_TYPE", "UNREADABLE", "STALE"},
     ),
-    "bytes of LivePerson": (mutations.bytes_of(NOTIFICATIONS_IN_BYTES), notified, (20, 250), {"200"}),
-    "trees of a channel": (mutations.trees(EVENTS), told, (30, 450), {"200", "400", "APPLIED", "IGNORED"}),
-    "bytes of a channel": (mutations.bytes_of(EVENTS_IN_BYTES), told, (15, 200), {"200", "400", "401"}),
+    "bytes of LivePerson": (mutations.bytes_of(NOTIFICATIONS_IN_BYTES), notified, (15, 250), {"200"}),
+    "trees of a channel": (mutations.trees(EVENTS), told, (22, 450), {"200", "400", "APPLIED", "IGNORED"}),
+    "bytes of a channel": (mutations.bytes_of(EVENTS_IN_BYTES), told, (12, 200), {"200", "400", "401"}),
 }
 
 

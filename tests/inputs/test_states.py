@@ -449,7 +449,7 @@ def site(transactional_db: None, both_ends: tuple[LivePerson, Server]) -> type[S
 
 
 def test_whatever_happens_the_promises_hold(site: type[Site], record_property: Any) -> None:
-    run_state_machine_as_test(site, settings=budget.examples(25, long=1500, steps=40))
+    run_state_machine_as_test(site, settings=budget.examples(14, long=1500, steps=40))
     print(f"{site.steps} steps reached {dict(site.reached.most_common())}")
     record_property("steps", site.steps)
     assert set(site.reached) >= {"sent", "applied", "duplicate", "conflict", "echo", "unanswered unanswered"}
