@@ -48,6 +48,11 @@ class Sent:
     def is_acked(self) -> bool:
         return any(answer.status == 200 for answer in self.answers)
 
+    @property
+    def acked_at(self) -> float:
+        """When the attempt began that was first answered 200."""
+        return min((answer.at for answer in self.answers if answer.status == 200), default=float("inf"))
+
 
 class Sender:
     """Posts like LivePerson and like a brand's app: again and again until it is answered 200."""

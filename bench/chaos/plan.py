@@ -14,12 +14,11 @@ from bench.chaos.sizes import Size
 
 Scenario = Callable[[Site, Brand, Size], Awaitable[list[Row]]]
 
-# In the background from the first moment to the last: it waits most of the time.
-_ALONGSIDE: dict[str, tuple[str, Scenario]] = {"outage": (outage.BRAND, outage.run)}
-# The scenarios of a line run side by side, the lines one after the other; those that kill come last, so that the
-# background has no other trouble than its own. A restored backup and the end of retention will come as lines here.
+# The scenarios of a line run side by side, the lines one after the other; those that kill come last, so that the others
+# have no other trouble than their own. A restored backup and the end of retention will come as lines here.
 _PHASES: list[dict[str, tuple[str, Scenario]]] = [
     {
+        "outage": (outage.BRAND, outage.run),
         "order": (order.BRAND, order.run),
         "input": (input.BRAND, input.run),
         "discipline": (discipline.BRAND, discipline.run),
@@ -29,24 +28,17 @@ _PHASES: list[dict[str, tuple[str, Scenario]]] = [
     {"acks": (acks.BRAND, acks.run)},
     {"resume": (resume.BRAND, resume.run)},
 ]
-NAMES = [*_ALONGSIDE, *(name for phase in _PHASES for name in phase)]
+NAMES = [name for phase in _PHASES for name in phase]
 
 
 async def run(*, seed: str, size: Size, only: str = "") -> list[Row]:
-    def wanted(some: dict[str, tuple[str, Scenario]]) -> dict[str, tuple[str, Scenario]]:
-        return {name: it for name, it in some.items() if only in ("", name)}
-
-    alongside, phases = wanted(_ALONGSIDE), [wanted(phase) for phase in _PHASES]
+    phases = [{name: it for name, it in phase.items() if only in ("", name)} for phase in _PHASES]
     rows: list[Row] = []
     async with running_site(seed=seed) as site:
         say("the site is up")
-        brands = await make_brands(
-            site, sorted({brand for phase in [alongside, *phases] for brand, _ in phase.values()})
-        )
-        background = asyncio.create_task(_side_by_side(alongside, site, brands, size))
+        brands = await make_brands(site, sorted({brand for phase in phases for brand, _ in phase.values()}))
         for phase in phases:
             rows += await _side_by_side(phase, site, brands, size)
-        rows += await background
         rows += await _invariants(site)
     return rows
 

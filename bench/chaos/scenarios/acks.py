@@ -128,7 +128,7 @@ def _faults(site: Site, nemesis: Nemesis) -> dict[str, Fault]:
 
 
 def _slow(site: Site) -> None:
-    site.web_database.faults = Faults(delay_s=0.02)
+    site.web_database.faults = Faults(delay_s=0.01)
 
 
 def _proxy_fault(site: Site, begin: Callable[[], None]) -> Fault:

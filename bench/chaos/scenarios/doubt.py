@@ -99,7 +99,9 @@ async def _towards_liveperson(site: Site, brand: Brand, said: list[Sent], consum
     marked = await checks.marked_texts(site, brand)
     lost = [text for text in texts if not count[text] and text not in listed]
     doubled = [text for text in texts if count[text] > 1 and text not in marked]
-    wanted = {consumer: [item.key for item in said if item.consumer == consumer] for consumer in consumers}
+    # In the order in which they were accepted: what was refused at first came later.
+    accepted = sorted(said, key=lambda item: item.acked_at)
+    wanted = {consumer: [item.key for item in accepted if item.consumer == consumer] for consumer in consumers}
     overtaken = sum(checks.inversions([t for t in arrived.get(c, []) if t not in listed], wanted[c]) for c in consumers)
     shown = len([t for t in texts if t in listed]), len([t for t in texts if t in marked])
     note = f"({shown[0]} parked or dead and listed, {shown[1]} marked)"
