@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
 from django.utils import timezone
 
-from access import services as access
-from audit import api as audit
 from audit.models import AuditEntry
 from conversations.models import (
     Attempt,
@@ -24,142 +19,38 @@ from conversations.models import (
     Dispatch,
     DispatchState,
     Erasure,
-    MediaFile,
     Message,
     MessageContent,
 )
-from conversations.services import holds, operations
-from conversations.services.erasure import RemovalRefused, Traces, erase_consumer, preview
-from core.actor import Actor
+from conversations.services import operations
+from conversations.services.erasure import erase_consumer
 from core.vault import search_hash
 from installations.models import AppInstallation, State
 from tests.conversations import notifications
-from tests.conversations.notifications import event, said, typed
-from tests.conversations.servers import Play
+from tests.conversations.notifications import said
 from tests.conversations.stand import Stand, forget_caches, in_thread
-from webhooks import erasure, tracing
+from tests.webhooks.erasing import (
+    ADA,
+    ANSWER,
+    BEN,
+    EVE,
+    NAME,
+    WORDS,
+    ada,
+    bens_rows,
+    canaries,
+    disk_of_its_own,
+    ended,
+    erase,
+    found,
+    on_disk,
+    talked,
+)
+from webhooks import erasure
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
 from webhooks.retention import Keeper
 
-EVE = Actor(kind="PERSON", id="7", name="eve")
-ADA, BEN = "+15550177", "+15550188"
-NAME = "Adelheid Canaryname"
-WORDS = "CANARYWORDS of hers"
-ANSWER = "CANARYANSWER to her"
-CHOICES = {
-    "type": "quickReplies",
-    "itemsPerRow": 8,
-    "replies": [{"type": "button", "title": "Yes", "click": {"actions": [{"type": "publishText", "text": "CANARYYES"}],
-                 "metadata": [{"type": "ExternalId", "id": "canary-yes"}]}}],
-}  # fmt: skip
-PNG = b"\x89PNG\r\n\x1a\nCANARYPIXELS" + bytes(range(256))
-
-
-@pytest.fixture(autouse=True)
-def _disk_of_its_own(settings: Any, tmp_path: Path) -> None:
-    """Whatever stands there is this test's."""
-    files = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path}}
-    settings.STORAGES = {**settings.STORAGES, "default": files}
-
-
-def cells() -> Iterator[tuple[str, str]]:
-    """Every cell of every table, as text: bytes as letters, JSON without escapes."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        for (table,) in cursor.fetchall():
-            cursor.execute(f'SELECT * FROM "{table}"')
-            names = [column.name for column in cursor.description]
-            for row in cursor.fetchall():
-                for name, value in zip(names, row, strict=True):
-                    if isinstance(value, (bytes, memoryview)):
-                        value = bytes(value).decode("utf-8", "backslashreplace")
-                    yield f"{table}.{name}", str(value)
-
-
-def found(*canaries: str) -> set[str]:
-    """Where in the database one of them stands, whatever its case."""
-    return {place for place, text in cells() for canary in canaries if canary.casefold() in text.casefold()}
-
-
-def on_disk(canary: bytes, folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and canary in path.read_bytes()]
-
-
-def ada() -> Consumer:
-    return Consumer.objects.get(search_hash=search_hash(ADA), erased_at=None)
-
-
-def erase(consumer: Consumer, *, reason: str = "asked for it by letter") -> Erasure:
-    erase_consumer(consumer_id=consumer.pk, actor=EVE, reason=reason)
-    erasure.finish()
-    return Erasure.objects.get(pk=consumer.pk)
-
-
-@pytest.fixture
-def talked(stand: Stand) -> Stand:
-    """Two people, both talk; of Ada there is everything that there can be, in every place that it can stand in."""
-    photo = {"url": f"{stand.phone.url}/canaryphoto.png", "mime": "image/png", "name": "canaryphoto.png"}
-    stand.phone.files["/canaryphoto.png"] = Play(body=PNG, headers={"Content-Type": "image/png"})
-    stand.says("I am Ben", consumer=BEN, name="Ben", id="m-ben")
-    stand.settle()
-    stand.agent("join")
-    stand.agent("say", text="Good morning, Ben")
-    stand.settle()
-    stand.says(WORDS, consumer=ADA, name=NAME, profile={"ctype": "canarygold"}, attachments=[photo], id=f"m-{ADA}-1")
-    stand.settle()
-    stand.agent("join")
-    stand.agent("say", text=ANSWER, quickReplies=CHOICES)
-    stand.agent("file")
-    stand.settle()
-    offered = next(one["quick_replies"][0] for one in stand.received() if one["quick_replies"])
-    stand.tell("typing.started", {"consumer": {"id": ADA}}, webhook_id=f"msg_{ADA}_typing")
-    stand.tell("quick_reply.chosen", {"id": "q-1", "consumer": {"id": ADA, "name": NAME}, "choice": offered["id"]})
-    stand.tell("message.received", {"id": f"m-{ADA}-1", "consumer": {"id": ADA}, "text": "CANARYCONFLICT"})
-    stand.settle()
-    sent = Dispatch.objects.filter(lane__direction="TO_CHANNEL", message__content__text=ANSWER).get()
-    stand.tell("message.status", {"id": str(sent.pk), "status": "read", "reason": f"{ADA} has read it"})
-    stand.settle()
-    return stand
-
-
-@pytest.fixture
-def ended(talked: Stand) -> Stand:
-    """The same, closed, with what goes wrong; and a notification that speaks of both."""
-    of_ada, of_ben = talked.conversation_of(ADA)["id"], talked.conversation_of(BEN)["id"]
-    talked.notify(said(of_ben, 801, "Ben only"), said(of_ada, 801, "CANARYTOGETHER"), said(of_ben, 802, "Ben again"))
-    talked.notify(typed(of_ada, "COMPOSING", role="CONSUMER", who=ada().lp_consumer_id))
-    talked.notify(event(of_ada, 803, {"type": "ContentEvent", "message": {"canarykey": ADA}}))
-    talked.notify_raw(b'{"broken": "' + ADA.encode() + b" CANARYQUARANTINE")
-    talked.tell_raw(json.dumps({"type": "message.received", "data": {"consumer": {"id": ADA}, "id": 7}}).encode())
-    talked.work()
-    talked.phone.default.status, talked.phone.default.body = 400, f"cannot reach {ADA}".encode()
-    talked.notify(said(of_ada, 804, "CANARYREJECTED"))
-    talked.work()
-    talked.phone.default.status = 200
-    talked.agent("close", conversation=of_ada)
-    talked.settle()
-    Attempt.objects.filter(dispatch__message__content__text="CANARYREJECTED").update(answer_head=f"canary {ADA}")
-    rejected = Dispatch.objects.get(message__content__text="CANARYREJECTED")
-    with transaction.atomic():
-        audit.record("dispatch.resent", actor=EVE, subject=rejected, reason=f"{NAME} ({ADA}) has called")
-    return talked
-
-
-def canaries(consumer: Consumer) -> tuple[str, ...]:
-    return (ADA, ADA.removeprefix("+"), "canary", consumer.lp_consumer_id)
-
-
-def bens_rows() -> list[Any]:
-    ben = Consumer.objects.get(channel_consumer_id=BEN)
-    return [
-        list(Consumer.objects.filter(pk=ben.pk).values()),
-        list(Message.objects.filter(consumer=ben).order_by("id").values()),
-        list(MessageContent.objects.filter(message__consumer=ben).order_by("pk").values()),
-        list(Conversation.objects.filter(consumer=ben).order_by("pk").values()),
-        list(Dispatch.objects.filter(lane__consumer=ben).order_by("id").values()),
-        list(Attempt.objects.filter(dispatch__lane__consumer=ben).order_by("id").values()),
-        ConsumerToken.objects.filter(consumer=ben).count(),
-    ]
+__all__ = ["disk_of_its_own", "ended", "talked"]  # fixtures
 
 
 # --- everywhere ------------------------------------------------------------------------------------------------------
@@ -393,83 +284,6 @@ def test_what_waits_to_be_applied_is_erased_and_never_applied(stand: Stand) -> N
     assert "It was erased with its consumer before it was applied." in details
 
 
-# --- what stands against it ------------------------------------------------------------------------------------------
-
-
-def assert_refused(match: str, *, reason: str = "asked for it") -> None:
-    person = ada()
-    before = list(cells())
-    with pytest.raises(RemovalRefused, match=match):
-        erase_consumer(consumer_id=person.pk, actor=EVE, reason=reason)
-    assert list(cells()) == before
-
-
-def test_a_hold_on_the_consumer_stands_against_it(ended: Stand) -> None:
-    holds.hold_consumer(consumer_id=ada().pk, actor=EVE, reason="case 12")
-    assert_refused("A legal hold stands on this consumer since .* Have it lifted first.")
-    holds.lift_hold_of_consumer(consumer_id=ada().pk, actor=EVE, reason="settled")
-    erase(ada())
-
-
-def test_a_hold_on_the_brand_stands_against_it(ended: Stand) -> None:
-    access.hold_brand(ended.onboarded.brand, actor=EVE, reason="case 13")
-    assert_refused("A legal hold stands on this brand since .* Have it lifted first.")
-
-
-def test_a_hold_on_the_brand_stops_what_is_under_way(ended: Stand) -> None:
-    person = ada()
-    erase_consumer(consumer_id=person.pk, actor=EVE, reason="asked for it")
-    access.hold_brand(ended.onboarded.brand, actor=EVE, reason="case 13")
-    bodies = DeliveryBody.objects.count()
-
-    erasure.finish()
-    assert DeliveryBody.objects.count() == bodies
-
-    access.lift_hold_of_brand(ended.onboarded.brand, actor=EVE, reason="settled")
-    erasure.finish()
-    assert found(*canaries(Consumer(lp_consumer_id=NAME))) == set()
-
-
-def test_an_open_conversation_stands_against_it(talked: Stand) -> None:
-    assert "A conversation is open" in preview(ada()).obstacle
-    assert_refused("A conversation is open at LivePerson")
-
-
-def test_where_nobody_can_close_the_conversation_it_is_closed_here(talked: Stand) -> None:
-    AppInstallation.objects.update(state=State.DISABLED)
-    person = ada()
-
-    erase(person)
-
-    assert {(one.state, one.close_reason) for one in person.conversations.all()} == {("CLOSED", "ERASED")}
-    assert found(*canaries(Consumer(lp_consumer_id=NAME))) == set()
-
-
-@pytest.mark.parametrize("reason", [f"{NAME} has asked", f"asked by {ADA}", NAME.upper()])
-def test_the_reason_does_not_name_the_person(ended: Stand, reason: str) -> None:
-    assert_refused("Leave the name and the ids", reason=reason)
-
-
-def test_nobody_is_erased_twice(ended: Stand) -> None:
-    person = ada()
-    erase(person)
-    with pytest.raises(RemovalRefused, match="already"):
-        erase_consumer(consumer_id=person.pk, actor=EVE, reason="again")
-    with pytest.raises(Exception, match="nothing is left"):
-        holds.hold_consumer(consumer_id=person.pk, actor=EVE, reason="too late")
-
-
-def test_the_preview_tells_what_would_go(ended: Stand) -> None:
-    told = preview(ada())
-    assert (told.messages, told.files, told.obstacle) == (
-        MessageContent.objects.filter(message__consumer=ada()).count(),
-        MediaFile.objects.filter(message__consumer=ada()).count(),
-        "",
-    )
-    assert told.messages >= 5
-    assert told.files == 2
-
-
 # --- in batches ------------------------------------------------------------------------------------------------------
 
 
@@ -552,47 +366,3 @@ def test_the_command_erases_and_tells(ended: Stand) -> None:
 def test_the_command_says_what_is_wrong(ended: Stand, consumer: str | None, reason: str, match: str) -> None:
     with pytest.raises(CommandError, match=match):
         call_command("erase_consumer", "--consumer", consumer or str(ada().pk), "--reason", reason)
-
-
-# --- how ids are found -----------------------------------------------------------------------------------------------
-
-
-def needles(*person: str, conversations: tuple[str, ...] = ()) -> tracing.Needles:
-    return tracing.Needles(Traces(person=person, conversations=conversations))
-
-
-@pytest.mark.parametrize(
-    ("one", "raw"),
-    [
-        ("+15550100", b'{"id": "+15550100"}'),
-        ("+15550100", b'{"id": "\\u002b15550100"}'),
-        ("+15550100", b'{"id": "\\u002B15550100"}'),
-        ("+15550100", b"From=%2B15550100&Body=x"),
-        ("+15550100", b"From=%2b15550100&Body=x"),
-        ("+15550100", b"{broken +15550100"),
-        ("+15550100", b'{"from": "whatsapp:+15550100"}'),
-        ("J\u00f6rg/7", '{"id": "J\u00f6rg/7"}'.encode()),
-        ("J\u00f6rg/7", b'{"id": "J\\u00f6rg\\/7"}'),
-        ('a"b\\c-long', b'{"id": "a\\"b\\\\c-long"}'),
-        ("two words", b"id=two+words"),
-        ("7", b'{"id": "7"}'),
-        ("7", b"id=7&text=x"),
-    ],
-)
-def test_an_id_is_found_however_it_is_written(one: str, raw: bytes) -> None:
-    looked_for = needles(one)
-    assert any(form in raw for form in looked_for.as_bytes)
-    assert looked_for.any_in(*tracing.readings_of(raw))
-
-
-@pytest.mark.parametrize(
-    ("one", "raw"),
-    [
-        ("+15550100", b'{"id": "+155501001"}'),
-        ("15550100", b'{"id": "+15550100"}'),
-        ("7", b'{"id": "17", "sequence": 7}'),
-        ("7", b"id=17&other=77"),
-    ],
-)
-def test_a_part_of_another_id_is_another_id(one: str, raw: bytes) -> None:
-    assert not needles(one).any_in(*tracing.readings_of(raw))

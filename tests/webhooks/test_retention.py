@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
@@ -17,8 +14,6 @@ from django.db import connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from access import services as access
-from access.models import Brand
 from audit.models import AuditEntry
 from conversations import lanes
 from conversations.calls import storage_path
@@ -30,71 +25,18 @@ from conversations.models import (
     MediaFile,
     Message,
     MessageContent,
-    Redating,
     Removed,
 )
-from conversations.services import holds, operations, retention
-from core.actor import COMMAND, Actor
+from conversations.services import operations, retention
 from core.ids import new_id
-from tests.conversations.notifications import said, typed
-from tests.conversations.servers import Play
-from tests.conversations.stand import ADA, Stand, forget_caches, in_thread
+from tests.conversations.notifications import said
+from tests.conversations.stand import ADA, Stand, in_thread
+from tests.webhooks.removals import EVE, disk_of_its_own, facts, on_disk, prune, talked, two_people
 from webhooks.management.commands import prune as prune_command
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome, Seen
 from webhooks.retention import Keeper, walk
 
-EVE = Actor(kind="PERSON", id="7", name="eve")
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
-BEN = "+15550111"
-
-
-@pytest.fixture(autouse=True)
-def _disk_of_its_own(settings: Any, tmp_path: Path) -> None:
-    """Files without a row are removed here; those of tests that run beside this one have theirs in another database."""
-    files = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path}}
-    settings.STORAGES = {**settings.STORAGES, "default": files}
-
-
-def prune(*, days: float) -> dict[str, int]:
-    """What a whole walk removes, that many days from now."""
-    removed: Counter[str] = Counter()
-    for batch in walk(now=lambda: timezone.now() + timedelta(days=days)):
-        removed[batch.kind] += batch.count
-    return dict(+removed)
-
-
-def on_disk() -> set[str]:
-    found = set()
-    for folder in retention.file_folders():
-        if default_storage.exists(folder):
-            found |= set(default_storage.listdir(folder)[1])
-    return found
-
-
-@pytest.fixture
-def talked(stand: Stand) -> Stand:
-    """A conversation both ways, with a file each way."""
-    stand.phone.files["/photo.png"] = Play(body=PNG, headers={"Content-Type": "image/png"})
-    photo = {"url": f"{stand.phone.url}/photo.png", "mime": "image/png", "name": "photo.png"}
-    stand.says("My parcel?", id="m-1", name="Ada", profile={"ctype": "gold"}, attachments=[photo])
-    stand.settle()
-    stand.agent("join")
-    stand.agent("say", text="It leaves today.")
-    stand.agent("file")
-    stand.settle()
-    assert MediaFile.objects.count() == 2
-    return stand
-
-
-def facts() -> list[Any]:
-    """What has to stay as it is, whatever is removed."""
-    messages = Message.objects.values_list("id", "status", "direction", "lp_sequence", "occurred_at", "kind")
-    deliveries = Delivery.objects.values_list("id", "state", "received_at", "size", "request_identity")
-    attempts = Attempt.objects.values_list("id", "outcome", "http_status", "started_at")
-    events = Event.objects.values_list("id", "type", "outcome", "identity", "message_id")
-    dispatches = Dispatch.objects.values_list("id", "state", "lp_sequence", "resolution")
-    digests = [bytes(one) for one in Delivery.objects.order_by("id").values_list("sha256", flat=True)]
-    return [*(list(rows.order_by("id")) for rows in (messages, deliveries, attempts, events, dispatches)), digests]
+__all__ = ["disk_of_its_own", "talked", "two_people"]  # fixtures
 
 
 # --- what goes -------------------------------------------------------------------------------------------------------
@@ -395,98 +337,6 @@ def test_a_file_whose_row_is_about_to_come_is_not_lost(stand: Stand) -> None:
     default_storage.delete(f"{young.hex[-2:]}/readme.txt")
 
 
-# --- holds -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def two_people(talked: Stand) -> Stand:
-    """Ben writes too; of Ada something came twice, once with other words."""
-    talked.says("I am Ben", consumer=BEN, id="m-b")
-    talked.tell("message.received", {"id": "m-1", "consumer": {"id": ADA}, "text": "changed words"})
-    talked.settle()
-    assert Event.objects.filter(outcome=EventOutcome.CONFLICT).exists()
-    Attempt.objects.update(answer_head="an answer")
-    return talked
-
-
-def speaking_of(number: str) -> int:
-    return sum(number.encode() in bytes(raw) for raw in DeliveryBody.objects.values_list("raw", flat=True))
-
-
-def test_a_hold_on_a_consumer_keeps_all_that_is_theirs_and_nothing_else(two_people: Stand) -> None:
-    ada = Consumer.objects.get(channel_consumer_id=ADA)
-    holds.hold_consumer(consumer_id=ada.pk, actor=EVE, reason="case 12")
-    of_ada, contents = speaking_of(ADA), MessageContent.objects.filter(message__consumer=ada).count()
-    at_liveperson = two_people.conversation_of(ADA)["id"]
-    from_liveperson = speaking_of(at_liveperson)
-    assert of_ada >= 2
-    assert from_liveperson >= 3
-    assert speaking_of(BEN) == 1
-
-    prune(days=200)
-
-    assert MessageContent.objects.filter(message__consumer=ada).count() == contents
-    assert MediaFile.objects.count() == 2
-    assert all(default_storage.exists(storage_path(one.pk)) for one in MediaFile.objects.all())
-    assert (speaking_of(ADA), speaking_of(at_liveperson)) == (of_ada, from_liveperson)
-    assert set(Attempt.objects.filter(dispatch__lane__consumer=ada).values_list("answer_head", flat=True)) == {
-        "an answer"
-    }
-    assert Consumer.objects.get(pk=ada.pk).name == "Ada"
-    assert speaking_of(BEN) == 0
-    assert not MessageContent.objects.exclude(message__consumer=ada).exists()
-
-    holds.lift_hold_of_consumer(consumer_id=ada.pk, actor=EVE, reason="settled")
-    prune(days=200)
-
-    assert not DeliveryBody.objects.exists()
-    assert not MessageContent.objects.exists()
-    assert not MediaFile.objects.exists()
-    acts = AuditEntry.objects.filter(subject_id=str(ada.pk)).order_by("id")
-    assert [(one.action, one.reason) for one in acts] == [
-        ("consumer.hold_set", "case 12"),
-        ("consumer.hold_lifted", "settled"),
-    ]
-    assert not any("Ada" in one.subject_name or ADA in one.subject_name for one in acts)
-
-
-def test_a_hold_on_a_brand_keeps_everything_of_it(two_people: Stand) -> None:
-    brand = two_people.onboarded.brand
-    access.hold_brand(brand, actor=EVE, reason="case 13")
-    before = (facts(), on_disk(), DeliveryBody.objects.count(), MessageContent.objects.count(), Seen.objects.count())
-
-    assert prune(days=500) == {}
-
-    after = (facts(), on_disk(), DeliveryBody.objects.count(), MessageContent.objects.count(), Seen.objects.count())
-    assert after == before
-    assert set(Attempt.objects.values_list("answer_head", flat=True)) == {"an answer"}
-
-    access.lift_hold_of_brand(brand, actor=EVE, reason="settled")
-    assert set(prune(days=500)) == {
-        "message_contents", "files", "delivery_bodies", "answers_of_providers", "identities",
-    }  # fmt: skip
-    acts = AuditEntry.objects.filter(action__startswith="brand.hold").order_by("id")
-    assert [one.action for one in acts] == ["brand.hold_set", "brand.hold_lifted"]
-
-
-def test_a_hold_is_put_and_lifted_once(two_people: Stand) -> None:
-    from core.errors import ConfigurationError
-
-    ada, brand = Consumer.objects.get(channel_consumer_id=ADA), two_people.onboarded.brand
-    with pytest.raises(ConfigurationError, match="No legal hold"):
-        holds.lift_hold_of_consumer(consumer_id=ada.pk, actor=EVE, reason="-")
-    with pytest.raises(ConfigurationError, match="No legal hold"):
-        access.lift_hold_of_brand(brand, actor=EVE, reason="-")
-    holds.hold_consumer(consumer_id=ada.pk, actor=EVE, reason="case")
-    access.hold_brand(brand, actor=EVE, reason="case")
-    with pytest.raises(ConfigurationError, match="already"):
-        holds.hold_consumer(consumer_id=ada.pk, actor=EVE, reason="case")
-    with pytest.raises(ConfigurationError, match="already"):
-        access.hold_brand(brand, actor=EVE, reason="case")
-    ada.refresh_from_db()
-    assert (ada.held_by, ada.hold_reason, ada.is_held) == ("eve", "case", True)
-
-
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
@@ -588,63 +438,3 @@ def test_the_command_prints_what_it_removed(talked: Stand) -> None:
 def test_how_long_identities_are_kept_is_a_setting(talked: Stand) -> None:
     assert prune(days=9.9) == {}
     assert prune(days=10.1)["identities"] > 0
-
-
-# --- another retention -----------------------------------------------------------------------------------------------
-
-
-def change_retention(stand: Stand, days: int) -> None:
-    brand = Brand.objects.get(pk=stand.onboarded.brand.pk)
-    brand.retention_days = days
-    access.change_brand(brand, fields=["retention_days"], actor=EVE)
-    forget_caches()
-
-
-def dates() -> set[int]:
-    """In how many days from today each thing goes."""
-    today = timezone.now().date()
-    models: tuple[Any, ...] = (MessageContent, MediaFile, DeliveryBody)
-    return {(day - today).days for model in models for day in model.objects.values_list("expires_on", flat=True)}
-
-
-@pytest.mark.parametrize("days", [30, 400])
-def test_what_is_stored_already_follows_when_the_retention_is_changed(
-    talked: Stand, days: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("webhooks.redating.BATCH", 2)
-    assert dates() == {90}
-
-    change_retention(talked, days)
-    list(walk())
-    assert dates() == {90}, "what other processes still store by the old days is waited for"
-    prune(days=20 / 86400)
-
-    assert dates() == {days}
-    assert not Redating.objects.exists()
-
-
-def test_what_goes_sooner_does_not_get_more_days(stand: Stand) -> None:
-    stand.notify(said("elsewhere", 1, "somebody else's words"), typed("elsewhere", "ACTIVE"))
-    stand.work()
-    stand.pass_time(61)
-    stand.work()
-    assert dates() == {0}
-
-    change_retention(stand, 400)
-    prune(days=20 / 86400)
-
-    assert dates() == {0}
-
-
-def test_two_changes_in_a_row_end_with_the_last(talked: Stand) -> None:
-    change_retention(talked, 10)
-    change_retention(talked, 50)
-    prune(days=20 / 86400)
-    assert dates() == {50}
-
-
-def test_another_change_of_a_brand_dates_nothing_anew(talked: Stand) -> None:
-    brand = Brand.objects.get(pk=talked.onboarded.brand.pk)
-    brand.name = "Another name"
-    access.change_brand(brand, fields=["name"], actor=COMMAND)
-    assert not Redating.objects.exists()
