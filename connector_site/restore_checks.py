@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from django.apps import apps
@@ -15,6 +16,7 @@ from core.errors import ConfigurationError
 from core.vault import ring
 
 _MIGRATIONS = "django_migrations"
+_LEAVES_WITHIN_S = 3.0
 # Whoever has one of these has a site.
 _CONTENT = ("access_brand", "conversations_consumer", "webhooks_delivery")
 
@@ -61,16 +63,24 @@ def is_alone() -> None:
     age_s = heartbeat.youngest_age_s() if "connector_site_heartbeat" in tables else None
     if age_s is not None and age_s <= heartbeat.ALIVE_WITHIN_S:
         raise ConfigurationError("A worker is at work on this database. Stop web and worker, then restore.")
+    # Those of a program that has just ended take a moment to go.
+    until_s = time.monotonic() + _LEAVES_WITHIN_S
+    while (others := _other_connections()) and time.monotonic() < until_s:
+        time.sleep(0.1)
+    if others:
+        raise ConfigurationError(
+            f"{others} other connections to this database are open. Stop web, worker and whoever else uses it first."
+        )
+
+
+def _other_connections() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL"
         )
-        (others,) = cursor.fetchone()
-    if others:
-        raise ConfigurationError(
-            f"{others} other connections to this database are open. Stop web, worker and whoever else uses it first."
-        )
+        number: int = cursor.fetchone()[0]
+        return number
 
 
 def is_empty() -> list[str]:

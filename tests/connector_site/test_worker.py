@@ -98,7 +98,7 @@ def beating(workers: Workers) -> Workers:
     """Workers that have shown their first sign of life."""
     moment = workers.now()
     workers.start()
-    assert wait_until(lambda: workers.has_beaten_since(moment), 20), workers.log.read_text()
+    assert wait_until(lambda: workers.has_beaten_since(moment), 60), workers.log.read_text()
     return workers
 
 
