@@ -310,7 +310,7 @@ def test_automatic_parks_when_no_later_echo_has_been_seen(open_stand: Stand) -> 
 
 def test_the_echo_of_something_sent_before_it_shows_nothing(open_stand: Stand) -> None:
     """Queued later, sent earlier: its echo was on its way before ours was due."""
-    open_stand.faults({"on": "send", "do": "status", "status": 429, "times": 1})
+    open_stand.faults({"on": "send", "do": "status", "status": 500, "times": 1})
     says(open_stand, "in doubt")  # has to wait a little …
     open_stand.faults()
     says(open_stand, "overtakes", consumer=BEN)
