@@ -50,12 +50,12 @@ MUTANTS = [
         breaks="second effects",
     ),
     Mutant(
-        name="the newest of a lane goes first",
+        name="what has to be tried again lets others pass",
         file="conversations/lanes.py",
-        old='.order_by("lane_id", "position")',
-        new='.order_by("lane_id", "-position")',
+        old="Dispatch.objects.filter(lane_id__in=list(lane_ids), state__in=LIVE_STATES)",
+        new="Dispatch.objects.filter(lane_id__in=list(lane_ids), state__in=LIVE_STATES, next_attempt_at=None)",
         only="order",
-        breaks="inversions in a lane, towards LivePerson",
+        breaks="inversions in a lane, towards the channel",
     ),
     Mutant(
         name="nothing waits for what is missing",

@@ -8,7 +8,19 @@ from collections.abc import Awaitable, Callable
 
 from bench.chaos.brand import Brand, make_brands
 from bench.chaos.report import Row
-from bench.chaos.scenarios import acks, discipline, doubt, input, lost, order, outage, poison, repeats, resume
+from bench.chaos.scenarios import (
+    acks,
+    discipline,
+    doubt,
+    input,
+    lost,
+    neighbours,
+    order,
+    outage,
+    poison,
+    repeats,
+    resume,
+)
 from bench.chaos.site import Site, running_site, say
 from bench.chaos.sizes import Size
 
@@ -24,15 +36,19 @@ _PHASES: list[dict[str, tuple[str, Scenario]]] = [
         "discipline": (discipline.BRAND, discipline.run),
     },
     {"poison": (poison.BRAND, poison.run)},
+    {"neighbours": (neighbours.BRAND, neighbours.run)},
     {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "repeats": (repeats.BRAND, repeats.run)},
     {"acks": (acks.BRAND, acks.run)},
     {"resume": (resume.BRAND, resume.run)},
 ]
+# What needs minutes and a machine of its own.
+_LONG_ONLY = {"neighbours"}
 NAMES = [name for phase in _PHASES for name in phase]
 
 
 async def run(*, seed: str, size: Size, only: str = "") -> list[Row]:
-    phases = [{name: it for name, it in phase.items() if only in ("", name)} for phase in _PHASES]
+    left_out = set() if size.is_long else _LONG_ONLY
+    phases = [{n: it for n, it in phase.items() if only in ("", n) and n not in left_out} for phase in _PHASES]
     rows: list[Row] = []
     async with running_site(seed=seed) as site:
         say("the site is up")
