@@ -14,7 +14,8 @@ from bench.chaos.site import Site, chance, say
 from bench.chaos.sizes import Size
 
 BRAND = "patience"
-RETRY_AFTER_S = 4
+RETRY_AFTER_S = 9  # longer than anybody would wait for the first time without being told
+REFUSED = 2  # few enough in a row that no breaker opens, which would hide the rest
 LONGEST_CALL_S = 10.0
 _SLACK_S = 0.05  # the other side's clock starts when it answers, ours when it writes that down
 
@@ -38,11 +39,11 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
 
 
 async def _retry_after(site: Site, brand: Brand, consumers: list[str]) -> list[bool]:
-    """LivePerson answers 429, the app 503, each message once and with a time; which next calls came too early."""
+    """LivePerson answers 429, the app 503, some messages once and with a time; which next calls came too early."""
     told: set[str] = set()
 
     def once(webhook_id: str, text: str) -> tuple[int, dict[str, str]]:
-        if not text or webhook_id in told:
+        if not text or webhook_id in told or len(told) >= REFUSED:
             return 200, {}
         told.add(webhook_id)
         return 503, {"retry-after": str(RETRY_AFTER_S)}
@@ -51,7 +52,7 @@ async def _retry_after(site: Site, brand: Brand, consumers: list[str]) -> list[b
     since = len((await site.simulate("GET", "requests?since=0"))["requests"])
     headers = {"Retry-After": str(RETRY_AFTER_S)}
     await site.break_liveperson(
-        account=brand.account, on="send", do="status", status=429, headers=headers, times=len(consumers)
+        account=brand.account, on="send", do="status", status=429, headers=headers, times=REFUSED
     )
     words = [brand.consumer_says(f"{c} alone", f"{c} after a 429") for c in consumers]
     await _say(site, words + [brand.agent_says(c, f"{c} after a 503") for c in consumers], "retry")
