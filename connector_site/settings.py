@@ -280,6 +280,9 @@ def _database(url: str) -> dict[str, Any]:
     """Django's form of a PostgreSQL URL, read by libpq's own rules (so sslmode and socket folders work as there)."""
     parts = conninfo_to_dict(url)
     known = {key: str(parts.pop(key, "")) for key in ("dbname", "user", "password", "host", "port")}
+    # A machine that vanishes in a transaction would hold its locks until TCP gives up, a minute and more. No
+    # transaction of ours waits for anybody: what is idle in one for so long is dead.
+    options = f"-c idle_in_transaction_session_timeout=15s {parts.pop('options', '')}".strip()
     return {
         "ENGINE": "core.postgres",
         "NAME": known["dbname"],
@@ -300,6 +303,7 @@ def _database(url: str) -> dict[str, Any]:
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
             "application_name": "connector-site",
+            "options": options,
         }
         | parts,
     }
