@@ -28,7 +28,6 @@ from hypothesis.stateful import (
 )
 
 from audit.models import AuditEntry
-from conversations import lanes
 from conversations.drain import Drain
 from conversations.models import Attempt, Conversation, Direction, Dispatch, DispatchState, Message
 from conversations.models.outbox import LIVE_STATES
@@ -358,8 +357,6 @@ class Site(RuleBasedStateMachine):
         row = self.door.installation
         row.unknown_policy = policy
         editing.change(row, fields=["unknown_policy"], actor=COMMAND)
-        # What was held under the old policy is looked at again only when its lane is woken.
-        lanes.wake(installation_id=row.pk, blocked_by="unknown")
 
     def _write(self, consumer: str, count: int) -> None:
         for _ in range(count):
