@@ -21,7 +21,7 @@ from conversations.models import (
     Step,
 )
 from conversations.profiles import build_profile
-from conversations.settling import drop, set_aside, settle_interrupted
+from conversations.settling import drop, forget_renewals, set_aside, settle_interrupted
 from conversations.token_desk import NoToken, TokenDesk
 from conversations.turn import OpenConversation, Turn
 from conversations.upstreams import upstream_of
@@ -293,4 +293,7 @@ class _Preparation:
         if self.head.kind == DispatchKind.TYPING:
             drop(self.turn, self.head, code=breakers.WAITING)
             return NEXT_HEAD
+        if "renewals" in self.head.progress:
+            forget_renewals(self.head)
+            self.turn.save(self.head)
         return Later(until=permit.until, blocked_by=breakers.WAITING)

@@ -208,8 +208,7 @@ def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, used: _Used) ->
     dispatch.error_code = error.code
     dispatch.error_detail = error.detail
     if judgement.verdict is not Verdict.RENEW:
-        # Once in a row: what expires after another trouble has expired anew.
-        dispatch.progress = {key: value for key, value in dispatch.progress.items() if key != "renewals"}
+        forget_renewals(dispatch)
     turn.save(dispatch)
     if judgement.verdict is Verdict.RENEW and used.desk is not None:
         _renew(dispatch, error, used, used.desk)
@@ -227,6 +226,11 @@ def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, used: _Used) ->
         _wait(turn, dispatch, judgement)
     if isinstance(error, ConversationClosed) and dispatch.lane.direction == Direction.TO_LIVEPERSON:
         life.conversation_found_closed(dispatch, now=turn.now)
+
+
+def forget_renewals(dispatch: Dispatch) -> None:
+    """Only refusals in a row show wrong credentials: what expires after another trouble has expired anew."""
+    dispatch.progress = {key: value for key, value in dispatch.progress.items() if key != "renewals"}
 
 
 def _renewals(dispatch: Dispatch, app_generation: int) -> int:
