@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 
 _AGAIN_FOR_S = 40.0
 
@@ -35,6 +37,17 @@ class Database:
                 return connection.execute(sql, parameters).rowcount
 
         return await asyncio.to_thread(execute)
+
+    async def begin_anew(self) -> None:
+        """Nothing is left of it: an empty database of the same name."""
+
+        def execute() -> None:
+            name = str(conninfo_to_dict(self._url)["dbname"])
+            with psycopg.connect(self._url, dbname="postgres", autocommit=True) as connection:
+                connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+                connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+
+        await asyncio.to_thread(execute)
 
     @asynccontextmanager
     async def locked(self, sql: str, *parameters: Any) -> AsyncIterator[None]:

@@ -19,6 +19,7 @@ from bench.chaos.scenarios import (
     outage,
     poison,
     repeats,
+    restore,
     resume,
 )
 from bench.chaos.site import Site, running_site, say
@@ -27,7 +28,7 @@ from bench.chaos.sizes import Size
 Scenario = Callable[[Site, Brand, Size], Awaitable[list[Row]]]
 
 # The scenarios of a line run side by side, the lines one after the other; those that kill come last, so that the others
-# have no other trouble than their own. A restored backup and the end of retention will come as lines here.
+# have no other trouble than their own.
 _PHASES: list[dict[str, tuple[str, Scenario]]] = [
     {
         "outage": (outage.BRAND, outage.run),
@@ -40,6 +41,7 @@ _PHASES: list[dict[str, tuple[str, Scenario]]] = [
     {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "repeats": (repeats.BRAND, repeats.run)},
     {"acks": (acks.BRAND, acks.run)},
     {"resume": (resume.BRAND, resume.run)},
+    {"restore": (restore.BRAND, restore.run)},
 ]
 # What needs minutes and a machine of its own.
 _LONG_ONLY = {"neighbours"}

@@ -105,6 +105,19 @@ class Site:
         part.start()
         await self.until_ready()
 
+    async def lose(self) -> None:
+        """The machine burns down with its database and its files; LivePerson, the apps and the keys do not."""
+        for part in (self.web, self.worker):
+            await asyncio.to_thread(part.stop, grace_s=0.0)
+        await self.database.begin_anew()
+        shutil.rmtree(self.data_dir / "files", ignore_errors=True)
+
+    async def come_back(self) -> None:
+        """Web and worker start on what was restored."""
+        for part in (self.web, self.worker):
+            part.start()
+        await self.until_ready()
+
     # --- addresses ---------------------------------------------------------------------------------------------------
 
     @property

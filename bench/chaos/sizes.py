@@ -25,6 +25,7 @@ class Size:
     outage_s: float
     idle_kills: int
     mutations: int
+    backup_age_s: float
 
 
 SHORT = Size(
@@ -44,6 +45,7 @@ SHORT = Size(
     outage_s=60,
     idle_kills=3,
     mutations=500,
+    backup_age_s=10,
 )
 LONG = Size(
     is_long=True,
@@ -62,4 +64,5 @@ LONG = Size(
     outage_s=600,
     idle_kills=12,
     mutations=10_000,
+    backup_age_s=600,
 )

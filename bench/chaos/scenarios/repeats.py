@@ -48,19 +48,28 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     await asyncio.gather(site.restart(site.web), site.restart(site.worker))
     await _replay(site, draw.sample(items, len(items) // 10), draw)
     await brand.until_quiet(site, within_s=120)
-    pruned = await site.database.damage(
-        "DELETE FROM webhooks_deliverybody body USING webhooks_delivery delivery"
-        " WHERE delivery.id = body.delivery_id AND delivery.brand_id = %s AND delivery.state = 'PROCESSED'",
-        brand.brand_id,
-    )
-    say(f"repeats: {pruned} bodies pruned, and a replay")
+    left = await _prune(site, brand)
+    say("repeats: all bodies pruned, and a replay")
     await _replay(site, draw.sample(items, len(items) // 10), draw)
     await brand.until_quiet(site, within_s=120)
     sent = sum(len(item.answers) for item in items)
     return [
         at_most("second effects", count=await _second_effects(site, brand, words), of=sent, what="deliveries"),
         at_most("… events that had no effect at all", count=await _without_effect(site, brand, words), of=len(words)),
+        at_most("… bodies that outlived the brand's retention", count=left, of=len(items)),
     ]
+
+
+async def _prune(site: Site, brand: Brand) -> int:
+    """End the brand's retention of yesterday, and prune; returns how many bodies are left."""
+    mine = "FROM webhooks_delivery WHERE brand_id = %s AND state = 'PROCESSED'"
+    await site.database.damage(
+        f"UPDATE webhooks_deliverybody SET expires_on = current_date - 2 WHERE delivery_id IN (SELECT id {mine})",
+        brand.brand_id,
+    )
+    await site.manage("prune")
+    sql = f"SELECT count(*) FROM webhooks_deliverybody WHERE delivery_id IN (SELECT id {mine})"
+    return int(await site.database.value(sql, brand.brand_id))
 
 
 async def _replay(site: Site, items: list[Sent], draw: random.Random) -> None:
