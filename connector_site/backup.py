@@ -30,7 +30,7 @@ from connector_site.backup_folder import DUMP, FILE_SUMS, Manifest, copy, open_p
 from connector_site.environment import BASE_DIR
 from connector_site.postgres_tools import Place
 from connector_site.reencryption import sealed_models
-from conversations.calls import storage_path
+from conversations.media import storage_path
 from conversations.models import Consumer, Conversation, Dispatch, MediaFile, Message
 from core.errors import ConfigurationError
 from core.vault import search_key_id

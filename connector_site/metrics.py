@@ -27,6 +27,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from connector_site import heartbeat
 from conversations.models import Attempt, Dispatch, DispatchState, Lane, Message
+from conversations.models.outbox import LIVE_STATES
 from core.breaker import Phase
 from installations import breakers
 from webhooks.models import Delivery, DeliveryState, Event, EventOutcome
@@ -38,8 +39,8 @@ _TOTALS: dict[str, tuple[type[Model], str]] = {
     "connector_site_dispatches": (Dispatch, "Things queued to be sent."),
     "connector_site_attempts": (Attempt, "Tries to send."),
 }
-_OPEN_STATES = (DispatchState.QUEUED, DispatchState.SENDING, DispatchState.UNKNOWN)
-_TROUBLED_STATES = (DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED)
+# Their lanes have gone on without them. Asked apart from the live ones: each of the two questions has an index.
+_LEFT_BEHIND = (DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED)
 
 
 @require_safe
@@ -87,10 +88,10 @@ def _from_database() -> Iterator[Metric]:
         "connector_site_dispatches_by_state",
         "Things to send that have not come to a good end.",
         [
-            *Dispatch.objects.filter(state__in=_OPEN_STATES).values_list("state").annotate(Count("pk")).order_by(),
-            *Dispatch.objects.filter(state__in=_TROUBLED_STATES).values_list("state").annotate(Count("pk")).order_by(),
+            *Dispatch.objects.filter(state__in=LIVE_STATES).values_list("state").annotate(Count("pk")).order_by(),
+            *Dispatch.objects.filter(state__in=_LEFT_BEHIND).values_list("state").annotate(Count("pk")).order_by(),
         ],
-        states=(*_OPEN_STATES, *_TROUBLED_STATES),
+        states=(*LIVE_STATES, *_LEFT_BEHIND),
     )
     yield _by_state(
         "connector_site_deliveries_by_state",

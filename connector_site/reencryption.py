@@ -22,7 +22,7 @@ from access.rules import brand_path_of
 from audit import api as audit
 from core.actor import Actor
 from core.encryption import SealBroken
-from core.vault import ring
+from core.vault import key_ring
 
 BATCH = 500
 _PASSES = 5
@@ -104,11 +104,11 @@ def _move(model: type[models.Model], rows: list[Any], *, actor: Actor, report: R
     table = model._meta.db_table
     by_brand: Counter[uuid.UUID] = Counter()
     for row in rows:
-        if ring().is_newest(row.sealed):
+        if key_ring().is_newest(row.sealed):
             report.newest_already += 1
             continue
         try:
-            fresh = ring().seal(ring().open(row.sealed, context=row.seal_context), context=row.seal_context)
+            fresh = key_ring().seal(key_ring().open(row.sealed, context=row.seal_context), context=row.seal_context)
         except SealBroken:
             report.unreadable.append({"table": table, "id": str(row.pk)})
             continue

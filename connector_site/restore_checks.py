@@ -13,7 +13,7 @@ from connector_site import heartbeat, restoring
 from connector_site.backup_folder import BackupDamaged, Manifest, check_sums, read_manifest
 from connector_site.postgres_tools import Place
 from core.errors import ConfigurationError
-from core.vault import ring
+from core.vault import key_ring
 
 _MIGRATIONS = "django_migrations"
 _LEAVES_WITHIN_S = 3.0
@@ -32,7 +32,7 @@ def whole(folder: Path) -> Manifest:
 
 
 def has_keys(manifest: Manifest) -> None:
-    missing = sorted(set(manifest.keys) - ring().key_ids)
+    missing = sorted(set(manifest.keys) - key_ring().key_ids)
     if missing:
         named = " and ".join(missing)
         raise ConfigurationError(

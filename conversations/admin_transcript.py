@@ -17,7 +17,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.urls import reverse
 
 from access.admin_base import id_in
-from conversations.media import link_to
+from conversations.media import PICTURES, link_to
 from conversations.models import (
     Attempt,
     Audience,
@@ -32,11 +32,11 @@ from conversations.models import (
     OrderMark,
     Outcome,
 )
+from conversations.selectors import TROUBLED_STATES
 
 PART = 200
 _MOST_WAITING = 50
 _MOST_LINES = 100
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif"})
 # LivePerson's roles: side of the page, and who that is.
 _SPEAKERS = {
     "CONSUMER": ("consumer", ""),
@@ -62,7 +62,6 @@ _CLOSERS = {
     "SUPERSEDED": "LivePerson: the consumer has a newer one",
     "FOUND_CLOSED": "the other side: LivePerson said so when the next message came",
 }
-_TROUBLED = (DispatchState.UNKNOWN, DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,12 +274,12 @@ def _file(file: MediaFile, today: date) -> File:
         return File(name=file.name, mime=file.mime, size=file.size, url="", is_picture=False, missing="expired")
     # The path alone: the page loads it from the host that it came from.
     url = urlsplit(link_to(file.pk)).path
-    return File(name=file.name, mime=file.mime, size=file.size, url=url, is_picture=file.mime in _PICTURES)
+    return File(name=file.name, mime=file.mime, size=file.size, url=url, is_picture=file.mime in PICTURES)
 
 
 def _warnings(message: Message, sent: list[Sent]) -> list[Warned]:
     found = [
-        Warned(text=trouble, url=one.url if one.row.state in _TROUBLED else "")
+        Warned(text=trouble, url=one.url if one.row.state in TROUBLED_STATES else "")
         for one in sent
         if (trouble := _trouble_of(one.row))
     ]
@@ -342,7 +341,7 @@ def _waiting_for(conversation: Conversation) -> list[Message]:
 
 def _lines(conversation: Conversation) -> list[Line]:
     """Opened, closed, and sends without a message that the reader should know of."""
-    worth_telling = Q(kind__in=(DispatchKind.OPEN, DispatchKind.CLOSE)) | Q(state__in=_TROUBLED)
+    worth_telling = Q(kind__in=(DispatchKind.OPEN, DispatchKind.CLOSE)) | Q(state__in=TROUBLED_STATES)
     rows = list(
         Dispatch.objects.filter(worth_telling, conversation=conversation, message=None)
         .select_related("lane")

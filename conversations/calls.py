@@ -21,6 +21,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from adapters.base import ChannelAdapter, Secret
+from conversations.media import storage_path
 from conversations.models import Dispatch
 from core.breaker import Go
 from core.errors import ConnectorError, ContentUnsupported, NotSent, RequestRejected, Unanswered
@@ -30,10 +31,10 @@ from installations.breakers import UpstreamKey
 from installations.connectors import Connector
 from liveperson.auth import AppJWT, fetch_app_jwt_with_any, fetch_consumer_jws
 from liveperson.client import LivePersonClient, Tokens
+from liveperson.files import MAX_FILE_BYTES
 
 logger = structlog.get_logger(__name__)
 
-MAX_FILE_BYTES = 5 * 1024 * 1024
 # What LivePerson takes from a consumer. Source: developers.liveperson.com/connector-api-send-api-examples.html
 _FILE_TYPES = {"image/jpeg": "JPG", "image/png": "PNG", "image/gif": "GIF", "application/pdf": "PDF"}
 _MIMES = {"JPG": "image/jpeg", "JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "PDF": "application/pdf"}
@@ -221,8 +222,3 @@ def _store(*, file_id: uuid.UUID, name: str, mime: str, data: bytes) -> StoredFi
     # The type is what the other side says it is; a header may hold anything.
     mime = mime[:100] if mime.isprintable() else "application/octet-stream"
     return StoredFile(id=file_id, name=name[:255], mime=mime, size=len(data), sha256=hashlib.sha256(data).digest())
-
-
-def storage_path(file_id: uuid.UUID) -> str:
-    """Where the storage keeps a file: spread over folders by the end of its id, which is the random part."""
-    return f"{file_id.hex[-2:]}/{file_id.hex}"

@@ -8,6 +8,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from conversations.models import Dispatch, DispatchKind, DispatchState, Lane
+from conversations.selectors import COUNTED_AT_MOST
 from core.ids import first_id_at
 from installations.breakers import WAITING
 from installations.models import AppInstallation
@@ -18,7 +19,6 @@ _LOOKED_BACK = timedelta(hours=24)
 _ECHO_WITHIN = timedelta(minutes=2)
 _LOOKED_AT = 20
 _ENOUGH = 3
-_COUNTED_AT_MOST = 1000
 
 
 @receiver(health_asked)
@@ -60,10 +60,10 @@ def tell_of_held_lanes(*, installation: AppInstallation, **_: Any) -> list[Findi
     held = Lane.objects.filter(
         brand_id=installation.brand_id, account_id=installation.account_id, held_at__isnull=False
     ).order_by()  # fmt: skip
-    count = held[:_COUNTED_AT_MOST].count()
+    count = held[:COUNTED_AT_MOST].count()
     if not count:
         return []
     amount = f"{count} lanes are" if count > 1 else "1 lane is"
-    what = f"{'More than ' if count == _COUNTED_AT_MOST else ''}{amount} held after a restore: nothing leaves them."
+    what = f"{'More than ' if count == COUNTED_AT_MOST else ''}{amount} held after a restore: nothing leaves them."
     do = "Look where their unknown messages would stand, then drop or release: manage.py held, or each consumer's page."
     return [Finding(tone=Tone.STOPS, what=what, do=do)]

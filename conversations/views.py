@@ -6,11 +6,8 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils import timezone
 
-from conversations.calls import storage_path
-from conversations.media import file_id_of
+from conversations.media import PICTURES, file_id_of, storage_path
 from conversations.models import MediaFile
-
-_SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif"})
 
 
 def file(request: HttpRequest, token: str) -> HttpResponseBase:
@@ -25,7 +22,7 @@ def file(request: HttpRequest, token: str) -> HttpResponseBase:
     found = MediaFile.objects.filter(pk=file_id, expires_on__gte=timezone.now().date()).first() if file_id else None
     if found is None or not default_storage.exists(storage_path(found.pk)):
         return HttpResponse("This file does not exist.\n", status=404, content_type="text/plain; charset=utf-8")
-    inline = found.mime in _SHOWN_INLINE
+    inline = found.mime in PICTURES
     answer = FileResponse(
         default_storage.open(storage_path(found.pk)),
         content_type=found.mime if inline else "application/octet-stream",

@@ -11,7 +11,7 @@ from core.encryption import KeyRing, keyed_hash, parse_keys
 
 
 @cache
-def ring() -> KeyRing:
+def key_ring() -> KeyRing:
     """The process's key ring."""
     return KeyRing(parse_keys(settings.ENCRYPTION_KEYS))
 

@@ -21,7 +21,6 @@ from core.errors import NotSent
 from installations.connectors import liveperson_policy
 from installations.editing import has_been_used
 from installations.models import (
-    LIVEPERSON_FEATURES,
     Account,
     AppInstallation,
     Channel,
@@ -31,6 +30,7 @@ from installations.models import (
     default_features,
 )
 from installations.secret_use import label_of, secrets_of_row
+from liveperson.send_api import FEATURES
 
 _SECRET_ATTRS = {"autocomplete": "new-password", "spellcheck": "false"}
 
@@ -79,7 +79,7 @@ class InstallationForm(forms.ModelForm):
     features = forms.MultipleChoiceField(
         label="Features",
         required=False,
-        choices=[(name, name.replace("_", " ").capitalize()) for name in LIVEPERSON_FEATURES],
+        choices=[(name, name.replace("_", " ").capitalize()) for name in FEATURES],
         initial=default_features,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="What the connector announces to LivePerson. Without Multi dialog there is no survey.",

@@ -13,14 +13,13 @@ from django.db.models import Q
 from access.models import BrandOwned
 from core.breaker import Breaker, Phase, Window
 from core.encryption import context_of
-from core.vault import ring
-
-LIVEPERSON_FEATURES = ("AUTO_MESSAGES", "RICH_CONTENT", "QUICK_REPLIES", "MULTI_DIALOG")
+from core.vault import key_ring
+from liveperson.send_api import FEATURES
 
 
 def default_features() -> list[str]:
     """What every connector can do unless somebody says otherwise."""
-    return list(LIVEPERSON_FEATURES)
+    return list(FEATURES)
 
 
 def validate_lp_account_id(value: str) -> None:
@@ -166,13 +165,13 @@ class SealedSecret(BrandOwned):
 
     def keep(self, plaintext: bytes) -> None:
         """Encrypt; the row is not saved by this."""
-        self.sealed = ring().seal(plaintext, context=self.seal_context)
+        self.sealed = key_ring().seal(plaintext, context=self.seal_context)
 
     # Queries
 
     def reveal(self) -> bytes:
         """Decrypt, for use and never for show. Raises core.encryption.SealBroken."""
-        return ring().open(bytes(self.sealed), context=self.seal_context)
+        return key_ring().open(bytes(self.sealed), context=self.seal_context)
 
     @property
     def seal_context(self) -> str:
@@ -215,12 +214,12 @@ class AppToken(models.Model):
 
     def keep(self, token: str, expires_at: datetime) -> None:
         """Store a fresh token; the row is not saved by this."""
-        self.sealed = ring().seal(token.encode(), context=self.seal_context)
+        self.sealed = key_ring().seal(token.encode(), context=self.seal_context)
         self.expires_at = expires_at
 
     def reveal(self) -> str:
         """The token itself, for use in a call. Raises core.encryption.SealBroken."""
-        return ring().open(bytes(self.sealed or b""), context=self.seal_context).decode()
+        return key_ring().open(bytes(self.sealed or b""), context=self.seal_context).decode()
 
     @property
     def seal_context(self) -> str:

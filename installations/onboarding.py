@@ -23,10 +23,7 @@ from installations.connectors import channel_secrets_of, client_of, forget_conne
 from installations.models import Account, AppInstallation, Channel, validate_lp_account_id
 from installations.services import Tested
 from installations.signals import sending_resumed
-from liveperson.installs import RetryByTtl, build_manifest
-
-# The longest that LivePerson stores notifications while we are away. Stored ones keep their order in a conversation.
-_RETENTION_S = 259_200
+from liveperson.installs import LONGEST_RETENTION_S, RetryByTtl, build_manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +84,7 @@ def manifest_of(installation: AppInstallation) -> dict[str, Any]:
             client_name=f"{installation.brand.slug}.{slug}"[:100],
             display_name=str(installation)[:128],
             webhook_url=liveperson_webhook_url(installation),
-            retry=RetryByTtl(retention_s=_RETENTION_S),
+            retry=RetryByTtl(retention_s=LONGEST_RETENTION_S),
         )
     )
 

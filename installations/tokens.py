@@ -16,8 +16,8 @@ from django.db.models import F, Q
 from core.encryption import SealBroken
 from core.errors import ConnectorError, RateLimited
 from installations.models import AppToken
+from liveperson.auth import RENEW_AHEAD
 
-RENEW_AHEAD = timedelta(minutes=5)
 _LEASE = timedelta(seconds=15)
 _FAILURE_PAUSES_S = (5, 10, 15, 30, 60, 120, 300)
 

@@ -28,7 +28,9 @@ EVENT_TYPES = (
 )
 _TYPING = "ms.MessagingEventNotification.ChatStateEvent"
 _MOST_RETRIES = 5
-_RETENTION_S = range(2, 259_200 + 1)
+# The longest that LivePerson stores notifications while we are away.
+LONGEST_RETENTION_S = 259_200
+_RETENTION_S = range(2, LONGEST_RETENTION_S + 1)
 _LONGEST = {"client_name": 128, "display_name": 128, "description": 256, "webhook_url": 1024}
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _INSTALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)

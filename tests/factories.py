@@ -23,7 +23,7 @@ from access.models import Brand, Membership, Role, User
 from access.people import actor_of
 from audit import api as audit
 from audit.models import AuditEntry
-from conversations.calls import storage_path
+from conversations.media import storage_path
 from conversations.models import (
     Attempt,
     Audience,

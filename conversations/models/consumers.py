@@ -8,7 +8,7 @@ from django.db import models
 
 from access.models import BrandOwned, Holdable
 from core.encryption import context_of
-from core.vault import ring
+from core.vault import key_ring
 from installations.models import Account, AppInstallation, Channel
 
 
@@ -86,11 +86,11 @@ class ConsumerToken(models.Model):
 
     def keep(self, token: str) -> None:
         """Encrypt; the row is not saved by this."""
-        self.sealed = ring().seal(token.encode(), context=self.seal_context)
+        self.sealed = key_ring().seal(token.encode(), context=self.seal_context)
 
     def reveal(self) -> str:
         """The token itself, for use in a call. Raises core.encryption.SealBroken."""
-        return ring().open(bytes(self.sealed), context=self.seal_context).decode()
+        return key_ring().open(bytes(self.sealed), context=self.seal_context).decode()
 
     @property
     def seal_context(self) -> str:

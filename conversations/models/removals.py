@@ -11,7 +11,7 @@ from django.db.models import Q
 from access.models import BrandOwned
 from conversations.models.consumers import Consumer
 from core.encryption import context_of
-from core.vault import ring
+from core.vault import key_ring
 
 
 class Erasure(models.Model):
@@ -44,11 +44,11 @@ class Erasure(models.Model):
 
     def keep(self, plaintext: bytes) -> None:
         """Encrypt; the row is not saved by this."""
-        self.sealed = ring().seal(plaintext, context=self.seal_context)
+        self.sealed = key_ring().seal(plaintext, context=self.seal_context)
 
     def reveal(self) -> bytes:
         """What was kept. Raises core.encryption.SealBroken."""
-        return ring().open(bytes(self.sealed or b""), context=self.seal_context)
+        return key_ring().open(bytes(self.sealed or b""), context=self.seal_context)
 
     def count(self, **removed: int) -> None:
         """Add to what went, by kind; the row is not saved by this."""

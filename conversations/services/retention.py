@@ -22,7 +22,7 @@ from django.db.backends.utils import CursorWrapper
 
 from access.models import Brand
 from audit import api as audit
-from conversations.calls import storage_path
+from conversations.media import storage_path
 from conversations.models import MediaFile, Removed
 from core.ids import first_id_at, made_at, new_id
 

@@ -287,7 +287,7 @@ def test_a_tool_that_is_older_than_the_server_is_refused_with_a_sentence() -> No
 def test_a_file_that_is_lost_is_named_and_the_rest_is_backed_up(stand: Any, small: Path, tmp_path: Path) -> None:
     from django.core.files.storage import default_storage
 
-    from conversations.calls import storage_path
+    from conversations.media import storage_path
     from conversations.models import MediaFile
 
     file = MediaFile.objects.get()

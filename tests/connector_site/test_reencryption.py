@@ -20,7 +20,7 @@ from connector_site.reencryption import sealed_models
 from conversations.models import Consumer, ConsumerToken, Erasure
 from core.encryption import SealBroken
 from core.ids import new_id
-from core.vault import ring
+from core.vault import key_ring
 from installations.models import AppToken, ChannelSecret, InstallationSecret
 from tests.factories import World, make_two_brands
 
@@ -36,17 +36,17 @@ def rotate(settings) -> Any:
     def rotate(*, keep: bool = True) -> None:
         new = b64encode(secrets.token_bytes(32)).decode()
         settings.ENCRYPTION_KEYS = f"{new},{settings.ENCRYPTION_KEYS}" if keep else new
-        ring.cache_clear()
+        key_ring.cache_clear()
 
     yield rotate
-    ring.cache_clear()
+    key_ring.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def _fresh_ring(settings):
     yield
     # After `settings` was restored by pytest-django the ring of other tests has to be the usual one.
-    ring.cache_clear()
+    key_ring.cache_clear()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def secrets_in_the_clear() -> dict[tuple[str, str], bytes]:
     found = {}
     for model in sealed_models():
         for row in model._default_manager.exclude(sealed=None):
-            found[model._meta.db_table, str(row.pk)] = ring().open(row.sealed, context=row.seal_context)
+            found[model._meta.db_table, str(row.pk)] = key_ring().open(row.sealed, context=row.seal_context)
     return found
 
 
@@ -98,7 +98,7 @@ def test_afterwards_the_old_key_may_go(worlds, rotate, settings):
     rotate()
     run()
     settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS.split(",")[0]
-    ring.cache_clear()
+    key_ring.cache_clear()
     assert secrets_in_the_clear() == before
 
 
@@ -195,7 +195,7 @@ def test_a_token_renewed_under_the_old_key_meanwhile_is_moved_too(worlds, rotate
     _, status = run()
     found = AppToken.objects.get(pk=row.pk)
     assert status == 0
-    assert (found.reveal(), ring().is_newest(found.sealed)) == ("eyJ.renewed", True)
+    assert (found.reveal(), key_ring().is_newest(found.sealed)) == ("eyJ.renewed", True)
 
 
 def test_a_process_that_keeps_writing_under_the_old_key_is_reported(worlds, rotate, monkeypatch):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 
-from conversations.calls import storage_path
+from conversations.media import storage_path
 from conversations.models import Direction, Dispatch, DispatchState, MediaFile, Message, MessageStatus
 from conversations.texts import digest_of, parts_of
 from tests.conversations.servers import Play

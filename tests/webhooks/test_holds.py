@@ -7,7 +7,7 @@ from django.core.files.storage import default_storage
 
 from access import services as access
 from audit.models import AuditEntry
-from conversations.calls import storage_path
+from conversations.media import storage_path
 from conversations.models import Attempt, Consumer, MediaFile, MessageContent
 from conversations.services import holds
 from core.errors import ConfigurationError

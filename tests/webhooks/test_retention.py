@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from audit.models import AuditEntry
 from conversations import lanes
-from conversations.calls import storage_path
+from conversations.media import storage_path
 from conversations.models import (
     Attempt,
     Consumer,
