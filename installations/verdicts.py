@@ -74,22 +74,27 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
 
 
 def _of_state(installation: AppInstallation) -> list[Finding]:
-    reason = installation.state_reason
+    reason, since = installation.state_reason, _since(installation)
     if installation.state == State.DISABLED:
-        what = f"It is disabled: nothing is sent, and its webhooks are refused. {_quoted(reason)}"
+        what = f"It is disabled{since}: nothing is sent, and its webhooks are refused. {_quoted(reason)}"
         return [Finding(tone=Tone.STOPS, what=what.strip(), do="Enable it when it is to be used again.")]
     if installation.state == State.PAUSED and installation.paused_for == PausedFor.CREDENTIALS_REJECTED:
         return [
             Finding(
                 tone=Tone.STOPS,
-                what=f"LivePerson rejected the credentials, so it was paused. {reason}".strip(),
+                what=f"LivePerson rejected the credentials, so it is paused{since}. {reason}".strip(),
                 do="Check the client id, add the current client secret below, test the connection, then resume.",
             )
         ]
     if installation.state == State.PAUSED:
-        what = f"It is paused: webhooks are stored, nothing is sent. {_quoted(reason)}"
+        what = f"It is paused{since}: webhooks are stored, nothing is sent. {_quoted(reason)}"
         return [Finding(tone=Tone.STOPS, what=what.strip(), do="Resume it: what has waited goes out in its order.")]
     return []
+
+
+def _since(installation: AppInstallation) -> str:
+    at = installation.state_changed_at
+    return f" since {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
 
 
 def _of_secrets(installation: AppInstallation) -> list[Finding]:

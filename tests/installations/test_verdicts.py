@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from conversations.models import Dispatch, Lane
+from core.actor import COMMAND
 from core.breaker import Phase
 from installations import services
 from installations.breakers import WAITING
@@ -51,9 +52,21 @@ def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, sent
     assert sentence in page
 
 
+def test_a_connector_that_is_stopped_says_since_when(world):
+    services.pause(world.installation, actor=COMMAND, reason="the shop moves")
+    AppInstallation.objects.update(state_changed_at=datetime(2026, 11, 21, 10, 3, tzinfo=UTC))
+    assert "It is paused since 2026-11-21 10:03 UTC: webhooks are stored" in said(world)
+    services.disable(world.installation, actor=COMMAND, reason="it has moved")
+    AppInstallation.objects.update(state_changed_at=datetime(2026, 11, 22, 9, 0, tzinfo=UTC))
+    assert "It is disabled since 2026-11-22 09:00 UTC: nothing is sent" in said(world)
+
+
 def test_a_connector_whose_credentials_were_rejected_says_so(world):
     services.pause_for_credentials(world.installation.pk, detail="LivePerson answered HTTP 401.")
-    sentence = "LivePerson rejected the credentials, so it was paused. LivePerson answered HTTP 401."
+    AppInstallation.objects.update(state_changed_at=datetime(2026, 11, 21, 10, 3, tzinfo=UTC))
+    sentence = (
+        "LivePerson rejected the credentials, so it is paused since 2026-11-21 10:03 UTC. LivePerson answered HTTP 401."
+    )
     assert verdict(world).tone is Tone.STOPS
     assert sentence in said(world)
     assert sentence in page_of(world.operator, world.installation)
