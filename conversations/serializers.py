@@ -40,7 +40,6 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
             "opened_at",
             "closed_at",
             "close_reason",
-            "last_message_at",
             "created_at",
         )
         read_only_fields = fields

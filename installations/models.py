@@ -150,9 +150,6 @@ class SealedSecret(BrandOwned):
     sealed = models.BinaryField(help_text="The secret, encrypted and bound to this row.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the secret was added.")
     retired_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is no longer accepted.")
-    last_verified_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a webhook was last seen that this secret verified (to the minute)."
-    )
 
     class Meta:
         abstract = True

@@ -223,8 +223,7 @@ class _Maker:
         conversation = self._owned(
             Conversation, account=self.account, installation=self.installation, channel=self.channel,
             consumer=self.consumer, lp_conversation_id=f"conv-{word}-{self.mark}", skill_id=f"skill-{self.mark}",
-            opened_at=self.now - timedelta(hours=2), agent_ids=[f"agent-{self.mark}"], last_message_at=self.now,
-            **values,
+            opened_at=self.now - timedelta(hours=2), agent_ids=[f"agent-{self.mark}"], **values,
         )  # fmt: skip
         is_open = conversation.state != ConversationState.CLOSED
         self._add(Dialog(conversation=conversation, lp_dialog_id=f"dialog-{word}-{self.mark}", is_open=is_open))

@@ -48,7 +48,6 @@ class Conversation(BrandOwned):
     lp_updated_ms = models.BigIntegerField(
         default=0, help_text="LivePerson's metaDataLastUpdateTs of the newest notification applied."
     )
-    last_message_at = models.DateTimeField(null=True, blank=True, help_text="When the last message came.")
 
     class Meta:
         ordering = ("-id",)

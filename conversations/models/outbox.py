@@ -37,7 +37,8 @@ class Lane(BrandOwned):
     )
     leased_until = models.DateTimeField(null=True, blank=True, help_text="Until when one worker has it to itself.")
     fence = models.BigIntegerField(
-        default=0, help_text="Counts claims; a result under an older number changes nothing."
+        default=0,
+        help_text="Counts claims; a result under an older number moves nothing on, and settles what is in doubt.",
     )
     blocked_by = models.CharField(
         max_length=64, blank=True, help_text="Why its head waits, such as credentials_rejected."
