@@ -14,13 +14,16 @@ import tempfile
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
 from tools.run_tests import chromium
+
+if TYPE_CHECKING:
+    from tests.factories import World
 
 TESTS = Path(__file__).parent
 _server: EmbeddedPostgres | None = None
@@ -128,3 +131,11 @@ def _quick_passwords() -> Iterator[None]:
 
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
+
+
+@pytest.fixture
+def world(db: None) -> "World":
+    """A brand with everything in it. Imported inside, because pytest reads this file before Django is set up."""
+    from tests.factories import make_world
+
+    return make_world(slug="amber", mark="AMBERXQJ7")

@@ -17,6 +17,7 @@ from access.models import Brand, Membership, Role, User
 from audit.models import AuditEntry
 from conversations.models import Dispatch, DispatchState
 from installations.models import Account
+from tests.admin_pages import signed_in
 from tests.factories import PASSWORD, World, make_superuser, make_two_brands, make_user
 
 pytestmark = pytest.mark.django_db
@@ -25,12 +26,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def worlds() -> tuple[World, World]:
     return make_two_brands()
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def actions_of(subject: Any) -> list[str]:

@@ -30,26 +30,15 @@ from conversations.models import (
     Outcome,
     Step,
 )
+from tests.admin_pages import signed_in, url_of
 from tests.factories import World, make_two_brands, make_world
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def page_of(user: User, row: Any, **asked: str) -> str:
     """The page of a row, as text."""
-    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
-    answer = signed_in(user).get(reverse(name, args=[row.pk]), asked)
+    answer = signed_in(user).get(url_of(row), asked)
     assert answer.status_code == 200
     return answer.content.decode()
 
@@ -321,8 +310,7 @@ def test_consumers_and_messages_are_found_by_the_channels_ids(world):
 
 def do(user: User, row: Any, name: str, **given: str) -> Any:
     """Press a button of a row's page and send its form."""
-    url = reverse(f"admin:conversations_{row._meta.model_name}_do", args=[row.pk, name])
-    return signed_in(user).post(url, given)
+    return signed_in(user).post(url_of(row, name), given)
 
 
 def test_an_operator_asks_liveperson_to_close_and_the_trail_has_the_reason(world):

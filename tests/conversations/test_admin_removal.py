@@ -8,34 +8,16 @@ from typing import Any
 import pytest
 from django.contrib.messages import get_messages
 from django.http import HttpResponse
-from django.test import Client
 from django.urls import reverse
 
 from access.models import User
 from audit.models import AuditEntry
 from conversations.models import Consumer, Conversation, Dispatch, DispatchState, Message, MessageContent
-from tests.factories import World, make_superuser, make_world
+from tests.admin_pages import signed_in, url_of
+from tests.factories import World, make_superuser
 from webhooks import erasure
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def url_of(row: Any, deed: str = "") -> str:
-    name = f"admin:{row._meta.app_label}_{row._meta.model_name}"
-    if deed:
-        return reverse(f"{name}_do", kwargs={"object_id": row.pk, "deed_name": deed})
-    return reverse(f"{name}_change", args=[row.pk])
 
 
 def page_of(user: User, row: Any, deed: str = "") -> str:

@@ -5,21 +5,15 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from django.test import Client
 from django.urls import reverse
 
 from access.models import User
 from audit.models import AuditEntry
 from installations.models import Account, AppInstallation
+from tests.admin_pages import signed_in
 
 CLIENT_ID = "5f0f9c1e-7b1c-4b53-9f3a-2f3b1f6f3f10"
 SECRET = "a-client-secret-that-nobody-may-read"
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def url_of(row: Any, name: str = "change", *more: str) -> str:

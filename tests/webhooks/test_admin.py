@@ -6,30 +6,18 @@ import html
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
-from access.models import User
 from conversations.models import Message
-from tests.factories import World, make_world
+from tests.admin_pages import signed_in, url_of
+from tests.factories import World
 from webhooks.models import Delivery, DeliveryBody, Event
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def page_of(world: World, delivery: Delivery) -> str:
-    answer = signed_in(world.auditor).get(reverse("admin:webhooks_delivery_change", args=[delivery.pk]))
+    answer = signed_in(world.auditor).get(url_of(delivery))
     assert answer.status_code == 200
     return answer.content.decode()
 
