@@ -404,14 +404,22 @@ def test_a_restore_that_was_broken_off_is_served_by_nobody_and_can_be_done_again
     assert second.ask("SELECT to_regclass('connector_site_restoring')::text") == [(None,)]
 
 
-def test_an_empty_site_may_be_replaced_and_an_older_backup_is_brought_to_this_version(
-    small: Path, second: Second
-) -> None:
+def test_an_older_backup_is_brought_to_this_version(small: Path, second: Second, tmp_path: Path) -> None:
+    restore_here(second, small)
+    with second.in_use():
+        call_command("migrate", "conversations", "0008_erasure_words_to", verbosity=0, interactive=False)
+        call_command("backup", tmp_path / "older", stdout=io.StringIO(), stderr=io.StringIO())
+    with second_database(tmp_path / "third") as third:
+        restore_here(third, tmp_path / "older")
+        with third.in_use():
+            call_command("migrate", check_unapplied=True, verbosity=0)
+        assert third.ask("SELECT count(*) FROM conversations_lane WHERE held_at IS NOT NULL") == [(1,)]
+
+
+def test_an_empty_site_may_be_replaced(small: Path, second: Second) -> None:
     with second.in_use():
         call_command("migrate", verbosity=0, interactive=False)
-        restore_here(second, small)
-    with second.in_use():
-        call_command("migrate", check_unapplied=True, verbosity=0)
+    restore_here(second, small)
     entries = second.ask("SELECT actor_kind, data FROM audit_auditentry WHERE action = 'lanes.held'")
     assert entries == [("COMMAND", {"lanes": 1, "dispatches": 1, "in_doubt": 1})]
     assert second.ask("SELECT count(*) FROM installations_apptoken WHERE sealed IS NOT NULL") == [(0,)]
