@@ -21,8 +21,11 @@ def main() -> int:
     if only and only not in plan.NAMES:
         print(f"ONLY={only} is not a part; there are: {', '.join(plan.NAMES)}.", file=sys.stderr)
         return 2
-    seed = os.environ.get("SEED") or secrets.token_hex(4)
     size = LONG if os.environ.get("LONG") == "1" else SHORT
+    if only in plan.LONG_ONLY and not size.is_long:
+        print(f"{only} is a part of the long form: LONG=1 make chaos ONLY={only}.", file=sys.stderr)
+        return 2
+    seed = os.environ.get("SEED") or secrets.token_hex(4)
     # Resolved before the run, which changes nothing in the environment of this process.
     kept = Path(os.environ.get("DATA_DIR", "var")).resolve() / "chaos.json"
     print(f"SEED={seed}", flush=True)

@@ -44,12 +44,12 @@ _PHASES: list[dict[str, tuple[str, Scenario]]] = [
     {"restore": (restore.BRAND, restore.run)},
 ]
 # What needs minutes and a machine of its own.
-_LONG_ONLY = {"neighbours"}
+LONG_ONLY = {"neighbours"}
 NAMES = [name for phase in _PHASES for name in phase]
 
 
 async def run(*, seed: str, size: Size, only: str = "") -> list[Row]:
-    left_out = set() if size.is_long else _LONG_ONLY
+    left_out = set() if size.is_long else LONG_ONLY
     phases = [{n: it for n, it in phase.items() if only in ("", n) and n not in left_out} for phase in _PHASES]
     rows: list[Row] = []
     async with running_site(seed=seed) as site:

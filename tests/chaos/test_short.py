@@ -50,6 +50,21 @@ def test_what_is_known_to_be_broken_still_is(rows: list[dict[str, Any]]) -> None
     assert not mended, "Take these off KNOWN_BROKEN."
 
 
+def test_a_part_of_the_long_form_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    inherited = {name: value for name, value in os.environ.items() if name not in (*NAMES, "LONG")}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.chaos"],
+        cwd=BASE_DIR,
+        env=inherited | {"DATA_DIR": str(tmp_path), "ONLY": "neighbours"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "LONG=1 make chaos ONLY=neighbours" in done.stderr
+
+
 def test_no_scenario_is_left_out(rows: list[dict[str, Any]]) -> None:
     promises = " ".join(row["promise"] for row in rows)
     for word in (
