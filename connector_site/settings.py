@@ -42,7 +42,8 @@ def _checked(name: str, check: Callable[[str], str], *, default: str = "") -> st
 
 def _number(name: str, *, default: int, low: int = 0, high: int = 65535) -> int:
     value = env.str(name, str(default))
-    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+    # Python refuses to read thousands of digits, in its own words.
+    if not value.isascii() or not value.isdigit() or len(value) > 9 or not low <= int(value) <= high:
         _troubles.append(f"{name} must be a whole number from {low} to {high}.")
         return default
     return int(value)

@@ -17,8 +17,7 @@ from unfold.widgets import (
 from access.admin_deeds import NothingToFillIn
 from adapters.base import ChannelAdapter, ConfigField
 from adapters.registry import get_adapter
-from core.errors import NotSent
-from installations.connectors import liveperson_policy
+from installations.connectors import domain_api_trouble
 from installations.editing import has_been_used
 from installations.models import (
     Account,
@@ -60,14 +59,8 @@ class AccountForm(forms.ModelForm):
 
     def clean_domain_api(self) -> str:
         given: str = self.cleaned_data["domain_api"].rstrip("/")
-        if not given:
-            return ""
-        try:
-            liveperson_policy().check_url(given)
-        except NotSent as error:
-            raise forms.ValidationError(f"This address cannot be used. {error.detail}") from None
-        if given.count("/") != 2:
-            raise forms.ValidationError("Scheme and host only, such as https://api.liveperson.net.")
+        if given and (trouble := domain_api_trouble(given)):
+            raise forms.ValidationError(trouble)
         return given
 
 

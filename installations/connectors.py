@@ -11,12 +11,14 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
 
 from adapters.base import ChannelAdapter, Secret
 from adapters.registry import get_adapter
+from core.errors import NotSent
 from core.http import HttpClient, OutboundPolicy
 from installations.models import AppInstallation, Channel, State
 from liveperson.client import LivePersonClient
@@ -123,6 +125,17 @@ def liveperson_policy() -> OutboundPolicy:
         allow_private=settings.ALLOW_PRIVATE_OUTBOUND,
         setting="LIVEPERSON_DOMAINS",
     )
+
+
+def domain_api_trouble(url: str) -> str:
+    """What is wrong with the address of a Domain API, as a sentence; nothing where it may be asked."""
+    try:
+        liveperson_policy().check_url(url)
+    except NotSent as refusal:
+        return f"This address cannot be used. {refusal.detail}"
+    if urlsplit(url).path.strip("/") or "?" in url:
+        return "Scheme and host only, such as https://api.liveperson.net."
+    return ""
 
 
 @cache

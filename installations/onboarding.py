@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,7 +18,7 @@ from audit import api as audit
 from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import services
-from installations.connectors import channel_secrets_of, client_of, forget_connectors
+from installations.connectors import channel_secrets_of, client_of, domain_api_trouble, forget_connectors
 from installations.models import Account, AppInstallation, Channel, validate_lp_account_id
 from installations.services import Tested
 from installations.signals import sending_resumed
@@ -150,11 +149,8 @@ def _check(wanted: Wanted, adapter: ChannelAdapter) -> None:
     ):
         if len(value) > most or not value.isprintable():
             raise ConfigurationError(f"The {what} is one line of at most {most} characters.")
-    if wanted.domain_api:
-        parts = urlsplit(wanted.domain_api)
-        allowed = ("https", "http") if settings.ALLOW_PRIVATE_OUTBOUND else ("https",)
-        if parts.scheme not in allowed or not parts.hostname or parts.path.strip("/") or parts.username:
-            raise ConfigurationError("The Domain API is a scheme and a host, such as https://api.liveperson.net.")
+    if wanted.domain_api and (trouble := domain_api_trouble(wanted.domain_api)):
+        raise ConfigurationError(f"Domain API: {trouble}")
     config = {"url": wanted.channel_url} if wanted.channel_url else {}
     problems = adapter.check_config(config, allow_http=settings.ALLOW_PRIVATE_OUTBOUND)
     if problems:

@@ -119,7 +119,6 @@ def test_an_odd_value_is_taken_or_named(load: Load, name: str) -> None:
             assert settings["DEBUG"] is False
 
 
-@pytest.mark.xfail(strict=True, reason="Python refuses to read so many digits, and says so itself.")
 @pytest.mark.parametrize("name", ["PORT", "SIMULATOR_PORT", "SIMULATOR_TLS_PORT", "ALLOW_PRIVATE_OUTBOUND"])
 def test_a_number_of_thousands_of_digits_is_named(load: Load, name: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"^{name} "):
