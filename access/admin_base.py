@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, OperationalError, connection, models, transaction
@@ -335,7 +334,6 @@ __all__ = [
     "PLATFORM_ONLY",
     "BrandScopedAdmin",
     "GuardedAdmin",
-    "IncorrectLookupParameters",
     "PlatformAdmin",
     "RecordAdmin",
     "acting",

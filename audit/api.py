@@ -13,7 +13,7 @@ from access.models import Brand
 from access.rules import brand_path_of
 from audit.actions import ACTIONS
 from audit.models import ActorKind, AuditEntry
-from core.actor import COMMAND, SYSTEM, Actor
+from core.actor import Actor
 
 _MASK = "•••"
 
@@ -43,7 +43,7 @@ def record(
     return AuditEntry.objects.create(
         action=action,
         brand_id=_brand_id(subject),
-        actor_kind=_kind(actor),
+        actor_kind=ActorKind(actor.kind),
         actor_id=actor.id,
         actor_name=actor.name[:150],
         address=actor.address,
@@ -74,10 +74,6 @@ def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str])
     return changed
 
 
-def _kind(actor: Actor) -> ActorKind:
-    return ActorKind(actor.kind)
-
-
 def _brand_id(subject: models.Model) -> Any:
     if isinstance(subject, Brand):
         return subject.pk
@@ -86,4 +82,4 @@ def _brand_id(subject: models.Model) -> Any:
     return getattr(subject, f"{brand_path_of(type(subject))}_id")
 
 
-__all__ = ["COMMAND", "SYSTEM", "Actor", "UnknownAction", "mask", "record"]
+__all__ = ["UnknownAction", "mask", "record"]

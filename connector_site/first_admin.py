@@ -6,6 +6,7 @@ from django.db import transaction
 from access.models import User
 from audit import api as audit
 from connector_site import environment
+from core.actor import COMMAND
 
 NAME = "admin"
 
@@ -21,11 +22,11 @@ def ensure() -> None:
         admin = User.objects.select_for_update().filter(username=NAME).first()
         if admin is None:
             admin = User.objects.create_superuser(username=NAME, password=settings.ADMIN_PASSWORD)
-            audit.record("user.created", actor=audit.COMMAND, subject=admin)
+            audit.record("user.created", actor=COMMAND, subject=admin)
         elif environment.was_given("ADMIN_PASSWORD") and not admin.check_password(settings.ADMIN_PASSWORD):
             admin.set_password(settings.ADMIN_PASSWORD)
             admin.save(update_fields=["password"])
-            audit.record("user.changed", actor=audit.COMMAND, subject=admin, data={"changed": ["password"]})
+            audit.record("user.changed", actor=COMMAND, subject=admin, data={"changed": ["password"]})
 
 
 def how_to_sign_in() -> str:

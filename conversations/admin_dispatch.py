@@ -123,10 +123,6 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
     def trouble(self, obj: Dispatch) -> SafeString:
         return seen(obj.error_detail or obj.error_code.replace("_", " "))
 
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        wanted = id_in(term)
-        return queryset.filter(pk=wanted) if wanted else queryset.none()
-
     # --- one ---
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

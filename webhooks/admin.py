@@ -6,12 +6,11 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from access.admin_base import RecordAdmin, id_in
+from access.admin_base import RecordAdmin
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_filters import BrandFilter, RowFilter, TimeFilter, choice_filter
 from access.templatetags.readable import chip, moment, seen, size
@@ -95,10 +94,6 @@ class DeliveryAdmin(DeedsMixin, RecordAdmin):
     @admin.display(description="Remark")
     def remark(self, obj: Delivery) -> SafeString:
         return seen(obj.detail)
-
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        wanted = id_in(term)
-        return queryset.filter(pk=wanted) if wanted else queryset.none()
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         found = super().get_object(request, object_id, from_field)

@@ -24,6 +24,7 @@ from access.models import Brand
 from audit import api as audit
 from conversations.media import storage_path
 from conversations.models import MediaFile, Removed
+from core.actor import Actor
 from core.ids import first_id_at, made_at, new_id
 
 BATCH = 500
@@ -103,7 +104,7 @@ _COUNT = """
 """
 
 
-def tell_trail(*, actor: audit.Actor) -> None:
+def tell_trail(*, actor: Actor) -> None:
     """Write what was removed since the last time into the trail: one entry a brand."""
     with transaction.atomic():
         rows = list(Removed.objects.select_for_update(skip_locked=True).order_by("brand_id", "kind"))
@@ -283,6 +284,7 @@ def _lock_unless_held(cursor: CursorWrapper, brand_id: uuid.UUID) -> bool:
 
 __all__ = [
     "BATCH",
+    "TO_BE_SENT",
     "Batch",
     "Page",
     "Place",
