@@ -18,8 +18,9 @@ from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_filters import ChannelFilter
 from conversations.admin_held import RELEASE_LANES
+from conversations.admin_messages import said, with_everything
 from conversations.admin_removal import ERASE, HOLD, LIFT_HOLD
-from conversations.admin_transcript import said, transcript_of, with_everything
+from conversations.admin_transcript import transcript_of
 from conversations.models import (
     Audience,
     Consumer,

@@ -17,7 +17,7 @@ from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_fi
 from access.rules import Verb, limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_filters import DirectionFilter, ErrorCodeFilter
-from conversations.admin_transcript import sent_of, tone_of
+from conversations.admin_sends import sent_of, tone_of
 from conversations.models import Attempt, Dispatch, DispatchKind, DispatchState
 from conversations.services import operations
 from core.actor import Actor

@@ -1,0 +1,100 @@
+"""Dispatches and their attempts, made ready for pages: how they stand, what went wrong, what is in doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Prefetch
+from django.urls import reverse
+
+from conversations.models import (
+    Attempt,
+    Dispatch,
+    DispatchState,
+    Outcome,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One attempt. tone: good, wait or bad."""
+
+    row: Attempt
+    tone: str
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """One dispatch with its attempts, oldest first."""
+
+    row: Dispatch
+    tone: str
+    tries: list[Tried]
+    url: str
+
+    @property
+    def part(self) -> str:
+        """Which part of a message that needs several."""
+        total = self.row.payload.get("of", 1)
+        return (
+            f"part {self.row.payload.get('part', self.row.payload.get('attachment', 0)) + 1} of {total}"
+            if total > 1
+            else ""
+        )
+
+
+def sends() -> Prefetch[Any]:
+    """The dispatches of messages with their attempts."""
+    tries = Prefetch("attempts", queryset=Attempt.objects.order_by("id"))
+    return Prefetch("dispatches", queryset=Dispatch.objects.order_by("position").prefetch_related(tries))
+
+
+def sent_of(dispatch: Dispatch) -> Sent:
+    """A dispatch made ready for its page."""
+    return Sent(
+        row=dispatch,
+        tone=tone_of(dispatch.state),
+        tries=[tried_of(attempt) for attempt in dispatch.attempts.all()],
+        url=reverse("admin:conversations_dispatch_change", args=[dispatch.pk]),
+    )
+
+
+def tried_of(attempt: Attempt) -> Tried:
+    """An attempt made ready for its page."""
+    if attempt.outcome == Outcome.ACCEPTED:
+        tone = "good"
+    else:
+        tone = "bad" if attempt.outcome == Outcome.REJECTED else "wait"
+    word = attempt.get_outcome_display() or ("Under way" if attempt.finished_at is None else "Ended")
+    return Tried(row=attempt, tone=tone, word=word)
+
+
+def tone_of(state: str) -> str:
+    """The colour of a dispatch's state."""
+    tones = {"SENT": "good", "UNKNOWN": "wait", "PARKED": "bad", "DEAD": "bad", "FAILED": "bad"}
+    return tones.get(state, "plain")
+
+
+def trouble_of(dispatch: Dispatch) -> str:
+    """What is to be said of one that did not simply arrive; nothing of the others."""
+    to = "LivePerson" if dispatch.step != "SEND" else "the channel"
+    detail = f" {dispatch.error_detail}" if dispatch.error_detail else ""
+    return {
+        DispatchState.UNKNOWN: f"Whether it reached {to} is not known yet; what comes after it waits.{detail}",
+        DispatchState.PARKED: f"Gap: nobody knows whether it reached {to}, and what came after it went on."
+        f" It waits for a person.{detail}",
+        DispatchState.DEAD: f"Gap: it was given up after {dispatch.attempt_count} tries.{detail}",
+        DispatchState.FAILED: f"Gap: it was not taken.{detail}",
+        DispatchState.DROPPED: "Gap: it was dropped.",
+    }.get(DispatchState(dispatch.state), "")
+
+
+def doubt_of(dispatch: Dispatch) -> str:
+    """What is to be said where it may have arrived twice; nothing where it has not."""
+    if dispatch.duplicate_seen_at is not None:
+        return "It arrived twice: it was sent again in doubt, and the first try turned up after all."
+    if dispatch.possible_duplicate:
+        return "It may stand there twice: it was sent again without knowing what became of the first try."
+    return ""
