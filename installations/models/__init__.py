@@ -1,0 +1,33 @@
+"""Which connector is installed in which LivePerson account, with its secrets and its channels."""
+
+from installations.models.accounts import (
+    Account,
+    AppInstallation,
+    PausedFor,
+    SignaturePolicy,
+    State,
+    UnknownPolicy,
+    default_features,
+    validate_lp_account_id,
+)
+from installations.models.channels import Channel, validate_prefix
+from installations.models.secrets import AppToken, ChannelSecret, InstallationSecret, SealedSecret
+from installations.models.upstreams import Upstream
+
+__all__ = [
+    "Account",
+    "AppInstallation",
+    "AppToken",
+    "Channel",
+    "ChannelSecret",
+    "InstallationSecret",
+    "PausedFor",
+    "SealedSecret",
+    "SignaturePolicy",
+    "State",
+    "UnknownPolicy",
+    "Upstream",
+    "default_features",
+    "validate_lp_account_id",
+    "validate_prefix",
+]
