@@ -16,12 +16,11 @@ from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, OperationalError, connection, models, transaction
+from django.db import IntegrityError, models
 from django.forms import Field, Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator as UnfoldInfinitePaginator
 from unfold.views import ChangeList
@@ -36,7 +35,6 @@ from core.errors import ConfigurationError
 PLATFORM_ONLY: frozenset[str] = frozenset({"access.User"})
 
 _MOST_PAGES = 100
-_LIST_MAY_TAKE_MS = 5_000
 
 
 def acting(request: HttpRequest) -> Actor:
@@ -266,62 +264,6 @@ class PlatformAdmin(GuardedAdmin):
         return queryset if self._allows(request, verb, None) else queryset.none()
 
 
-class RecordAdmin(BrandScopedAdmin):
-    """
-    Pages of records: what happened is looked at, never added, changed or deleted.
-
-    page_template shows one row; `page_context` tells it what it needs.
-    """
-
-    page_template: ClassVar[str]
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """A list that would read for too long is ended by the database, and the person asked to narrow it."""
-        if request.method not in ("GET", "HEAD"):
-            return super().changelist_view(request, extra_context)
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL statement_timeout = %s", [_LIST_MAY_TAKE_MS])
-                answer: HttpResponse = super().changelist_view(request, extra_context)
-                if isinstance(answer, TemplateResponse):
-                    answer.render()  # reads the rows, inside of the limit
-        except OperationalError as error:
-            if not isinstance(error.__cause__, QueryCanceled):
-                raise
-            messages.warning(request, "There is too much to look through. Choose a time or a brand as well.")
-            return HttpResponseRedirect(request.path)
-        return answer
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        obj = self.get_object(request, object_id)
-        if obj is None:
-            return self.missing(request)
-        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, obj):
-            raise PermissionDenied
-        # Read by the template unfold/helpers/header_title.html, which is given nothing but the request.
-        request.page_title = self.title_of(obj)  # type: ignore[attr-defined]
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": obj,
-            "title": self.title_of(obj),
-            "media": self.media,
-            **self.page_context(request, obj),
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, self.page_template, context)
-
-    def title_of(self, obj: Any) -> str:
-        """What stands above the page of one row; safe to show, so without a stranger's text."""
-        return str(obj)
-
-    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """What the page shows."""
-        return {}
-
-
 def id_in(term: str) -> uuid.UUID | None:
     """The id that somebody typed or pasted, None when it is none."""
     try:
@@ -335,7 +277,6 @@ __all__ = [
     "BrandScopedAdmin",
     "GuardedAdmin",
     "PlatformAdmin",
-    "RecordAdmin",
     "acting",
     "id_in",
 ]

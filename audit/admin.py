@@ -9,8 +9,9 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from access.admin_base import RecordAdmin, id_in
+from access.admin_base import id_in
 from access.admin_filters import BrandFilter, LinkFilter, OfferedFilter, TimeFilter, choice_filter
+from access.admin_records import RecordAdmin
 from access.templatetags.readable import moment, seen
 from audit.actions import ACTIONS
 from audit.models import ActorKind, AuditEntry

@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from access.admin_base import RecordAdmin, id_in
+from access.admin_base import id_in
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
+from access.admin_records import RecordAdmin
 from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_filters import ChannelFilter

@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from access.admin_base import RecordAdmin
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_filters import BrandFilter, RowFilter, TimeFilter, choice_filter
+from access.admin_records import RecordAdmin
 from access.templatetags.readable import chip, moment, seen, size
 from conversations.admin_filters import ChannelFilter
 from core.actor import Actor

@@ -280,23 +280,3 @@ def _clear(statement: str, kind: str, brand: Brand, now: datetime) -> int:
 def _lock_unless_held(cursor: CursorWrapper, brand_id: uuid.UUID) -> bool:
     cursor.execute("SELECT 1 FROM access_brand WHERE id = %s AND held_at IS NULL FOR SHARE SKIP LOCKED", [brand_id])
     return cursor.fetchone() is not None
-
-
-__all__ = [
-    "BATCH",
-    "TO_BE_SENT",
-    "Batch",
-    "Page",
-    "Place",
-    "batch_transaction",
-    "clear_answers",
-    "clear_choices",
-    "count_removed",
-    "file_folders",
-    "read_page",
-    "remove_bytes",
-    "remove_contents",
-    "remove_files",
-    "remove_lost_files",
-    "tell_trail",
-]

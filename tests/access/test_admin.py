@@ -222,7 +222,7 @@ def test_pages_far_back_are_not_read(worlds):
 
 def test_a_list_that_takes_too_long_is_ended_and_says_so(worlds, monkeypatch):
     amber, _ = worlds
-    monkeypatch.setattr("access.admin_base._LIST_MAY_TAKE_MS", 50)
+    monkeypatch.setattr("access.admin_records._LIST_MAY_TAKE_MS", 50)
     page = admin.site._registry[Dispatch]
     slowly = page.get_queryset
 

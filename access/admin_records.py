@@ -1,0 +1,72 @@
+"""The base of pages of records: what happened is looked at, never added, changed or deleted."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, connection, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from psycopg.errors import QueryCanceled
+
+from access.admin_base import BrandScopedAdmin
+
+_LIST_MAY_TAKE_MS = 5_000
+
+
+class RecordAdmin(BrandScopedAdmin):
+    """
+    Pages of records: what happened is looked at, never added, changed or deleted.
+
+    page_template shows one row; `page_context` tells it what it needs.
+    """
+
+    page_template: ClassVar[str]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A list that would read for too long is ended by the database, and the person asked to narrow it."""
+        if request.method not in ("GET", "HEAD"):
+            return super().changelist_view(request, extra_context)
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", [_LIST_MAY_TAKE_MS])
+                answer: HttpResponse = super().changelist_view(request, extra_context)
+                if isinstance(answer, TemplateResponse):
+                    answer.render()  # reads the rows, inside of the limit
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            messages.warning(request, "There is too much to look through. Choose a time or a brand as well.")
+            return HttpResponseRedirect(request.path)
+        return answer
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        if obj is None:
+            return self.missing(request)
+        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        # Read by the template unfold/helpers/header_title.html, which is given nothing but the request.
+        request.page_title = self.title_of(obj)  # type: ignore[attr-defined]
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": obj,
+            "title": self.title_of(obj),
+            "media": self.media,
+            **self.page_context(request, obj),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, self.page_template, context)
+
+    def title_of(self, obj: Any) -> str:
+        """What stands above the page of one row; safe to show, so without a stranger's text."""
+        return str(obj)
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """What the page shows."""
+        return {}
