@@ -8,7 +8,6 @@ others too keeps their part. Digest, size and outcome of each delivery stay.
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterable
@@ -23,23 +22,20 @@ from django.db.models import Q
 from django.dispatch import receiver
 from django.utils import timezone
 
-from adapters.registry import get_adapter
 from audit import api as audit
 from conversations.models import Erasure
 from conversations.services.erasure import Traces, consumer_erased, remove_words
 from conversations.services.retention import BATCH, batch_transaction
 from core.actor import SYSTEM
-from core.errors import BodyUnusable
 from core.ids import first_id_at
-from core.wire import read_json
-from webhooks import ledger, tracing
+from webhooks import ledger
+from webhooks.dividing import part_of
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
 from webhooks.tracing import Needles
 
 logger = structlog.get_logger(__name__)
 
 _MOST_BYTES = 8 * 1024 * 1024  # looked through in one batch
-_ERASED = {"erased": True}  # stands where a change stood, so that the others keep their places
 
 
 # --- at once ---------------------------------------------------------------------------------------------------------
@@ -54,7 +50,7 @@ def erase_at_once(*, erasure: Erasure, traces: Traces, message_ids: list[uuid.UU
     what it did.
     """
     _silence(Event.objects.filter(message_id__in=message_ids))
-    needles = Needles(traces)
+    needles = Needles(traces, consumer_id=erasure.pk)
     waiting = Delivery.objects.filter(brand_id=erasure.consumer.brand_id, state=DeliveryState.STORED)
     account_id = erasure.consumer.account_id
     waiting = waiting.filter(Q(installation__account_id=account_id) | Q(channel__account_id=account_id))
@@ -130,7 +126,7 @@ def _next_deliveries(erasure: Erasure) -> list[uuid.UUID]:
 
 def _sweep(erasure: Erasure, delivery_ids: list[uuid.UUID], now: datetime) -> uuid.UUID | None:
     """Returns up to where it has come; None when the first has to wait."""
-    needles = Needles(Traces.from_bytes(erasure.reveal()))
+    needles = Needles(Traces.from_bytes(erasure.reveal()), consumer_id=erasure.pk)
     _silence(_naming(delivery_ids, needles))
     _forget_requests(delivery_ids, needles)
     for delivery in _locked(_found_among(delivery_ids, needles)):
@@ -185,7 +181,7 @@ def _found_among(delivery_ids: Iterable[uuid.UUID], needles: Needles) -> list[uu
 
 def _locked(delivery_ids: list[uuid.UUID]) -> list[Delivery]:
     rows = Delivery.objects.select_for_update(of=("self",)).filter(pk__in=delivery_ids)
-    return list(rows.select_related("channel").order_by("pk"))
+    return list(rows.select_related("channel", "installation").order_by("pk"))
 
 
 def _take_out(delivery: Delivery, needles: Needles, erasure: Erasure, now: datetime) -> bool:
@@ -196,16 +192,15 @@ def _take_out(delivery: Delivery, needles: Needles, erasure: Erasure, now: datet
     body = DeliveryBody.objects.select_for_update().filter(pk=delivery.pk).first()
     if body is None:
         return True
-    raw = bytes(body.raw)
-    if not needles.any_in(*tracing.readings_of(raw)):
-        return True  # only a part of another id
-    places, rest = _divide(delivery, raw, body.headers, needles)
-    if rest is None and places is not None and delivery.state == DeliveryState.STORED:
+    part = part_of(delivery, bytes(body.raw), body.headers, needles)
+    if part is None:
+        return True  # only a part of another id, or a word of somebody else's
+    if part.rest is None and part.places is not None and delivery.state == DeliveryState.STORED:
         return False
     events = Event.objects.filter(delivery=delivery).select_related("delivery")
-    _silence(events if places is None else events.filter(index__in=places))
-    if rest is not None:
-        DeliveryBody.objects.filter(pk=delivery.pk).update(raw=rest)
+    _silence(events if part.places is None else events.filter(index__in=part.places))
+    if part.rest is not None:
+        DeliveryBody.objects.filter(pk=delivery.pk).update(raw=part.rest)
         delivery.detail = "A part of its body was erased with a consumer."
         erasure.count(parts_of_bodies=1)
     else:
@@ -217,35 +212,6 @@ def _take_out(delivery: Delivery, needles: Needles, erasure: Erasure, now: datet
             delivery.detail = "It was erased with its consumer before it was applied."
     delivery.save(update_fields=["detail", "state", "processed_at"])
     return True
-
-
-def _divide(
-    delivery: Delivery, raw: bytes, headers: dict[str, str], needles: Needles
-) -> tuple[list[int] | None, bytes | None]:
-    """
-    Which of the events are this person's (None: all), and the body without them (None: nothing may stay of it).
-
-    Only LivePerson's bodies can be divided. A channel's that speaks of several people goes as a whole.
-    """
-    if delivery.channel is not None:
-        try:
-            events = get_adapter(delivery.channel.type).parse_inbound(raw, headers)
-        except BodyUnusable:
-            return None, None
-        others = [e for e in events if e.consumer is not None and not needles.is_person(e.consumer.id)]
-        return (None, None) if not others else ([n for n, e in enumerate(events) if e not in others], None)
-    try:
-        notification = read_json(raw)
-        changes = notification["body"]["changes"]
-    except (BodyUnusable, KeyError, TypeError):
-        return None, None
-    if not isinstance(changes, list):
-        return None, None
-    places = [number for number, change in enumerate(changes) if needles.any_in(tracing.text_of(change))]
-    if not places or len(places) == len(changes):
-        return None, None
-    notification["body"]["changes"] = [_ERASED if number in places else change for number, change in enumerate(changes)]
-    return places, json.dumps(notification, ensure_ascii=True).encode()
 
 
 def _silence(events: Iterable[Event]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote_plus
@@ -12,20 +13,23 @@ from conversations.services.erasure import Traces
 
 # An id shorter than this stands in many a number or word: it counts only where it is the whole of a value.
 _LONG_ENOUGH = 6
+# Such a name of a member is a word of the protocol, whoever is called the same.
+_PLAIN_WORD = re.compile(r"[A-Za-z_]+")
 
 
 class Needles:
     """The traces of one consumer, as what is looked for."""
 
-    def __init__(self, traces: Traces) -> None:
-        self._conversations = traces.conversations
+    def __init__(self, traces: Traces, *, consumer_id: uuid.UUID | None = None) -> None:
+        self.consumer_id = consumer_id
+        self.conversations = frozenset(traces.conversations)
         self._person = traces.person
         self._patterns = {one: _pattern(one) for one in (*traces.person, *traces.conversations)}
 
     @cached_property
     def as_bytes(self) -> list[bytes]:
         """Every way in which an id may be written: a body without any of them needs no closer look."""
-        forms = set(self._conversations)
+        forms = set(self.conversations)
         for one in self._person:
             forms |= _forms(one)
         return [form.encode() for form in sorted(forms)]
@@ -51,6 +55,18 @@ def readings_of(raw: bytes) -> list[str]:
         return [text, text_of(json.loads(raw))]
     except (ValueError, RecursionError):
         return [text, unquote_plus(text)]
+
+
+def values_of(value: Any) -> str:
+    """Plain data as text without the names of its members, apart from names that are no plain words."""
+    return text_of(_without_names(value))
+
+
+def _without_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        names = [name for name in value if not _PLAIN_WORD.fullmatch(name)]
+        return [*names, *(_without_names(one) for one in value.values())]
+    return [_without_names(one) for one in value] if isinstance(value, list) else value
 
 
 def text_of(value: Any) -> str:
