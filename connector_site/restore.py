@@ -8,6 +8,7 @@ because the site that was lost may have applied and sent it too: what it makes i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -110,14 +111,21 @@ def _compare_counts(manifest: Manifest) -> None:
 
 
 def _put_files(folder: Path) -> int:
-    """Files are never changed: one that is there already is the same."""
+    """Files are never changed, so one that is there is the same: unless a restore was broken off in the middle of it."""
     count = 0
-    for name, _ in listed_files(folder):
+    for name, wanted in listed_files(folder):
+        if default_storage.exists(name) and _sum_in_storage(name) != wanted:
+            default_storage.delete(name)
         if not default_storage.exists(name):
             with (folder / "files" / name).open("rb") as source:
                 default_storage.save(name, File(source))
         count += 1
     return count
+
+
+def _sum_in_storage(name: str) -> str:
+    with default_storage.open(name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _make_safe(manifest: Manifest, report: Report, *, tell: Tell) -> None:

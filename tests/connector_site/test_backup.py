@@ -404,6 +404,23 @@ def test_a_restore_that_was_broken_off_is_served_by_nobody_and_can_be_done_again
     assert second.ask("SELECT to_regclass('connector_site_restoring')::text") == [(None,)]
 
 
+def test_a_file_that_a_broken_off_restore_left_half_written_is_written_again(
+    small: Path, second: Second, tmp_path: Path, settings: Any
+) -> None:
+    files = {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "restored"}}
+    settings.STORAGES = {**settings.STORAGES, "default": files}
+    (photo,) = [path.relative_to(small / "files") for path in (small / "files").rglob("*") if path.is_file()]
+    whole = (small / "files" / photo).read_bytes()
+    half = tmp_path / "restored" / photo
+    half.parent.mkdir(parents=True)
+    half.write_bytes(whole[: len(whole) // 2])
+
+    restore_here(second, small)
+
+    assert half.read_bytes() == whole
+    assert len([path for path in half.parent.iterdir()]) == 1
+
+
 def test_an_older_backup_is_brought_to_this_version(small: Path, second: Second, tmp_path: Path) -> None:
     restore_here(second, small)
     with second.in_use():
