@@ -16,6 +16,8 @@ from audit.models import ActorKind, AuditEntry
 from core.actor import Actor
 
 _MASK = "•••"
+# A shorter name or id is a part of many a word: it counts only where it stands alone.
+_LONG_ENOUGH = 3
 
 
 class UnknownAction(LookupError):
@@ -62,8 +64,7 @@ def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str])
 
     Who did what and when stays. Returns how many entries it changed.
     """
-    forms = "|".join(re.escape(word) for word in sorted(filter(None, words), key=len, reverse=True))
-    pattern = re.compile(forms or r"(?!)", re.IGNORECASE)
+    pattern = _pattern_of(words)
     changed = 0
     entries: models.QuerySet[AuditEntry] = models.QuerySet(AuditEntry)  # the model's own manager refuses every change
     for entry in entries.filter(subject_type=subject_type, subject_id__in=subject_ids).select_for_update():
@@ -74,6 +75,17 @@ def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str])
     return changed
 
 
+def names_any(text: str, words: Iterable[str]) -> bool:
+    """Whether a text holds what `mask` would take out of it."""
+    return _pattern_of(word.casefold() for word in words).search(text.casefold()) is not None
+
+
+def _pattern_of(words: Iterable[str]) -> re.Pattern[str]:
+    longest_first = sorted(filter(None, words), key=len, reverse=True)
+    forms = [re.escape(one) if len(one) >= _LONG_ENOUGH else rf"(?<!\w){re.escape(one)}(?!\w)" for one in longest_first]
+    return re.compile("|".join(forms) or r"(?!)", re.IGNORECASE)
+
+
 def _brand_id(subject: models.Model) -> Any:
     if isinstance(subject, Brand):
         return subject.pk
@@ -82,4 +94,4 @@ def _brand_id(subject: models.Model) -> Any:
     return getattr(subject, f"{brand_path_of(type(subject))}_id")
 
 
-__all__ = ["UnknownAction", "mask", "record"]
+__all__ = ["UnknownAction", "mask", "names_any", "record"]

@@ -111,7 +111,7 @@ def _compare_counts(manifest: Manifest) -> None:
 
 
 def _put_files(folder: Path) -> int:
-    """Files are never changed, so one that is there is the same: unless a restore was broken off in the middle of it."""
+    """Files are never changed: one that is there is the same, unless a restore was broken off in the middle of it."""
     count = 0
     for name, wanted in listed_files(folder):
         if default_storage.exists(name) and _sum_in_storage(name) != wanted:

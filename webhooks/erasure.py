@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -23,7 +23,8 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from audit import api as audit
-from conversations.models import Erasure
+from audit.models import AuditEntry
+from conversations.models import Erasure, Message
 from conversations.services.erasure import Traces, consumer_erased, remove_words
 from conversations.services.retention import BATCH, batch_transaction
 from core.actor import SYSTEM
@@ -42,21 +43,36 @@ _MOST_BYTES = 8 * 1024 * 1024  # looked through in one batch
 
 
 @receiver(consumer_erased)
-def erase_at_once(*, erasure: Erasure, traces: Traces, message_ids: list[uuid.UUID], now: datetime, **_: Any) -> None:
+def erase_at_once(
+    *, erasure: Erasure, traces: Traces, message_ids: list[uuid.UUID], words: Sequence[str], now: datetime, **_: Any
+) -> None:
     """
     In the transaction of the erasure: what the messages' events say, and what waits to be applied.
 
     Applied later, it would bring the person back. A worker that applies it at this moment finds it ended, and undoes
     what it did.
     """
-    _silence(Event.objects.filter(message_id__in=message_ids))
     needles = Needles(traces, consumer_id=erasure.pk)
+    erasure.count(masked_in_trail=_mask_repairs(erasure, needles, words))
+    erasure.save(update_fields=["removed"])
+    _silence(Event.objects.filter(message_id__in=message_ids))
     waiting = Delivery.objects.filter(brand_id=erasure.consumer.brand_id, state=DeliveryState.STORED)
     account_id = erasure.consumer.account_id
     waiting = waiting.filter(Q(installation__account_id=account_id) | Q(channel__account_id=account_id))
     found = _found_among(waiting.values_list("pk", flat=True), needles)
     for delivery in _locked(found):
         _take_out(delivery, needles, erasure, now)
+
+
+def _mask_repairs(erasure: Erasure, needles: Needles, words: Sequence[str]) -> int:
+    """Who had a delivery of this person's applied again may have said whose it was."""
+    entries = AuditEntry.objects.filter(brand_id=erasure.consumer.brand_id, action="delivery.reapplied")
+    repaired = [uuid.UUID(one) for one in entries.values_list("subject_id", flat=True)]
+    messages = Message.objects.filter(consumer_id=erasure.pk).values("pk")
+    known_by = Q(message_id__in=messages) | Q(lp_conversation_id__in=needles.conversations)
+    events = Event.objects.filter(known_by, delivery_id__in=repaired)
+    theirs = {*events.values_list("delivery_id", flat=True), *_found_among(repaired, needles)}
+    return audit.mask(subject_type="delivery", subject_ids=[str(one) for one in theirs], words=words)
 
 
 # --- batch by batch --------------------------------------------------------------------------------------------------

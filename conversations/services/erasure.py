@@ -44,7 +44,8 @@ from core.actor import Actor
 from core.ids import first_id_at
 from installations.models import State
 
-# Sent in the transaction of the erasure: erasure, traces, now, and message_ids: whose words went already.
+# Sent in the transaction of the erasure: erasure, traces, now, message_ids: whose words went already, and words: what
+# the person is called.
 consumer_erased = Signal()
 
 # No channel's prefix looks like this one.
@@ -111,7 +112,7 @@ def erase_consumer(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Eras
     if obstacle := _obstacle(consumer, brand):
         raise RemovalRefused(obstacle)
     words = [word for word in (consumer.name, *_ids_of(consumer)) if word]
-    if any(word.casefold() in reason.casefold() for word in words):
+    if audit.names_any(reason, words):
         raise RemovalRefused("Leave the name and the ids of the consumer out of the reason: it stays in the trail.")
     messages = Message.objects.filter(consumer=consumer).count()
     traces = _traces_of(consumer)
@@ -121,7 +122,8 @@ def erase_consumer(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Eras
     # Those of most people at once. Who has said more than that is emptied batch by batch, by whoever goes on.
     message_ids = remove_words(erasure, now=now)
     erasure.save(force_insert=True)
-    consumer_erased.send(sender=Consumer, erasure=erasure, traces=traces, message_ids=message_ids or [], now=now)
+    told = {"erasure": erasure, "traces": traces, "message_ids": message_ids or [], "words": words, "now": now}
+    consumer_erased.send(sender=Consumer, **told)
     _empty(consumer, now)
     dropped_ids = [str(one) for one in dropped[:_MOST_NAMED]]
     audit.record(
@@ -285,6 +287,7 @@ def _mask_trail(consumer: Consumer, words: Iterable[str]) -> int:
         "consumer": [consumer.pk],
         "conversation": Conversation.objects.filter(consumer=consumer).values_list("pk", flat=True),
         "dispatch": Dispatch.objects.filter(lane__consumer=consumer).values_list("pk", flat=True),
+        "lane": Lane.objects.filter(consumer=consumer).values_list("pk", flat=True),
     }
     return sum(
         audit.mask(subject_type=kind, subject_ids=[str(one) for one in ids], words=words)

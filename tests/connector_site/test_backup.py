@@ -418,7 +418,7 @@ def test_a_file_that_a_broken_off_restore_left_half_written_is_written_again(
     restore_here(second, small)
 
     assert half.read_bytes() == whole
-    assert len([path for path in half.parent.iterdir()]) == 1
+    assert len(list(half.parent.iterdir())) == 1
 
 
 def test_an_older_backup_is_brought_to_this_version(small: Path, second: Second, tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
+from audit import api as audit
+from audit.models import AuditEntry
 from conversations.models import Consumer, Erasure
 from conversations.services import holds
-from conversations.services.erasure import erase_consumer
+from conversations.services.erasure import RemovalRefused, erase_consumer
 from tests.conversations.notifications import said
 from tests.conversations.stand import Stand
-from tests.webhooks.erasing import BEN, EVE, disk_of_its_own
+from tests.webhooks.erasing import BEN, EVE, disk_of_its_own, found
 from webhooks import erasure
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event
 
@@ -78,3 +81,47 @@ def test_what_others_have_said_stays_as_it_came(both: Stand, name: str) -> None:
     assert {pk: bytes(DeliveryBody.objects.get(pk=pk).raw) for pk in before} == before
     assert list(Event.objects.filter(delivery_id__in=before).order_by("id").values()) == facts
     assert DeliveryBody.objects.filter(expires_on__gt=timezone.now().date()).count() >= len(before)
+
+
+# --- what people wrote about them ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("called", ["e", "Al"])
+def test_a_name_of_a_letter_or_two_neither_forbids_every_reason_nor_spoils_those_of_before(
+    stand: Stand, called: str
+) -> None:
+    stand.says("Hello", consumer=BEN, name=called)
+    stand.settle()
+    stand.agent("close", conversation=stand.conversation_of(BEN)["id"])
+    stand.settle()
+    person = Consumer.objects.get(channel_consumer_id=BEN)
+    holds.hold_consumer(consumer_id=person.pk, actor=EVE, reason=f"{called} needs legal help")
+    holds.lift_hold_of_consumer(consumer_id=person.pk, actor=EVE, reason="settled")
+
+    with pytest.raises(RemovalRefused, match="Leave the name"):
+        erase_consumer(consumer_id=person.pk, actor=EVE, reason=f"because {called.upper()} asked")
+    erase_consumer(consumer_id=person.pk, actor=EVE, reason="also asked for help by letter")
+
+    assert AuditEntry.objects.get(action="consumer.hold_set").reason == "••• needs legal help"
+
+
+def test_reasons_for_releasing_a_lane_and_for_applying_again_lose_the_person_too(stand: Stand) -> None:
+    stand.says("Hello", consumer=BEN, name="Benjamin Canaryname")
+    stand.settle()
+    stand.agent("close", conversation=stand.conversation_of(BEN)["id"])
+    stand.settle()
+    person = Consumer.objects.get(channel_consumer_id=BEN)
+    lane = person.lanes.first()
+    brought = Event.objects.filter(message_id=person.messages.first().pk).first()
+    stand.tell_raw(b'{"broken": "' + BEN.encode())
+    broken = Delivery.objects.get(state=DeliveryState.QUARANTINED)
+    with transaction.atomic():
+        for action, subject in (
+            ("lane.released", lane), ("delivery.reapplied", brought.delivery), ("delivery.reapplied", broken),
+        ):  # fmt: skip
+            audit.record(action, actor=EVE, subject=subject, reason=f"Benjamin Canaryname ({BEN}) has called")
+
+    erase(BEN)
+
+    assert {one.reason for one in AuditEntry.objects.filter(reason__contains="has called")} == {"••• (•••) has called"}
+    assert found("canaryname", BEN) == set()
