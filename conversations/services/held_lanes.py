@@ -25,6 +25,7 @@ from conversations.turn import Turn
 from core import queue
 from core.actor import Actor
 
+# The error code of what is in doubt since a restore, and a mark in the progress of what had ended badly before it.
 RESTORED = "restored"
 _DETAIL = "A backup was restored in which it waited: it may have been sent since. Look where it would stand."
 
@@ -76,6 +77,14 @@ _DOUBT_TO_CHANNEL = """
       AND dispatch.state IN ('QUEUED', 'SENDING') AND dispatch.kind IN ('TEXT', 'FILE', 'RICH')
       AND NOT (channel.type = ANY(%(recognising)s) AND dispatch.id < %(made_before)s)
 """
+# A person may have sent these again since. They stay ended; whoever sends them again is told of the doubt.
+_DOUBT_WHAT_ENDED_BADLY = """
+    UPDATE conversations_dispatch dispatch SET progress = dispatch.progress || jsonb_build_object(%(code)s::text, true)
+    FROM conversations_lane lane, conversations_message message, installations_channel channel
+    WHERE lane.id = dispatch.lane_id AND message.id = dispatch.message_id AND channel.id = message.channel_id
+      AND dispatch.state IN ('DEAD', 'FAILED') AND dispatch.kind IN ('TEXT', 'FILE', 'RICH')
+      AND (lane.direction = 'TO_LIVEPERSON' OR NOT channel.type = ANY(%(recognising)s))
+"""
 _QUEUE_THE_REST = """
     UPDATE conversations_dispatch dispatch SET state = 'QUEUED', attempt_count = 0, next_attempt_at = NULL
     FROM conversations_lane lane
@@ -116,6 +125,7 @@ def hold_all(*, made_before: uuid.UUID) -> None:
         cursor.execute(_END_LEASES)
         cursor.execute(_DOUBT_TO_LIVEPERSON, doubt)
         cursor.execute(_DOUBT_TO_CHANNEL, doubt)
+        cursor.execute(_DOUBT_WHAT_ENDED_BADLY, doubt)
         cursor.execute(_QUEUE_THE_REST)
         cursor.execute(_TIE_CLOSINGS)
     _settle_the_echoed()

@@ -11,6 +11,7 @@ from django.utils import timezone
 from audit import api as audit
 from conversations import held, lanes, life
 from conversations.models import Conversation, Direction, Dispatch, DispatchState, MessageContent, MessageStatus
+from conversations.services.held_lanes import RESTORED
 from conversations.settling import mark_sent
 from conversations.turn import Turn
 from core import queue
@@ -32,7 +33,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
     """
     Queue a dispatch again at its old place, before everything that still waits in its lane.
 
-    One whose first try may have arrived is marked as a possible duplicate.
+    One that may have arrived is marked as a possible duplicate: its outcome is unknown, or a restore brought it back.
     """
     dispatch = _locked(dispatch_id)
     if dispatch.state not in RESENDABLE:
@@ -43,12 +44,13 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
         raise NotPossible("Its consumer was erased: there is nobody to send it for.")
     if dispatch.message is not None and not MessageContent.objects.filter(pk=dispatch.message_id).exists():
         raise NotPossible("What it said has been removed: there is nothing left to send.")
-    if dispatch.state in UNCERTAIN:
+    if dispatch.state in UNCERTAIN or dispatch.progress.get(RESTORED):
         dispatch.possible_duplicate = True
     before = dispatch.state
     dispatch.state = DispatchState.QUEUED
     dispatch.attempt_count = 0
-    dispatch.progress = {key: value for key, value in dispatch.progress.items() if key not in _COUNTED}
+    forgotten = (*_COUNTED, RESTORED)
+    dispatch.progress = {key: value for key, value in dispatch.progress.items() if key not in forgotten}
     dispatch.next_attempt_at = dispatch.expires_at = dispatch.finished_at = None
     dispatch.error_code = dispatch.error_detail = ""
     dispatch.save()

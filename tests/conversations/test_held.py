@@ -338,3 +338,32 @@ def test_holding_twice_changes_nothing(talk: Stand):
     counts = held_lanes.record_hold(actor=COMMAND, reason="restored")
     assert counts == {"lanes": 1, "dispatches": 1, "in_doubt": 1}
     assert AuditEntry.objects.get(action="lanes.held").data == counts
+
+
+@pytest.mark.parametrize("state", ["DEAD", "FAILED"])
+def test_what_had_come_to_a_bad_end_in_the_backup_is_in_doubt_when_a_person_sends_it_again(talk: Stand, state: str):
+    """A person may have sent it again since, at the site that was lost."""
+    (two,) = queue_only(talk, "two")
+    Dispatch.objects.filter(pk=two.pk).update(state=state, finished_at=timezone.now())
+    hold(talk)
+    talk.settle()
+    assert talk.heard() == ["one"]
+
+    operations.send_again(dispatch_id=two.pk, actor=COMMAND, reason="try it again")
+    talk.settle()
+
+    assert talk.heard() == ["one", "two"]
+    two.refresh_from_db()
+    assert two.possible_duplicate
+
+
+def test_what_comes_to_a_bad_end_after_a_restore_is_in_no_doubt(talk: Stand):
+    hold(talk)
+    (two,) = queue_only(talk, "two")
+    Dispatch.objects.filter(pk=two.pk).update(state="DEAD", finished_at=timezone.now())
+
+    operations.send_again(dispatch_id=two.pk, actor=COMMAND, reason="try it again")
+    talk.settle()
+
+    two.refresh_from_db()
+    assert (two.state, two.possible_duplicate) == ("SENT", False)
