@@ -6,6 +6,10 @@ import uuid
 from collections.abc import Collection
 
 from django.db import connection
+from django.db.models import QuerySet
+
+from conversations.models import Dispatch, DispatchKind
+from conversations.models.outbox import LIVE_STATES
 
 TROUBLED_STATES = ("UNKNOWN", "PARKED", "DEAD", "FAILED")
 COUNTED_AT_MOST = 1000
@@ -24,3 +28,9 @@ def count_troubled(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str
     with connection.cursor() as cursor:
         cursor.execute(_TROUBLED, [*[COUNTED_AT_MOST] * len(TROUBLED_STATES), list(brand_ids)])
         return {row[0]: dict(zip(TROUBLED_STATES, row[1:], strict=True)) for row in cursor.fetchall()}
+
+
+def accounts_that_may_open() -> QuerySet[Dispatch, uuid.UUID]:
+    """Accounts in which an opening has been begun and has not come to an end: LivePerson may know more than we do."""
+    begun = Dispatch.objects.filter(kind=DispatchKind.OPEN, state__in=LIVE_STATES).exclude(step="")
+    return begun.values_list("lane__account_id", flat=True)

@@ -6,16 +6,19 @@ what was said before them, until it has come or their time is over.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from conversations import lanes
 from conversations.models import Conversation
+from conversations.selectors import accounts_that_may_open
 from webhooks.models import DeliveryBody, Event, EventOutcome, Held
 from webhooks.notified import FOREIGN_AFTER, apply_late, release_held
 
 _MOST_HELD = 200  # looked at in one go
+# An opening in doubt may have opened just the conversation that something waits for. Most are settled in minutes.
+_FOREIGN_DESPITE_DOUBT = timedelta(minutes=15)
 
 
 def settle_waiting(*, now: datetime) -> None:
@@ -49,7 +52,7 @@ def end_all(*, now: datetime) -> None:
 
     What the site that was lost has applied and sent long ago must not be applied once somebody may send it.
     """
-    Event.objects.filter(outcome=EventOutcome.WAITING).update(at=now - 2 * FOREIGN_AFTER)
+    Event.objects.filter(outcome=EventOutcome.WAITING).update(at=now - 2 * _FOREIGN_DESPITE_DOUBT)
     Held.objects.update(due_at=now)
     left = _count_waiting()
     while left:
@@ -86,6 +89,7 @@ def _call_foreign(now: datetime) -> None:
     """Of what belongs to other connectors the digest, the size and the outcome stay; the body goes within a day."""
     with transaction.atomic():
         rows = Event.objects.filter(outcome=EventOutcome.WAITING, at__lt=now - FOREIGN_AFTER)
+        rows = rows.exclude(account_id__in=accounts_that_may_open(), at__gte=now - _FOREIGN_DESPITE_DOUBT)
         delivery_ids = list(rows.values_list("delivery_id", flat=True)[:2000])
         if not delivery_ids:
             return

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from conversations.models import Conversation, ConversationState, Direction, Dispatch, DispatchState, Message
 from tests.conversations.notifications import changed, said
-from tests.conversations.stand import ADA, Door, known_conversation
+from tests.conversations.stand import ADA, Door, Stand, known_conversation, make_door
 from webhooks import services, waiting
 from webhooks.applying import apply_some
 from webhooks.models import Delivery, DeliveryBody, Event
@@ -120,8 +120,6 @@ def test_a_repeat_of_what_waits_has_no_second_effect(door: Door) -> None:
 
 
 def test_what_waits_for_another_account_is_not_touched(door: Door) -> None:
-    from tests.conversations.stand import make_door
-
     other = make_door(brand="other", account="87654321")
     other.notify(said("c-1", 1, "not for you"))
     apply_all()
@@ -277,3 +275,46 @@ def test_the_sweep_rings_while_something_waits(door: Door) -> None:
     minutes_later(2)
     services.sweep()
     assert OrmQ.objects.count() == 0
+
+
+# --- an opening in doubt ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_doubt(stand: Stand) -> Stand:
+    """LivePerson has opened a conversation, and its answer was lost; an agent's words come before the news of it."""
+    stand.faults({"on": "conversation", "do": "lose_answer", "times": 1})
+    stand.says("one")
+    stand.work()
+    assert Dispatch.objects.get(kind="OPEN").state == DispatchState.UNKNOWN
+    stand.notify(said(stand.lp_conversation_id, 5, "Hello from an agent"))
+    apply_all()
+    assert outcomes() == ["WAITING"]
+    return stand
+
+
+def test_words_of_what_may_have_been_opened_wait_until_that_is_known(in_doubt: Stand) -> None:
+    minutes_later(5)
+    in_doubt.settle()
+
+    assert [one["text"] for one in in_doubt.received()] == ["Hello from an agent"]
+
+
+def test_they_do_not_wait_for_ever(in_doubt: Stand) -> None:
+    minutes_later(16)
+    assert outcomes() == ["FOREIGN"]
+
+
+def test_what_another_accounts_opening_is_in_doubt_of_waits_a_minute_only(in_doubt: Stand) -> None:
+    other = make_door(brand="other", account="87654321")
+    other.notify(said("c-1", 1, "not ours"))
+    apply_all()
+
+    minutes_later(2)
+
+    assert sorted(outcomes()) == ["FOREIGN", "WAITING"]
+
+
+def test_a_restore_does_not_wait_for_it(in_doubt: Stand) -> None:
+    waiting.end_all(now=timezone.now())
+    assert outcomes() == ["FOREIGN"]
