@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from django.db import connection
 
-_TABLE = "connector_site_restoring"
+from core.restoring import TABLE as _TABLE
+from core.restoring import is_unfinished
 
 
 def begin() -> None:
@@ -24,11 +25,8 @@ def end() -> None:
         cursor.execute(f"DROP TABLE {_TABLE}")
 
 
-def is_unfinished() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [_TABLE])
-        return bool(cursor.fetchone()[0])
-
-
 def is_its_table(name: str) -> bool:
     return name == _TABLE
+
+
+__all__ = ["begin", "end", "is_its_table", "is_unfinished"]

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from conversations.models import Consumer, Dispatch, Lane, Message
 from conversations.models.outbox import LIVE_STATES
+from core import restoring
 from core.ids import new_id
 
 HELD = "held_after_restore"
@@ -130,10 +131,12 @@ def _next_position(consumer: Consumer, direction: str) -> tuple[uuid.UUID, int]:
 
 # Accounts take turns: each gives at most its share of the free places, oldest due first, so that a flood of one brand
 # does not keep the others waiting. The consumer's row is the mutex; a consumer in use elsewhere is looked at next time.
-_CLAIM = """
+# Before a restore has held its lanes nobody may send.
+_CLAIM = f"""
     WITH due_account AS (
         SELECT account.id FROM installations_account account
-        WHERE EXISTS (SELECT 1 FROM conversations_lane lane
+        WHERE to_regclass('{restoring.TABLE}') IS NULL
+          AND EXISTS (SELECT 1 FROM conversations_lane lane
                       WHERE lane.account_id = account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                         AND (lane.leased_until IS NULL OR lane.leased_until < now()))
     ), picked AS (
@@ -155,7 +158,7 @@ _CLAIM = """
     SET fence = lane.fence + 1, leased_until = now() + make_interval(secs => %(lease)s)
     FROM mine WHERE lane.id = mine.id
     RETURNING lane.id, lane.fence
-"""
+"""  # noqa: S608 -- constants of ours
 
 
 def claim(free: int) -> dict[uuid.UUID, int]:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from conversations import lanes
 from conversations.drain import Drain
-from core import queue
+from core import queue, restoring
 from webhooks import applying, inboxes, waiting
 
 _LOOK_EVERY_S = 1.0
@@ -18,6 +18,8 @@ _LOOK_EVERY_S = 1.0
 def work(*, deadline_s: float) -> None:
     """Apply deliveries and drain the lanes they make due, until nothing is left or the time is over."""
     queue.answer()
+    if restoring.is_unfinished():
+        return
     Drain(deadline_s=deadline_s).run(feed=_Feed())
     if inboxes.has_work() or lanes.has_due_work():
         queue.ring()
@@ -30,6 +32,8 @@ class _Feed:
         self._looked_at_s = float("-inf")
 
     def __call__(self) -> bool:
+        if restoring.is_unfinished():
+            return False
         if time.monotonic() - self._looked_at_s >= _LOOK_EVERY_S:
             self._looked_at_s = time.monotonic()
             waiting.settle_waiting(now=timezone.now())

@@ -404,6 +404,33 @@ def test_a_restore_that_was_broken_off_is_served_by_nobody_and_can_be_done_again
     assert second.ask("SELECT to_regclass('connector_site_restoring')::text") == [(None,)]
 
 
+def test_a_worker_that_was_forgotten_does_nothing_until_the_lanes_are_held(
+    stand: Any, small: Path, second: Second
+) -> None:
+    """It had lost its database, so nobody saw it; now it finds the restored one behind the same address."""
+    from webhooks import services
+
+    restore_here(second, small)
+    with psycopg.connect(second.url, autocommit=True) as session:
+        session.execute("CREATE TABLE connector_site_restoring (since timestamptz DEFAULT now())")
+        session.execute("UPDATE conversations_lane SET held_at = NULL, due_at = now()")
+        session.execute("UPDATE conversations_dispatch SET state = 'QUEUED' WHERE state = 'UNKNOWN'")
+        session.execute("UPDATE webhooks_delivery SET state = 'STORED' WHERE channel_id IS NULL")
+    asked = "SELECT (SELECT count(*) FROM conversations_attempt), (SELECT count(*) FROM webhooks_event)"
+    before, heard = second.ask(asked), at_liveperson(stand)
+
+    with second.in_use():
+        services.work(deadline_s=2)
+
+    assert second.ask(asked) == before
+    assert at_liveperson(stand) == heard
+    with psycopg.connect(second.url, autocommit=True) as session:
+        session.execute("DROP TABLE connector_site_restoring")
+    with second.in_use():
+        services.work(deadline_s=5)
+    assert at_liveperson(stand)["anna 1"] == 1
+
+
 def test_a_file_that_a_broken_off_restore_left_half_written_is_written_again(
     small: Path, second: Second, tmp_path: Path, settings: Any
 ) -> None:
