@@ -125,7 +125,7 @@ def _put_files(folder: Path) -> int:
 
 def _sum_in_storage(name: str) -> str:
     with default_storage.open(name) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _make_safe(manifest: Manifest, report: Report, *, tell: Tell) -> None:

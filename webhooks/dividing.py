@@ -76,8 +76,12 @@ def _names(raw: bytes, needles: Needles) -> bool:
 
 def _places_of_others(delivery: Delivery, needles: Needles) -> set[int]:
     """Events about messages of other people, such as reports of what became of them."""
-    about = dict(Event.objects.filter(delivery=delivery).exclude(message_id=None).values_list("index", "message_id"))
-    owners = dict(Message.objects.filter(pk__in=about.values()).values_list("pk", "consumer_id"))
+    about = {
+        index: message_id
+        for index, message_id in Event.objects.filter(delivery=delivery).values_list("index", "message_id")
+        if message_id is not None
+    }
+    owners = dict(Message.objects.filter(pk__in=set(about.values())).values_list("pk", "consumer_id"))
     return {place for place, message_id in about.items() if owners.get(message_id) not in (None, needles.consumer_id)}
 
 
