@@ -87,18 +87,19 @@ async def _vanish(site: Site, brand: Brand) -> float:
     consumer = await site.database.value(
         "SELECT id FROM conversations_consumer WHERE brand_id = %s AND channel_consumer_id = 'resume-2'", brand.brand_id
     )
-    async with site.database.locked("SELECT 1 FROM conversations_consumer WHERE id = %s FOR UPDATE", consumer):
-        await site.sender.deliver(brand.agent_says("resume-2", text), within_s=30, chance=draw)
-        await eventually(lambda: _is_waited_for(site), "a worker in a transaction", within_s=30, every_s=0.05)
-        proxy.hides_ends = True
-        since = time.monotonic()
-        for pid in [*site.cluster(), site.worker.pid]:
-            kill(pid)
-        await asyncio.sleep(0.5)
-    took_s = await _until_seen(brand, text, since=since)
-    proxy.hides_ends = False
-    proxy.reset_all()
-    return took_s
+    try:
+        async with site.database.locked("SELECT 1 FROM conversations_consumer WHERE id = %s FOR UPDATE", consumer):
+            await site.sender.deliver(brand.agent_says("resume-2", text), within_s=30, chance=draw)
+            await eventually(lambda: _is_waited_for(site), "a worker in a transaction", within_s=30, every_s=0.05)
+            proxy.hides_ends = True
+            since = time.monotonic()
+            for pid in [*site.cluster(), site.worker.pid]:
+                kill(pid)
+            await asyncio.sleep(0.5)
+        return await _until_seen(brand, text, since=since)
+    finally:
+        proxy.hides_ends = False
+        proxy.reset_all()
 
 
 async def _is_waited_for(site: Site) -> bool:
