@@ -138,8 +138,8 @@ MUTANTS = [
     Mutant(
         name="Retry-After is not read",
         file="core/retry.py",
-        old="    if wait_s is None or wait_s != wait_s:",
-        new="    if wait_s is not None or wait_s != wait_s:",
+        old="    return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)",
+        new="    return None",
         only="discipline",
         breaks="calls before Retry-After",
     ),
