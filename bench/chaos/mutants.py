@@ -125,7 +125,7 @@ MUTANTS = [
         # The heartbeat finds it out as well: both have to be gone.
         also=("connector_site/heartbeat.py", "ALIVE_WITHIN_S = 15.0", "ALIVE_WITHIN_S = 3600.0"),
         only="resume",
-        breaks="… the killed idle process",
+        breaks="resume comes to its end",  # nothing is ever done again
     ),
     Mutant(
         name="a webhook waits as long as the database likes",
