@@ -9,6 +9,7 @@ tests/webhooks/test_applying_guard.py.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -202,6 +203,12 @@ def prune(door: Door) -> None:
     DeliveryBody.objects.filter(delivery__state=PROCESSED).delete()
 
 
+def await_five_seconds(door: Door) -> None:
+    """Chat states are told apart by the five seconds of the clock in which they come: wait for new ones."""
+    while time.time() % 5 > 3:
+        time.sleep(0.05)
+
+
 def later(seconds: float) -> Doing:
     return lambda door: clocks.pass_time(seconds)
 
@@ -246,7 +253,8 @@ STORIES = [
     Story("what the consumer said elsewhere", [notify(said(TALK, 0, "typed there", role="CONSUMER", who="lp-ada"))],
           ["ECHO"], []),
     Story("a receipt for what nobody said", [notify(receipt(TALK, 0, "READ", 7, 8, 2**31 - 1))], ["APPLIED"], []),
-    Story("typing twice within a second", [notify(typed(TALK, "COMPOSING")), notify(typed(TALK, "COMPOSING"))],
+    Story("typing twice within a second",
+          [await_five_seconds, notify(typed(TALK, "COMPOSING")), notify(typed(TALK, "COMPOSING"))],
           ["APPLIED", "DUPLICATE"], []),
     Story("five days old", [notify(ONE | {"serverTimestamp": AGO_MS - 5 * 86_400_000})], ["STALE"], []),
     Story("400 days old", [notify(ONE | {"serverTimestamp": AGO_MS - 400 * 86_400_000})], ["STALE"], []),

@@ -561,7 +561,7 @@ SCRIPTS: dict[str, tuple[list[Doing], set[str]]] = {
     ),
     "an agent is faster than the news of the opening": (
         [writes(LATE, works=0), WORK, lambda site: site.agent_says(consumer="ada", fares=[], is_sent=False),
-         lambda site: site.a_notice_comes_out_of_order(place=1), WORK, passes(200),
+         lambda site: site.a_notice_comes_out_of_order(place=1), WORK, passes(1000),
          lambda site: site.notices_come(count=6), WORK],
         {"foreign"},
     ),
