@@ -85,7 +85,11 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
         return
     if isinstance(row, Channel) and "prefix" in changes and has_been_used(row):
         raise ConfigurationError("The prefix begins the ids of consumers that LivePerson knows already: it stays.")
-    row.save(update_fields=list(changes))
+    stored = list(changes)
+    if isinstance(row, Channel) and isinstance(before, Channel) and "installation" in changes:
+        chosen, row.installation = row.installation, before.installation
+        stored += row.move_to(chosen)
+    row.save(update_fields=stored)
     audit.record(_CHANGED[type(row)], actor=actor, subject=row, data=changes)
     forget_connectors()
     if isinstance(row, Channel) and "installation" in changes:

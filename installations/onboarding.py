@@ -232,14 +232,15 @@ def _channel(
 
 def _update_channel(channel: Channel, installation: AppInstallation, url: str, actor: Actor) -> None:
     change: dict[str, Any] = {}
+    fields = ["config"]
     if url and channel.config.get("url") != url:
         change["url"] = [channel.config.get("url", ""), url]
         channel.config = {**channel.config, "url": url}
     if channel.installation_id != installation.pk:
         change["installation"] = [str(channel.installation_id), str(installation.pk)]
-        channel.installation = installation
+        fields += channel.move_to(installation)
     if change:
-        channel.save(update_fields=["config", "installation"])
+        channel.save(update_fields=fields)
         audit.record("channel.changed", actor=actor, subject=channel, data=change)
     if "installation" in change:
         # What waited for the former installation can go out through this one.

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from access.models import BrandOwned
 from installations.models.accounts import Account, AppInstallation, PausedFor, State
@@ -30,6 +31,16 @@ class Channel(BrandOwned):
         related_name="channels",
         help_text="The app installation through which it speaks now; conversations survive a change.",
     )
+    # Both written by move_to alone.
+    former_installation = models.ForeignKey(
+        AppInstallation,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The one before it, through which LivePerson may still tell what the present one was not told.",
+    )
+    moved_at = models.DateTimeField(null=True, blank=True, help_text="When the present one took over.")
     type = models.CharField(max_length=32, help_text="Which adapter carries it, such as custom.")
     name = models.CharField(max_length=64, help_text="Name as people read it; unique in the account.")
     prefix = models.CharField(
@@ -72,6 +83,12 @@ class Channel(BrandOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    def move_to(self, installation: AppInstallation) -> list[str]:
+        """Speak through another app installation from now on; returns the fields to be saved."""
+        self.former_installation_id, self.moved_at = self.installation_id, timezone.now()
+        self.installation = installation
+        return ["installation", "former_installation", "moved_at"]
 
     def clean(self) -> None:
         problems: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from conversations.models import ConsumerToken, Conversation
-from installations.models import AppInstallation, Channel, State
+from installations.models import AppInstallation, State
 from tests.conversations.stand import Stand, forget_caches, in_thread
 
 
@@ -15,7 +15,8 @@ def install_anew(stand: Stand) -> None:
     new = AppInstallation.objects.create(
         brand_id=old.brand_id, account_id=old.account_id, name="anew", client_id=str(uuid.uuid4())
     )
-    Channel.objects.filter(pk=stand.channel.pk).update(installation=new)
+    channel = stand.channel
+    channel.save(update_fields=channel.move_to(new))
     forget_caches()
 
 
