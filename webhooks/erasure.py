@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -29,6 +30,7 @@ from conversations.services.erasure import Traces, consumer_erased, remove_words
 from conversations.services.retention import BATCH, batch_transaction
 from core.actor import SYSTEM
 from core.ids import first_id_at
+from installations.models import AppInstallation
 from webhooks import ledger
 from webhooks.dividing import part_of
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
@@ -238,8 +240,9 @@ def _silence(events: Iterable[Event]) -> None:
     """
     events = list(events)
     owners = {d.pk: d for d in Delivery.objects.filter(pk__in={event.delivery_id for event in events})}
-    keys = [(owners[event.delivery_id].inbox_id, event.identity) for event in events if event.identity]
-    ledger.forget_contents(keys)
+    sources = _sources_of(owners.values())
+    known = [event for event in events if event.identity]
+    ledger.forget_contents([(one, event.identity) for event in known for one in sources[event.delivery_id]])
     speaking = [e for e in events if owners[e.delivery_id].channel_id or not e.identity.startswith(("c:", "x:"))]
     for event in speaking:
         event.identity = event.detail = ""
@@ -247,6 +250,21 @@ def _silence(events: Iterable[Event]) -> None:
             event.outcome = EventOutcome.IGNORED
     Event.objects.bulk_update(speaking, ["identity", "detail", "outcome"], batch_size=BATCH)
     Delivery.objects.filter(pk__in=[d.pk for d in owners.values() if d.channel_id]).update(request_identity="")
+
+
+def _sources_of(deliveries: Collection[Delivery]) -> dict[uuid.UUID, list[uuid.UUID]]:
+    """
+    By delivery, under which sources the ledger may know what it brought.
+
+    What LivePerson tells stands under the app installation that opened the conversation: any of the account's.
+    """
+    told_by = AppInstallation.objects.filter(
+        account__installations__in={d.installation_id for d in deliveries} - {None}
+    )
+    of_door: dict[uuid.UUID | None, list[uuid.UUID]] = defaultdict(list)
+    for door, source in told_by.values_list("account__installations", "pk").distinct():
+        of_door[door].append(source)
+    return {d.pk: of_door[d.installation_id] if d.installation_id else [d.inbox_id] for d in deliveries}
 
 
 __all__ = ["finish", "go_on", "let_go"]

@@ -18,25 +18,41 @@ BATCH = 30
 GAPS_FILLED_LATELY_S = 3600
 MOST_IN_VAIN = 3
 
-_CLAIM = """
+# A channel has moved to another app installation: what the former one brought before the new one was told anything
+# comes first. Only what is older than all that the new one has to apply: so two never wait for each other.
+_COMES_AFTER_FORMER = """
+    EXISTS (
+        SELECT 1 FROM installations_channel channel
+        JOIN webhooks_delivery d ON d.inbox_id = channel.former_installation_id AND d.state = 'STORED'
+        WHERE channel.installation_id = candidate.id
+          AND d.id < (SELECT own.id FROM webhooks_delivery own
+                      WHERE own.inbox_id = candidate.id AND own.state = 'STORED' ORDER BY own.id LIMIT 1)
+          AND d.id < (SELECT own.id FROM webhooks_delivery own
+                      WHERE own.inbox_id = candidate.id
+                        -- The first id of a moment, as core.ids makes it.
+                        AND own.id >= rpad(lpad(to_hex(ceil(extract(epoch FROM channel.moved_at) * 1000)::bigint),
+                                                12, '0'), 32, '0')::uuid
+                      ORDER BY own.id LIMIT 1))
+"""
+_HAS_TURN = f"""
+    (candidate.leased_until IS NULL OR candidate.leased_until < now())
+    AND EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.inbox_id = candidate.id AND d.state = 'STORED')
+    AND NOT {_COMES_AFTER_FORMER}
+"""  # noqa: S608 -- constants of ours
+_CLAIM = f"""
     UPDATE webhooks_inbox inbox
     SET fence = inbox.fence + 1, leased_until = now() + make_interval(secs => %s)
     WHERE inbox.id = (
         SELECT candidate.id FROM webhooks_inbox candidate
-        WHERE (candidate.leased_until IS NULL OR candidate.leased_until < now())
-          AND EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.inbox_id = candidate.id AND d.state = 'STORED')
+        WHERE {_HAS_TURN}
         ORDER BY candidate.leased_until NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING inbox.id, inbox.fence,
         CASE WHEN inbox.gap_filled_at > now() - make_interval(secs => %s) AND inbox.gaps_given_up < %s
              THEN inbox.gap_wait_s ELSE 0 END
-"""
+"""  # noqa: S608 -- constants of ours
 # A released inbox keeps the time of its release, so that inboxes take turns.
 _RELEASE = "UPDATE webhooks_inbox SET leased_until = now() - interval '1 millisecond' WHERE id = %s AND fence = %s"
-_HAS_WORK = """
-    SELECT EXISTS (SELECT 1 FROM webhooks_inbox inbox
-                   WHERE (inbox.leased_until IS NULL OR inbox.leased_until < now())
-                     AND EXISTS (SELECT 1 FROM webhooks_delivery d WHERE d.inbox_id = inbox.id AND d.state = 'STORED'))
-"""
+_HAS_WORK = f"SELECT EXISTS (SELECT 1 FROM webhooks_inbox candidate WHERE {_HAS_TURN})"  # noqa: S608 -- constants of ours
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -199,6 +199,7 @@ class Seen(models.Model):
     brand = models.ForeignKey(
         "access.Brand", on_delete=models.PROTECT, related_name="+", help_text="The brand that this belongs to."
     )
+    # Of what LivePerson tells: the installation that opened the conversation, whichever door it came through.
     source_id = models.UUIDField(help_text="The app installation or channel that brought it.")
     digest = models.BinaryField(help_text="First 16 bytes of the identity's SHA-256.")
     content_digest = models.BinaryField(help_text="First 16 bytes of the content's SHA-256.")

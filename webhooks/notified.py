@@ -8,6 +8,7 @@ know is read and locked at once, because in a flood each of them costs too much 
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +31,7 @@ from core.events import (
 from core.ids import made_at
 from installations.models import AppInstallation
 from webhooks import erasure, gaps, ledger
+from webhooks.doors import Door
 from webhooks.handlers import apply_liveperson_event
 from webhooks.ledger import Claim, Entry
 from webhooks.models import Delivery, DeliveryBody, Event, EventOutcome, Held
@@ -59,6 +61,7 @@ class Portion:
     def __init__(self, installation: AppInstallation, read: Read, *, gap_wait_s: int, now: datetime) -> None:
         """gap_wait_s: how long to hold what comes before something that was said before it; 0: not at all."""
         self._installation, self._now, self._gap_wait_s = installation, now, gap_wait_s
+        self._door = Door(installation)
         self._conversations: dict[str, Conversation] = {}  # by LivePerson's id of them
         self._by_dialog: dict[str, Conversation] = {}  # by LivePerson's id of a dialog that is not the main one
         self._consumers: dict[uuid.UUID, Consumer] = {}
@@ -128,38 +131,32 @@ class Portion:
 
     def _claim(self, read: Read) -> None:
         """Enter what is known to be ours into the ledger; what belongs to others never stands there."""
-        entries: dict[tuple[uuid.UUID, str], tuple[Delivery, Entry]] = {}
+        by_source: dict[uuid.UUID, dict[tuple[uuid.UUID, str], Entry]] = defaultdict(dict)
         for delivery, events in read:
             for event in events:
                 conversation = self._known(event)
-                if conversation is None or not self._is_for_us(conversation):
+                if conversation is None or not self._is_for_us(conversation, delivery):
                     continue
                 entry = _entry(delivery, event)
-                entries.setdefault((delivery.pk, entry.identity), (delivery, entry))
-        if entries:
-            (some, _), *_ = entries.values()
-            found = ledger.claim(
-                source_id=some.inbox_id,
-                brand_id=some.brand_id,
-                entries=[entry for _, entry in entries.values()],
-                now=self._now,
-            )
-            self._claims = dict(zip(entries, found, strict=True))
+                by_source[_source_of(conversation)].setdefault((delivery.pk, entry.identity), entry)
+        for source_id, entries in by_source.items():
+            found = self._enter(source_id, list(entries.values()))
+            self._claims |= dict(zip(entries, found, strict=True))
 
-    def _claim_of(self, delivery: Delivery, event: LivePersonEvent) -> Claim:
+    def _enter(self, source_id: uuid.UUID, entries: list[Entry]) -> list[Claim]:
+        brand_id = self._installation.brand_id
+        return ledger.claim(source_id=source_id, brand_id=brand_id, entries=entries, now=self._now)
+
+    def _claim_of(self, delivery: Delivery, conversation: Conversation, event: LivePersonEvent) -> Claim:
         entry = _entry(delivery, event)
         known = self._claims.get((delivery.pk, entry.identity))
-        if known is None:
-            (known,) = ledger.claim(
-                source_id=delivery.inbox_id, brand_id=delivery.brand_id, entries=[entry], now=self._now
-            )
-        return known
+        return known or self._enter(_source_of(conversation), [entry])[0]
 
     def _known(self, event: LivePersonEvent) -> Conversation | None:
         return self._conversations.get(event.lp_conversation_id) or self._by_dialog.get(event.lp_dialog_id)
 
-    def _is_for_us(self, conversation: Conversation) -> bool:
-        is_ours = conversation.channel.installation_id == self._installation.pk
+    def _is_for_us(self, conversation: Conversation, delivery: Delivery) -> bool:
+        is_ours = self._door.counts(conversation.channel, delivery)
         return is_ours and self._consumers[conversation.consumer_id].erased_at is None
 
     # --- what comes of it ---
@@ -190,7 +187,8 @@ class Portion:
             row.outcome = EventOutcome.WAITING
             row.account_id = self._installation.account_id
             return
-        if conversation.channel.installation_id != self._installation.pk:
+        # What was held counted when it came.
+        if row.outcome != EventOutcome.HELD and not self._door.counts(conversation.channel, delivery):
             row.outcome = EventOutcome.IGNORED
             row.detail = "Another app installation carries this conversation."
             return
@@ -198,7 +196,7 @@ class Portion:
             erasure.let_go(delivery, row, now=self._now)
             return
         self._apply_waiting(conversation)
-        claim = self._claim_of(delivery, event)
+        claim = self._claim_of(delivery, conversation, event)
         if claim is not Claim.FIRST:
             row.outcome = EventOutcome[claim.name]
             return
@@ -282,7 +280,6 @@ class Portion:
             outcome=EventOutcome.WAITING,
             account_id=conversation.account_id,
             lp_conversation_id=conversation.lp_conversation_id,
-            delivery__installation=self._installation,
         )
         for row in waiting.select_related("delivery__installation").order_by("id"):
             apply_late(row, now=self._now)
@@ -353,6 +350,15 @@ def release_held(conversation: Conversation, lp_dialog_id: str, *, due_by: datet
 
 def _whole(conversation_id: uuid.UUID) -> Conversation:
     return Conversation.objects.select_related("channel", "brand").get(pk=conversation_id)
+
+
+def _source_of(conversation: Conversation) -> uuid.UUID:
+    """
+    Under which source the ledger knows what is told of a conversation, whichever door it comes through.
+
+    The app installation that opened it: that one never changes, so that a repeat stays one when the channel moves.
+    """
+    return conversation.installation_id
 
 
 def _is_stale(event: LivePersonEvent, delivery: Delivery) -> bool:

@@ -44,7 +44,7 @@ from core.events import (
     DialogEvent,
     RichContentPublished,
 )
-from installations.models import AppInstallation
+from installations.models import AppInstallation, Channel
 
 _STATUS_OF_RECEIPT = {"ACCEPT": MessageStatus.DELIVERED, "READ": MessageStatus.READ, "ACCESS": MessageStatus.READ}
 
@@ -152,7 +152,7 @@ def adopt_conversation(
     answer was lost. None when it is not ours.
 
     Ours is: a consumer of ours takes part, and either an opening for that consumer is under way or in doubt, or the
-    main dialog names our client id.
+    main dialog names our client id; where the consumer's channel has moved, by the former one's, too.
     """
     if not event.stage_is_open:
         return None
@@ -172,7 +172,8 @@ def adopt_conversation(
         .select_related("lane")
         .first()
     )
-    is_named = any(d.type == "MAIN" and d.app_install_id == installation.client_id for d in event.dialogs)
+    client_ids = _client_ids(installation, consumer.channel)
+    is_named = any(d.type == "MAIN" and d.app_install_id in client_ids for d in event.dialogs)
     if opening is None and not is_named:
         return None
     conversation = life.conversation_opened(
@@ -188,6 +189,12 @@ def adopt_conversation(
         held.let_go_when_settled(opening.lane)
         lanes.make_due([opening.lane_id])
     return conversation
+
+
+def _client_ids(installation: AppInstallation, channel: Channel) -> set[str]:
+    """By which a conversation may name the one that tells of it."""
+    carriers = [one for one in (channel.installation, channel.former_installation) if one is not None]
+    return {one.client_id for one in (carriers if installation in carriers else [installation])}
 
 
 def _apply_receipt(
