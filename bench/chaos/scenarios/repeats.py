@@ -56,7 +56,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     return [
         at_most("second effects", count=await _second_effects(site, brand, words), of=sent, what="deliveries"),
         at_most("… events that had no effect at all", count=await _without_effect(site, brand, words), of=len(words)),
-        at_most("… bodies that outlived the brand's retention", count=left, of=len(items)),
+        at_most("… bodies that outlived the brand's retention", count=left, of=sent),
     ]
 
 
