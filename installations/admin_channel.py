@@ -26,6 +26,7 @@ from installations.admin_installation import STATE_DEEDS, STATE_TONES
 from installations.models import Channel, State
 from installations.onboarding import channel_webhook_url
 from installations.secret_use import secrets_of_row
+from installations.verdicts import lacking_addresses
 
 SHOWN_ONCE = "admin/installations/secret_once.html"
 
@@ -161,6 +162,7 @@ class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
         return {
             "adapter": adapter,
             "state_tone": STATE_TONES[State(obj.state)],
+            "lacking": lacking_addresses(obj),
             "buttons": [button for button in buttons if not button["deed"].name.endswith("-secret")],
             "secrets": secrets_of_row(obj),
             "takes_secrets": bool(secrets_of_adapter(adapter)),

@@ -8,12 +8,15 @@ come, the outbox whether echoes do.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from adapters.registry import get_adapter
 from core.breaker import Phase
+from core.encryption import SealBroken
 from installations import breakers
-from installations.models import AppInstallation, AppToken, Channel, PausedFor, State, Upstream
+from installations.models import AppInstallation, AppToken, Channel, PausedFor, SealedSecret, State, Upstream
 from installations.signals import health_asked, waiting_asked
 
 
@@ -98,9 +101,24 @@ def _since(installation: AppInstallation) -> str:
 
 
 def _of_secrets(installation: AppInstallation) -> list[Finding]:
-    if installation.secrets.filter(retired_at=None).exists():
-        return []
-    return [Finding(tone=Tone.STOPS, what="It has no valid client secret.", do="Add the one that LivePerson shows.")]
+    secrets = list(installation.secrets.filter(retired_at=None))
+    if not secrets:
+        return [
+            Finding(tone=Tone.STOPS, what="It has no valid client secret.", do="Add the one that LivePerson shows.")
+        ]
+    return _of_seals(secrets, "A client secret")
+
+
+def _of_seals(secrets: Iterable[SealedSecret], whose: str) -> list[Finding]:
+    """One that cannot be opened stops them all: a webhook might have been signed with it, so none may be refused."""
+    try:
+        for secret in secrets:
+            secret.reveal()
+    except SealBroken as broken:
+        what = f"{whose} cannot be opened, so webhooks are answered 503 and nothing is sent. {broken}"
+        do = "Where that key is lost: retire the secrets of before and add the current one."
+        return [Finding(tone=Tone.STOPS, what=what, do=do)]
+    return []
 
 
 def _of_token(installation: AppInstallation, now: datetime) -> list[Finding]:
@@ -166,6 +184,24 @@ def _of_channels(installation: AppInstallation) -> list[Finding]:
 
 
 def _of_channel(channel: Channel) -> list[Finding]:
+    return [*_of_channel_state(channel), *_of_channel_settings(channel)]
+
+
+def _of_channel_settings(channel: Channel) -> list[Finding]:
+    found = _of_seals(channel.secrets.filter(retired_at=None), f"A secret of the channel {channel.name}")
+    for label in lacking_addresses(channel):
+        what = f"The channel {channel.name} has no {label}: what agents write to its consumers fails."
+        found.append(Finding(tone=Tone.WORRIES, what=what, do="Open the channel and enter it."))
+    return found
+
+
+def lacking_addresses(channel: Channel) -> list[str]:
+    """What of its addresses is not entered, by their labels. A channel may be made before its other side is there."""
+    fields = get_adapter(channel.type).config_fields
+    return [one.label for one in fields if one.kind == "url" and not channel.config.get(one.name)]
+
+
+def _of_channel_state(channel: Channel) -> list[Finding]:
     if channel.state == State.ACTIVE:
         return []
     if channel.state == State.PAUSED and channel.paused_for == PausedFor.CREDENTIALS_REJECTED:

@@ -58,7 +58,8 @@ class WebhookView(APIView):
             return self._refuse(401, "webhook_rejected", "The request is not authentic.")
         if isinstance(exc, (DatabaseError, InterfaceError, ConfigurationError)):
             # The latter: a secret whose key is missing. The sender is not at fault and must not give up.
-            logger.error("webhook.not_stored", error=type(exc).__name__)
+            reason = str(exc) if isinstance(exc, ConfigurationError) else ""  # ours; a database's may quote rows
+            logger.error("webhook.not_stored", error=type(exc).__name__, reason=reason)
             return self._refuse(503, "not_stored", "The request was not stored. Send it again.")
         if isinstance(exc, MethodNotAllowed):
             return self._refuse(405, "method_not_allowed", "Send webhooks by POST.")

@@ -38,6 +38,14 @@ def run(secret_file: Path, **options: Any) -> dict[str, Any]:
     return told
 
 
+def said_beside(secret_file: Path, **options: Any) -> str:
+    """What it tells people, beside the object for programs."""
+    err = io.StringIO()
+    given = {"brand": "acme", "account": "12345678", "client_id": CLIENT_ID, "channel": "custom", "no_test": True}
+    call_command("onboard", secret_file=str(secret_file), stdout=io.StringIO(), stderr=err, **{**given, **options})
+    return err.getvalue()
+
+
 def refusal(secret_file: Path, **options: Any) -> str:
     """The sentence with which it refuses; nothing is left behind."""
     with pytest.raises(CommandError) as caught:
@@ -138,6 +146,15 @@ def test_names_and_urls_can_be_changed(db: None, secret_file: Path) -> None:
     assert Account.objects.get().domain_api == "http://127.0.0.1:2"
     changed = AuditEntry.objects.filter(action__endswith=".changed").values_list("action", flat=True)
     assert set(changed) == {"installation.changed", "channel.changed", "account.changed"}
+
+
+def test_a_channel_without_an_address_is_named_until_it_has_one(db: None, secret_file: Path) -> None:
+    warning = (
+        "The channel has no address for outgoing messages yet: what agents write fails until you give --channel-url."
+    )
+    assert warning in said_beside(secret_file)
+    assert warning not in said_beside(secret_file, channel_url="http://127.0.0.1:1/a")
+    assert warning not in said_beside(secret_file)
 
 
 def test_what_is_left_out_stays(db: None, secret_file: Path) -> None:
@@ -269,10 +286,35 @@ def test_a_folder_in_place_of_the_channels_secret_file_is_named(db: None, secret
     assert said == f"The file {tmp_path} cannot be read: it is a folder. Name a file that holds the channel's secret."
 
 
+def test_a_person_at_a_terminal_is_asked_and_what_they_type_is_not_shown(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return SECRET
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("installations.management.commands.onboard.getpass", answer)
+
+    run(Path("-"))
+
+    assert asked == ["The client secret: "]
+    assert AppInstallation.objects.get().secrets.get().reveal() == SECRET.encode()
+
+
 def test_an_empty_standard_input_is_named(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
 
     assert refusal(Path("-")) == "Standard input is empty. Put the client secret into it, and nothing else."
+
+
+def test_one_standard_input_cannot_hold_both_secrets(db: None) -> None:
+    assert (
+        refusal(Path("-"), channel_secret_file="-")
+        == "Standard input holds one secret only. Name a file for the other."
+    )
 
 
 def test_a_channel_secret_of_the_wrong_form_is_refused(db: None, secret_file: Path, tmp_path: Path) -> None:

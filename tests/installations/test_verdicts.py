@@ -82,6 +82,38 @@ def test_without_a_valid_secret(world):
     assert "It has no valid client secret." in said(world)
 
 
+@pytest.mark.parametrize("whose", ["installation", "channel"])
+def test_a_secret_whose_key_is_gone_stops_everything_and_the_page_says_so(whose, world):
+    getattr(world, whose).secrets.update(sealed=b"\x01" + bytes(80))
+    assert verdict(world).tone is Tone.STOPS
+    sentence = "cannot be opened, so webhooks are answered 503 and nothing is sent."
+    page = page_of(world.operator, world.installation)
+    assert sentence in page
+    assert "not in ENCRYPTION_KEYS. Add that key." in page
+
+
+def test_a_retired_secret_whose_key_is_gone_harms_nobody(world):
+    world.installation.secrets.create(
+        brand=world.installation.brand, sealed=b"\x01" + bytes(80), retired_at=timezone.now()
+    )
+    assert verdict(world).tone is Tone.FINE
+
+
+def test_a_channel_without_an_address_says_that_agents_messages_fail(world):
+    Channel.objects.filter(pk=world.channel.pk).update(config={})
+    world.channel.refresh_from_db()
+    assert verdict(world).tone is Tone.WORRIES
+    expected = f"The channel {world.channel.name} has no address for outgoing messages: what agents write"
+    assert expected in page_of(world.operator, world.installation)
+    page = page_of(world.operator, world.channel)
+    assert "Consumers can write, but not be answered" in page
+    assert "It has no address for outgoing messages: what agents write fails." in page
+
+
+def test_a_channel_with_an_address_can_be_answered(world):
+    assert "Consumers can write and be answered" in page_of(world.operator, world.channel)
+
+
 def test_when_liveperson_issues_no_token(world):
     AppToken.objects.filter(pk=world.installation.pk).update(sealed=None, failures=4, error_code="not_sent")
     assert "4 attempts in a row (not_sent)" in said(world)

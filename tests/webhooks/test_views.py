@@ -307,13 +307,16 @@ def test_a_refusal_says_nothing_of_the_reason_to_the_sender_but_does_in_the_log(
     assert door.client_secret not in logged
 
 
-def test_a_key_that_is_gone_refuses_for_now_instead_of_for_good(door: Door) -> None:
-    """LivePerson sends a 503 again; a 401 might be given up."""
+def test_a_key_that_is_gone_refuses_for_now_instead_of_for_good(
+    door: Door, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """LivePerson sends a 503 again; a 401 might be given up. The log says what is to be mended."""
     door.installation.secrets.update(sealed=b"\x01" + bytes(80))
     forget_caches()
 
     answer = post(door)
 
+    assert "not in ENCRYPTION_KEYS. Add that key." in caplog.text + capsys.readouterr().err
     assert answer.status_code == 503
     assert said_of(answer)["code"] == "not_stored"
     assert not Delivery.objects.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from getpass import getpass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.actor import COMMAND
 from core.errors import ConfigurationError
 from installations import onboarding
 from installations.onboarding import Wanted
+from installations.verdicts import lacking_addresses
 
 _NOTHING_KEPT = (
     "Nothing was kept. Put it right and run the same command again; --no-test keeps it without asking LivePerson."
@@ -43,6 +45,8 @@ class Command(BaseCommand):
         parser.add_argument("--no-test", action="store_true", help="do not ask LivePerson for a token")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if {options["secret_file"], options["channel_secret_file"]} == {"-"}:
+            raise CommandError("Standard input holds one secret only. Name a file for the other.")
         wanted = Wanted(
             brand=options["brand"],
             lp_account_id=options["account"],
@@ -69,6 +73,8 @@ class Command(BaseCommand):
             done = onboarding.onboard(wanted, actor=COMMAND, tested=tested)
         except ConfigurationError as error:
             raise CommandError(str(error)) from None
+        for label in lacking_addresses(done.channel):
+            self.stderr.write(f"The channel has no {label} yet: what agents write fails until you give --channel-url.")
         self.stdout.write(json.dumps(done.as_json(), indent=2, ensure_ascii=False))
 
 
@@ -76,7 +82,7 @@ def _read_secret(source: str, *, of: str) -> str:
     """of: whose secret it is, for the sentence that says what is wrong with the file."""
     where = "Standard input" if source == "-" else f"The file {source}"
     try:
-        raw = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+        raw = _read_input(of) if source == "-" else Path(source).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise CommandError(f"{where} is not text in UTF-8. Put the {of} into it, and nothing else.") from None
     except (OSError, ValueError) as error:
@@ -87,6 +93,11 @@ def _read_secret(source: str, *, of: str) -> str:
     if not secret.isprintable():
         raise CommandError(f"{where} holds more than one line. Put the {of} into it, and nothing else.")
     return secret
+
+
+def _read_input(of: str) -> str:
+    """From a pipe as it comes; a person is asked, and what they type is not shown."""
+    return getpass(f"The {of}: ") if sys.stdin.isatty() else sys.stdin.read()
 
 
 def _why(error: OSError | ValueError) -> str:
