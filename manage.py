@@ -5,7 +5,13 @@ import os
 import sys
 from pathlib import Path
 
-from connector_site import embedded_postgres, environment
+try:
+    from connector_site import embedded_postgres, environment
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{sys.argv[0]}: {sys.executable} has no package {error.name}. On your machine run `make setup`, then "
+        ".venv/bin/python manage.py …; elsewhere install requirements.txt for the python that runs this."
+    )
 
 
 def main() -> int:

@@ -145,6 +145,8 @@ def _read_own_file(data_dir: Path) -> dict[str, str]:
         values = _parse(env_file(data_dir).read_text())
     except FileNotFoundError:
         return {}
+    except NotADirectoryError as error:
+        raise SettingsError(f"DATA_DIR: {data_dir} is a file. Name a folder you own.") from error
     except OSError as error:
         raise SettingsError(f"DATA_DIR: {env_file(data_dir)} cannot be read ({error.strerror}).") from error
     mode = _value("MODE")

@@ -54,6 +54,7 @@ class Report:
 
 def restore(folder: Path, *, tell: Tell) -> Report:
     """Restore a backup into an empty database and DATA_DIR. Raises ConfigurationError, mostly before any change."""
+    restore_checks.named_manifest(folder)  # before somebody stops a site for a slip in the folder's name
     environment.make_data_dir(settings.DATA_DIR)
     claim = environment.claim_running(settings.DATA_DIR)
     if claim is None:

@@ -21,10 +21,20 @@ _LEAVES_WITHIN_S = 3.0
 _CONTENT = ("access_brand", "conversations_consumer", "webhooks_delivery")
 
 
+def named_manifest(folder: Path) -> Manifest:
+    """The manifest of what is called a backup; whether its bytes are whole is not looked at."""
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder {folder}. Name the folder that manage.py backup made.")
+    try:
+        return read_manifest(folder)
+    except BackupDamaged as damage:
+        raise ConfigurationError(str(damage)) from None
+
+
 def whole(folder: Path) -> Manifest:
     """The manifest of a backup whose every byte is as it was made."""
+    manifest = named_manifest(folder)
     try:
-        manifest = read_manifest(folder)
         check_sums(folder, manifest)
     except BackupDamaged as damage:
         raise ConfigurationError(str(damage)) from None

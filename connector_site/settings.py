@@ -58,6 +58,7 @@ IS_PRODUCTION = MODE == "production"
 PORT = _number("PORT", default=8000, low=1)
 SIMULATOR_PORT = _number("SIMULATOR_PORT", default=8100)
 SIMULATOR_TLS_PORT = _number("SIMULATOR_TLS_PORT", default=8143)
+_number("WEB_CONCURRENCY", default=2, low=1, high=1000)  # gunicorn reads it itself, and would end in a traceback
 
 # Never on: its error page shows local variables, which hold message text and secrets.
 DEBUG = False
@@ -337,7 +338,14 @@ Q_CLUSTER = {
 # How long the ledger of identities is kept: what is older comes again as something new, if it comes at all.
 IDENTITY_DAYS = _number("IDENTITY_DAYS", default=400, low=8, high=36_500)
 
-REDIS_URL = env.str("REDIS_URL", "").strip()
+REDIS_URL = _checked(
+    "REDIS_URL",
+    lambda value: (
+        "must start with redis://, rediss:// or unix://, or be left out: the cache is optional."
+        if value and not value.startswith(("redis://", "rediss://", "unix://"))
+        else ""
+    ),
+)
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL

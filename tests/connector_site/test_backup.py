@@ -353,7 +353,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(small: Path, sec
         refuses(second, copy, "is damaged")
     (copy / "manifest.json").unlink()
     refuses(second, copy, "is no backup, or not a whole one")
-    refuses(second, tmp_path / "nowhere", "is no backup, or not a whole one")
+    refuses(second, tmp_path / "nowhere", "There is no folder ")
     assert tables(second) == []
 
 

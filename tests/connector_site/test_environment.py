@@ -52,6 +52,13 @@ def test_only_the_owner_may_read_what_was_generated(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    os.environ["DATA_DIR"] = str(tmp_path / "file")
+    with pytest.raises(SettingsError, match=r"file is a file\. Name a folder you own\."):
+        environment.load()
+
+
 def test_a_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o755)

@@ -46,6 +46,9 @@ def load(tmp_path: Path) -> Iterator[Load]:
 
 REFUSED = [
     ("MODE", "staging"),
+    ("WEB_CONCURRENCY", "many"),
+    ("WEB_CONCURRENCY", "0"),
+    ("REDIS_URL", "cache.example.com:6379"),
     ("SECRET_KEY", None),
     ("SECRET_KEY", ""),
     ("SECRET_KEY", "short"),

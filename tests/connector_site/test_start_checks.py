@@ -117,3 +117,15 @@ def test_a_command_asked_for_its_usage_needs_no_database(tmp_path: Path) -> None
     assert done.returncode == 0
     assert "--client-id" in done.stdout
     assert not (tmp_path / "data" / "postgres" / "log").exists()  # of a server that was started
+
+
+def test_a_python_without_the_packages_says_what_to_do() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(environment.BASE_DIR / "manage.py"), "web"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"{sys.executable} has no package psycopg. On your machine run `make setup`" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Make an API key (it is printed once), or revoke one."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="create or revoke")
         create = verbs.add_parser("create", help="Make a key; prints it as JSON, once.")
         create.add_argument("--user", required=True, help="Whose key it is; it sees what this person sees.")
         create.add_argument("--days", type=int, default=90, help="Days until it ends, at most 90.")

@@ -30,8 +30,8 @@ class Command(BaseCommand):
             raise CommandError(str(refusal)) from None
         self.stdout.write(json.dumps(report.as_json(), indent=2))
         self.stderr.write(
-            f"{report.held['lanes']} lanes are held with {report.held['dispatches']} dispatches, "
-            f"{report.held['in_doubt']} of them in doubt. Start web and worker: evidence settles some. Then see "
+            f"Held: lanes {report.held['lanes']}, dispatches {report.held['dispatches']}, "
+            f"of these in doubt {report.held['in_doubt']}. Start web and worker: evidence settles some. Then see "
             "manage.py held list, and drop or release."
         )
         if not report.finds_consumers:

@@ -24,7 +24,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="list or release")
         shown = verbs.add_parser("list", help="Print held lanes, what waits in them, and the newest releases.")
         freed = verbs.add_parser("release", help="Let lanes go on; ends with 1 when something was refused.")
         for one in (shown, freed):

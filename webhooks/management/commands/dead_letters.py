@@ -22,7 +22,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="list or retry")
         shown = verbs.add_parser("list", help="Print them, oldest first.")
         again = verbs.add_parser("retry", help="Apply and send them again; ends with 1 when one was refused.")
         for one in (shown, again):
