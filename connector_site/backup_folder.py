@@ -118,4 +118,4 @@ def _check_one(path: Path, wanted: str) -> None:
     except OSError as error:
         raise BackupDamaged(f"{path} cannot be read ({error.strerror}): the backup is not whole.") from None
     if found != wanted:
-        raise BackupDamaged(f"{path} is damaged: its bytes are not those that were backed up. Take another backup.")
+        raise BackupDamaged(f"{path} is damaged: its bytes are not those that were backed up. Use another backup.")

@@ -63,7 +63,9 @@ def tell_of_held_lanes(*, installation: AppInstallation, **_: Any) -> list[Findi
     count = held[:COUNTED_AT_MOST].count()
     if not count:
         return []
-    amount = f"{count} lanes are" if count > 1 else "1 lane is"
-    what = f"{'More than ' if count == COUNTED_AT_MOST else ''}{amount} held after a restore: nothing leaves them."
+    amount = f"{count} lanes are held after a restore: nothing leaves them."
+    if count == 1:
+        amount = "1 lane is held after a restore: nothing leaves it."
+    what = f"More than {amount}" if count == COUNTED_AT_MOST else amount
     do = "Look where their unknown messages would stand, then drop or release: manage.py held, or each consumer's page."
-    return [Finding(tone=Tone.STOPS, what=what, do=do)]
+    return [Finding(tone=Tone.WORRIES, what=what, do=do)]

@@ -299,7 +299,7 @@ def test_the_connectors_page_says_that_lanes_are_held(talk: Stand):
     told = [finding for finding in after.findings if "held after a restore" in finding.what]
     assert not any("held" in finding.what for finding in before.findings)
     assert [(one.tone, one.what) for one in told] == [
-        (Tone.STOPS, "1 lane is held after a restore: nothing leaves them.")
+        (Tone.WORRIES, "1 lane is held after a restore: nothing leaves it.")
     ]
     held("release", "--brand", "acme", "--reason", "go on")
     talk.settle()
