@@ -43,7 +43,7 @@ SHORT = Size(
     doubtful_per_s=10,
     kills_in_a_send=3,
     outage_s=60,
-    idle_kills=5,
+    idle_kills=4,
     mutations=500,
     backup_age_s=10,
 )

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from bench.chaos.brand import Brand
 from bench.chaos.nemesis import CLUSTER, SUPERVISOR, Nemesis
-from bench.chaos.processes import kill
+from bench.chaos.processes import children_of, kill
 from bench.chaos.proxy import KILL_ASKED, Faults
 from bench.chaos.report import Row, within
 from bench.chaos.site import Site, chance, eventually, say
@@ -63,10 +63,14 @@ async def _kill_idle(site: Site, brand: Brand, size: Size) -> list[float]:
         await eventually(_cluster_is_whole(site), "a whole cluster", within_s=60)
         if number == size.idle_kills - 1:
             nemesis.strike(SUPERVISOR)
+        elif number == 0:
+            # One of the workers that wait for a task holds the lock of the queue: without luck, kill all of them.
+            idle = [pid for pid in site.cluster() if not children_of(pid)]
+            say(f"  killed all idle workers, pusher and monitor: {[kill(pid) for pid in idle]}")
         else:
             # In turn, by age: main process, guard, then pusher, workers and monitor.
             cluster = sorted(site.cluster())
-            pid = cluster[(number + 2) % len(cluster)]
+            pid = cluster[(number + 1) % len(cluster)]
             say(f"  killed an idle {CLUSTER}, {number + 1} of {size.idle_kills}: {kill(pid)}")
         since = time.monotonic()
         text = f"resume after an idle kill {number}"
