@@ -80,6 +80,8 @@ async def _guarded(name: str, scenario: Scenario, site: Site, brand: Brand, size
             Row(promise=f"{name} comes to its end", figure=f"{type(error).__name__}: {error}", target="", held=False)
         ]
     say(f"{name}: done")
+    for row in rows:
+        say(f"  {row.promise}: {row.figure}")
     return rows
 
 
