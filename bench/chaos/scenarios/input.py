@@ -42,7 +42,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
 
     await asyncio.gather(*(one(number, item) for number, item in enumerate(bad)))
     raw_wrong, raw_count = await _raw(site, brand)
-    await brand.until_quiet(site, within_s=400)
+    await brand.until_quiet(site, within_s=200 + size.mutations / 10)
     in_app = set(brand.inbox.texts())
     answers = [answer for item in bad for answer in item.answers]
     wrong = [a for a in answers if a.status is not None and a.status >= 500 and not _is_not_stored(a.status, a.body)]

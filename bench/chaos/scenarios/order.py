@@ -50,8 +50,8 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     }
     spoken = {lane: await _speak(site, brand, lane, size.lane_length) for lane in lanes}
     await asyncio.gather(
-        *(_hand_on(site, _shuffled(spoken[lane].handed_on, draw), size.held_back_s, draw) for lane in lanes),
-        *(_hand_on(site, items, 0, draw) for items in written.values()),
+        *(_hand_on_shuffled(site, spoken[lane].handed_on, size.held_back_s, draw) for lane in lanes),
+        *(_hand_on(site, items, draw) for items in written.values()),
         _pass_on_the_rest(site, brand, draw, for_s=size.held_back_s + 5),
     )
     await _pass_on_until_quiet(site, brand, draw)
@@ -121,22 +121,26 @@ def _texts_of(one: Relayed) -> list[str]:
     return [str(change.get("event", {}).get("message")) for change in json.loads(one.body)["body"]["changes"]]
 
 
-def _shuffled(items: list[Sent], draw: random.Random) -> list[Sent]:
-    """Shuffled in windows; of the whole one is held back to the end."""
-    held = items[len(items) // 3]
-    rest = [item for item in items if item is not held]
+async def _hand_on_shuffled(site: Site, items: list[Sent], held_back_s: float, draw: random.Random) -> None:
+    """Shuffled in windows; one of the whole comes so much later than its place, beside the others."""
+    place = len(items) // 3
+    rest = [*items[:place], *items[place + 1 :]]
     mixed: list[Sent] = []
     for start in range(0, len(rest), WINDOW):
         window = rest[start : start + WINDOW]
         draw.shuffle(window)
         mixed += window
-    return [*mixed, held]
+
+    async def later() -> None:
+        await asyncio.sleep(held_back_s)
+        await _hand_on(site, [items[place]], draw)
+
+    await _hand_on(site, mixed[:place], draw)
+    await asyncio.gather(later(), _hand_on(site, mixed[place:], draw))
 
 
-async def _hand_on(site: Site, items: list[Sent], last_waits_s: float, draw: random.Random) -> None:
-    for number, item in enumerate(items):
-        if number == len(items) - 1:
-            await asyncio.sleep(last_waits_s)
+async def _hand_on(site: Site, items: list[Sent], draw: random.Random) -> None:
+    for item in items:
         await site.sender.deliver(item, within_s=60, chance=draw)
 
 
