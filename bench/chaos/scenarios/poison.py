@@ -74,7 +74,7 @@ async def _deadly(site: Site, brand: Brand) -> list[Row]:
         "SELECT id FROM conversations_consumer WHERE brand_id = %s AND channel_consumer_id = 'poisoned'", brand.brand_id
     )
     item = brand.consumer_says("poisoned", "poison that kills")
-    kills = 0
+    kills, seen = 0, set[int]()
     # Whoever applies it waits for this lock, which gives us the time to kill.
     async with site.database.locked("SELECT 1 FROM conversations_consumer WHERE id = %s FOR UPDATE", consumer):
         await site.sender.deliver(item, within_s=30, chance=chance(site.seed, "poison/deadly"))
@@ -85,7 +85,9 @@ async def _deadly(site: Site, brand: Brand) -> list[Row]:
             )
             if state[0]["state"] != "STORED":
                 break
-            if await _is_waited_for(site):
+            # Those of workers that are dead already wait on: the database has not noticed.
+            if fresh := await _waiting(site) - seen:
+                seen |= fresh
                 await asyncio.sleep(0.2)
                 for pid in site.cluster():
                     kill(pid)
@@ -102,10 +104,9 @@ async def _deadly(site: Site, brand: Brand) -> list[Row]:
     ]  # fmt: skip
 
 
-async def _is_waited_for(site: Site) -> bool:
-    return bool(
-        await site.database.value(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND application_name = 'connector-site'"
-        )
+async def _waiting(site: Site) -> set[int]:
+    """Backends of the site that wait for a lock, by process id."""
+    found = await site.database.rows(
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'connector-site'"
     )
+    return {row["pid"] for row in found}
