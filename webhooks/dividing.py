@@ -59,11 +59,13 @@ def part_of(delivery: Delivery, raw: bytes, headers: dict[str, str], needles: Ne
 
 
 def _of_channel_events(delivery: Delivery, events: Sequence[ChannelEvent], raw: bytes, needles: Needles) -> list[int]:
-    strangers = set() if all(event.consumer for event in events) else _places_of_others(delivery, needles)
+    unnamed = {place for place, event in enumerate(events) if event.consumer is None}
+    if unnamed:
+        unnamed = unnamed - _places_of_others(delivery, needles) if _names(raw, needles) else set()
     return [
         place
         for place, event in enumerate(events)
-        if (needles.is_person(event.consumer.id) if event.consumer else place not in strangers and _names(raw, needles))
+        if (needles.is_person(event.consumer.id) if event.consumer else place in unnamed)
     ]
 
 
