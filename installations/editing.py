@@ -87,8 +87,7 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
         raise ConfigurationError("The prefix begins the ids of consumers that LivePerson knows already: it stays.")
     stored = list(changes)
     if isinstance(row, Channel) and isinstance(before, Channel) and "installation" in changes:
-        chosen, row.installation = row.installation, before.installation
-        stored += row.move_to(chosen)
+        stored += row.moved_from(before.installation)
     row.save(update_fields=stored)
     audit.record(_CHANGED[type(row)], actor=actor, subject=row, data=changes)
     forget_connectors()

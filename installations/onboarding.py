@@ -232,13 +232,14 @@ def _channel(
 
 def _update_channel(channel: Channel, installation: AppInstallation, url: str, actor: Actor) -> None:
     change: dict[str, Any] = {}
-    fields = ["config"]
+    fields = ["config", "installation"]
     if url and channel.config.get("url") != url:
         change["url"] = [channel.config.get("url", ""), url]
         channel.config = {**channel.config, "url": url}
     if channel.installation_id != installation.pk:
         change["installation"] = [str(channel.installation_id), str(installation.pk)]
-        fields += channel.move_to(installation)
+        fields += channel.moved_from(channel.installation)
+        channel.installation = installation
     if change:
         channel.save(update_fields=fields)
         audit.record("channel.changed", actor=actor, subject=channel, data=change)

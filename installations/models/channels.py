@@ -31,7 +31,7 @@ class Channel(BrandOwned):
         related_name="channels",
         help_text="The app installation through which it speaks now; conversations survive a change.",
     )
-    # Both written by move_to alone.
+    # Both written by moved_from alone.
     former_installation = models.ForeignKey(
         AppInstallation,
         on_delete=models.PROTECT,
@@ -84,11 +84,10 @@ class Channel(BrandOwned):
     def __str__(self) -> str:
         return self.name
 
-    def move_to(self, installation: AppInstallation) -> list[str]:
-        """Speak through another app installation from now on; returns the fields to be saved."""
-        self.former_installation_id, self.moved_at = self.installation_id, timezone.now()
-        self.installation = installation
-        return ["installation", "former_installation", "moved_at"]
+    def moved_from(self, former: AppInstallation) -> list[str]:
+        """Note which app installation it spoke through until now; returns the fields to be saved beside that one."""
+        self.former_installation, self.moved_at = former, timezone.now()
+        return ["former_installation", "moved_at"]
 
     def clean(self) -> None:
         problems: dict[str, Any] = {}

@@ -16,7 +16,9 @@ def install_anew(stand: Stand) -> None:
         brand_id=old.brand_id, account_id=old.account_id, name="anew", client_id=str(uuid.uuid4())
     )
     channel = stand.channel
-    channel.save(update_fields=channel.move_to(new))
+    fields = ["installation", *channel.moved_from(channel.installation)]
+    channel.installation = new
+    channel.save(update_fields=fields)
     forget_caches()
 
 
