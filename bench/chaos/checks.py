@@ -52,6 +52,14 @@ async def marked_texts(site: Site, brand: Brand) -> set[str]:
     return {row["text"] for row in found}
 
 
+async def waiting_backends(site: Site) -> set[int]:
+    """Process ids of the site's database sessions that wait for a lock."""
+    found = await site.database.rows(
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'connector-site'"
+    )
+    return {row["pid"] for row in found}
+
+
 def doubled(texts: Iterable[str]) -> list[str]:
     return [text for text, count in Counter(texts).items() if count > 1]
 

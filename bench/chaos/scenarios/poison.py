@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from bench.chaos import checks
 from bench.chaos.brand import Brand
 from bench.chaos.processes import kill
 from bench.chaos.report import Row, at_most, within
@@ -86,7 +87,7 @@ async def _deadly(site: Site, brand: Brand) -> list[Row]:
             if state[0]["state"] != "STORED":
                 break
             # Those of workers that are dead already wait on: the database has not noticed.
-            if fresh := await _waiting(site) - seen:
+            if fresh := await checks.waiting_backends(site) - seen:
                 seen |= fresh
                 await asyncio.sleep(0.2)
                 for pid in site.cluster():
@@ -102,11 +103,3 @@ async def _deadly(site: Site, brand: Brand) -> list[Row]:
         Row(promise="workers that a deadly delivery kills", figure=f"{kills}, then {found[0]['state']}",
             target=f"<= {MOST_STARTS}", held=0 < kills <= MOST_STARTS and found[0]["state"] == "DEAD"),
     ]  # fmt: skip
-
-
-async def _waiting(site: Site) -> set[int]:
-    """Backends of the site that wait for a lock, by process id."""
-    found = await site.database.rows(
-        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'connector-site'"
-    )
-    return {row["pid"] for row in found}

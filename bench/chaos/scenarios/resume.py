@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from bench.chaos import checks
 from bench.chaos.brand import Brand
 from bench.chaos.nemesis import CLUSTER, SUPERVISOR, Nemesis
 from bench.chaos.processes import children_of, kill
@@ -94,7 +95,9 @@ async def _vanish(site: Site, brand: Brand) -> float:
     try:
         async with site.database.locked("SELECT 1 FROM conversations_consumer WHERE id = %s FOR UPDATE", consumer):
             await site.sender.deliver(brand.agent_says("resume-2", text), within_s=30, chance=draw)
-            await eventually(lambda: _is_waited_for(site), "a worker in a transaction", within_s=30, every_s=0.05)
+            await eventually(
+                lambda: checks.waiting_backends(site), "a worker in a transaction", within_s=30, every_s=0.05
+            )
             proxy.hides_ends = True
             since = time.monotonic()
             for pid in [*site.cluster(), site.worker.pid]:
@@ -104,15 +107,6 @@ async def _vanish(site: Site, brand: Brand) -> float:
     finally:
         proxy.hides_ends = False
         proxy.reset_all()
-
-
-async def _is_waited_for(site: Site) -> bool:
-    return bool(
-        await site.database.value(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND application_name = 'connector-site'"
-        )
-    )
 
 
 def _cluster_is_whole(site: Site) -> Callable[[], Awaitable[bool]]:
