@@ -6,9 +6,11 @@ nothing says so. So a death by signal ends the cluster, and `manage.py worker` s
 to each other by the kernel: whichever process is killed, no orphan goes on working unwatched.
 """
 
+import ctypes
 import os
 import signal
 import time
+from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 import django_q.cluster
@@ -20,28 +22,36 @@ from connector_site.processes import describe, die_with_parent
 _FINISH_WITHIN_S = 12.0
 
 logger = structlog.get_logger(__name__)
-_running: Cluster | None = None
+# Shared with every process of the cluster, and without a lock: one that a killed worker held would never be free again.
+_stopping = RawValue(ctypes.c_bool, False)
 
 
 def run() -> int:
     """Run a cluster until it is told to stop or loses a part. Returns its exit status."""
-    global _running
     # Every process that django-q2 forks, and those that they fork, die with the one that made them.
     parent_ends = signal.SIGKILL
     _tie_forks(parent_ends)
     django_q.cluster.Sentinel = WatchfulSentinel
-    _running = Cluster()
-    _running.start()
-    sentinel = _running.sentinel
+    cluster = StoppableCluster()
+    cluster.start()
+    sentinel = cluster.sentinel
     while sentinel.is_alive():
         sentinel.join(1)
     return 0 if sentinel.exitcode == 0 else 1
 
 
 def is_stopping() -> bool:
-    """Whether the cluster that this process belongs to was told to stop."""
-    event = _running.stop_event if _running is not None else None
-    return event is not None and bool(event.is_set())
+    """Whether the cluster that this process belongs to is to end: nothing new is begun."""
+    return bool(_stopping.value)
+
+
+class StoppableCluster(Cluster):
+    """Tells its workers that it is to stop; django-q2 itself waits for whatever they do."""
+
+    def stop(self) -> bool:
+        """Called on SIGTERM and SIGINT."""
+        _stopping.value = True
+        return bool(super().stop())
 
 
 class WatchfulSentinel(Sentinel):
@@ -57,6 +67,7 @@ class WatchfulSentinel(Sentinel):
 
     def _leave(self, *, killed: Any) -> None:
         """End the cluster; workers that are in the middle of something may finish it first."""
+        _stopping.value = True
         if self.pusher is not killed and self.pusher.is_alive():
             self.pusher.kill()  # no further task
         deadline = time.monotonic() + _FINISH_WITHIN_S

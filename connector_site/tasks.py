@@ -12,8 +12,8 @@ from connector_site import cluster, heartbeat
 from connector_site.broker import BEAT_EVERY_S
 from core.ids import new_id
 
-# Claiming ends after this; what is under way is finished. Short, because stopping the site waits for it, and because
-# ringing again costs next to nothing.
+# Claiming ends after this; what is under way is finished, and while that hangs others are served. Short, because
+# ringing again costs next to nothing, and a fresh start forgets what has gone stale.
 DEADLINE_S = 5
 
 logger = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ def work(**_: Any) -> None:
         try:
             heartbeat.beat(cluster=heartbeat.cluster_name())
             with _beating():
-                services.work(deadline_s=DEADLINE_S)
+                services.work(deadline_s=DEADLINE_S, is_stopping=cluster.is_stopping)
         except DatabaseError:
             connection.close()
             logger.exception("work.database_failed")

@@ -90,6 +90,11 @@ class Job:
     def lane_id(self) -> uuid.UUID:
         return self.dispatch.lane_id
 
+    @property
+    def account_id(self) -> uuid.UUID:
+        """The account among which those who send take turns."""
+        return self.dispatch.lane.account_id
+
 
 @dataclass(frozen=True, kw_only=True)
 class Done:

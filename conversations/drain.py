@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -20,20 +20,24 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from conversations import lanes
 from conversations.calls import Done, Job, perform
+from conversations.lanes import Room
 from conversations.models import Attempt
 from conversations.preparing import prepare
 from conversations.settling import give_up_attempts, set_aside, settle, take_late
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
+from conversations.under_way import UnderWay
 from core.database import refuses_row
 from installations.breakers import WAITING, BreakerDesk
 
 logger = structlog.get_logger(__name__)
 
-SLOTS = 24
-# How long to wait for an answer before looking for new work: longer each time that there is none.
+# Twice as many calls as keep a worker busy: half of them is what one account may have.
+SLOTS = 48
+# How long to wait for an answer before looking for new work: longer each time that there is none. While one brand's
+# calls hang, this is what the others wait for.
 _PATIENCE_S = 0.02
-_MOST_PATIENCE_S = 0.1
+_MOST_PATIENCE_S = 0.05
 # A database that restarts is back within this; well below a lease, so that nobody else has begun anything anew.
 _RESCUE_S = lanes.LEASE_S / 2
 _RESCUE_PAUSE_S = 0.2
@@ -45,18 +49,27 @@ _GATHER_FROM = 8
 
 
 class Drain:
-    """Sends what is due until nothing is, or until the deadline; then waits for the calls under way."""
+    """
+    Sends what is due until nothing is, or until the deadline; then waits for the calls under way.
 
-    def __init__(self, *, deadline_s: float, slots: int = SLOTS) -> None:
+    Calls that hang at the deadline keep it here for as long as a call may take. Meanwhile it serves the accounts that
+    have none of them: a dead upstream costs nobody else anything.
+    """
+
+    def __init__(
+        self, *, deadline_s: float, is_stopping: Callable[[], bool] = lambda: False, slots: int = SLOTS
+    ) -> None:
+        """is_stopping: from then on nothing is begun, for nobody."""
         self._ends_at_s = time.monotonic() + deadline_s
-        self._slots = slots
-        self._pool = ThreadPoolExecutor(max_workers=slots + 2, thread_name_prefix="send")
+        self._is_stopping = is_stopping
+        # A renewed token has a place beside those of the calls.
+        self._pool = ThreadPoolExecutor(max_workers=2 * slots, thread_name_prefix="send")
         self._desk = TokenDesk(pool=self._pool)
         self._breakers = BreakerDesk()
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._unsettled: list[Done] = []
         self._uncounted: list[Done] = []
-        self._in_flight: dict[uuid.UUID, Job] = {}
+        self._under_way = UnderWay(places=slots)
         self._renewed_at_s = time.monotonic()
         self._patience_s = _PATIENCE_S
         self._portion = slots
@@ -78,23 +91,27 @@ class Drain:
 
     def _loop(self, feed: Callable[[], bool]) -> None:
         while True:
-            is_late = self._trouble is not None or time.monotonic() >= self._ends_at_s
-            found = False if is_late else self._feed(feed)
-            has_moved = self._turn(is_late=is_late)
+            found = False if self._is_closing() else self._feed(feed)
+            has_moved = self._turn()
             self._renew_leases()
-            # Also when late: the token that was asked for serves the next worker.
-            if not (found or has_moved or self._is_busy or self._desk.is_busy):
+            # Also when closing: the token that was asked for serves the next worker.
+            if not (found or has_moved or self._under_way or self._desk.is_busy):
                 return
             if found or has_moved:
                 self._patience_s = _PATIENCE_S
-            if len(self._in_flight) >= _GATHER_FROM:
-                time.sleep(_GATHER_S)
-            elif not has_moved and not found:
+            else:
                 self._wait()
+            if len(self._under_way) >= _GATHER_FROM:
+                time.sleep(_GATHER_S)
 
-    @property
-    def _is_busy(self) -> bool:
-        return bool(self._in_flight or self._unsettled)
+    def _is_closing(self) -> bool:
+        """Whether nothing is begun any more."""
+        if self._trouble is not None or self._is_stopping():
+            return True
+        if time.monotonic() < self._ends_at_s:
+            return False
+        self._under_way.time_is_up()
+        return not self._under_way.has_overdue
 
     def _feed(self, feed: Callable[[], bool]) -> bool:
         """Its error ends the drain, but not before the calls under way have brought their results."""
@@ -104,19 +121,18 @@ class Drain:
             self._trouble = error
             return False
 
-    def _turn(self, *, is_late: bool) -> bool:
+    def _turn(self) -> bool:
         """Tell whether anything new was begun."""
         self._collect()
         done = self._unsettled[: self._portion]
-        places = 0 if is_late else self._slots - len(self._in_flight) - len(self._unsettled)
-        free = min(places, self._portion - len(done))
-        if not done and free <= 0 and not self._desk.has_returned:
+        room = self._room(done)
+        if not done and (room is None or room.free <= 0) and not self._desk.has_returned:
             return False
         now = _database_now()
         self._count_landed(now)
         self._desk.finish_renewals(now=now)
         try:
-            jobs = self._transact(now, done, free=free, is_late=is_late)
+            jobs = self._transact(now, done, room)
         except (DatabaseError, InterfaceError) as error:
             self._desk.forget_renewals()
             if not refuses_row(error):
@@ -127,40 +143,47 @@ class Drain:
         self._begin(jobs)
         return bool(jobs)
 
+    def _room(self, done: list[Done]) -> Room | None:
+        """None: not even what this worker has leased goes on."""
+        if self._is_closing():
+            return None
+        return self._under_way.room(at_most=self._portion - len(done))
+
     def _begin(self, jobs: list[Job]) -> None:
         self._begun = []
         for job in jobs:
-            self._in_flight[job.attempt_id] = job
+            self._under_way.begin(job)
             self._pool.submit(self._perform, job)
 
-    def _transact(self, now: datetime, done: list[Done], *, free: int, is_late: bool) -> list[Job]:
+    def _transact(self, now: datetime, done: list[Done], room: Room | None) -> list[Job]:
         """Write results, and the attempts of the calls to make next."""
         self._touched = {item.job.lane_id: item.job.fence for item in done}
         with transaction.atomic():
             turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens, breakers=self._breakers)
-            fences, settled = self._settle(turn, done)
+            fences, settled = self._settle(turn, done, is_closing=room is None)
             self._wake_those_heard_of(now)
-            if is_late:
-                jobs: list[Job] = []
-                for lane_id in fences:
-                    turn.release(lane_id, due_at=now)
-                turn.flush()
-            else:
-                claimed = lanes.claim(free)
-                # If this turn is rolled back, so is the claim.
-                self._touched |= {lane_id: fence - 1 for lane_id, fence in claimed.items()}
-                fences.update(claimed)
-                jobs = prepare(turn, fences=fences, desk=self._desk) if fences else []
+            claimed = lanes.claim(room) if room else {}
+            # If this turn is rolled back, so is the claim.
+            self._touched |= {lane_id: fence - 1 for lane_id, fence in claimed.items()}
+            fences |= claimed
+            jobs = prepare(turn, fences=fences, desk=self._desk) if fences else []
             self._begun = jobs
-        self._unsettled = [item for item in self._unsettled if item.job.attempt_id not in settled]
+        self._have_settled(settled)
         return jobs
 
-    def _settle(self, turn: Turn, done: list[Done]) -> tuple[dict[uuid.UUID, int], set[uuid.UUID]]:
+    def _have_settled(self, attempt_ids: Collection[uuid.UUID]) -> None:
+        self._under_way.end(attempt_ids)
+        self._unsettled = [item for item in self._unsettled if item.job.attempt_id not in attempt_ids]
+
+    def _settle(
+        self, turn: Turn, done: list[Done], *, is_closing: bool
+    ) -> tuple[dict[uuid.UUID, int], set[uuid.UUID]]:
         """
-        Write results; returns the lanes that this worker still leases, and the attempts that are settled.
+        Write results; returns the lanes that this worker goes on with, and the attempts that are settled.
 
         What is locked elsewhere waits a turn.
         """
+        barred = self._under_way.barred()
         held = lanes.regain([item.job.lane_id for item in done])
         fences: dict[uuid.UUID, int] = {}
         settled = set()
@@ -171,8 +194,11 @@ class Drain:
             if fence != item.job.fence:
                 take_late(turn, item)
             else:
-                fences[item.job.lane_id] = fence
                 self._settle_one(turn, item)
+                if is_closing or item.job.account_id in barred:
+                    turn.release(item.job.lane_id, due_at=turn.now)
+                else:
+                    fences[item.job.lane_id] = fence
             settled.add(item.job.attempt_id)
         turn.flush()
         return fences, settled
@@ -212,22 +238,22 @@ class Drain:
                 set_aside(turn, head, bug)
                 turn.release(head.lane_id, due_at=turn.now)
             turn.flush()
-        self._unsettled = [item for item in self._unsettled if item.job.lane_id not in held]
+        self._have_settled({item.job.attempt_id for item in self._unsettled if item.job.lane_id in held})
 
     def _rescue(self) -> None:
         """
         The database went away. What the calls have brought is written if it is back soon: left to a later worker, each
         of them would have an unknown outcome.
         """
-        logger.warning("drain.database.lost", calls=len(self._in_flight), results=len(self._unsettled))
+        logger.warning("drain.database.lost", calls=len(self._under_way), of_them_answered=len(self._unsettled))
         self._portion = 1
         ends_at_s = time.monotonic() + _RESCUE_S
-        while (self._is_busy or self._begun) and time.monotonic() < ends_at_s:
+        while (self._under_way or self._begun) and time.monotonic() < ends_at_s:
             connection.close()
             try:
                 self._take_up()
-                while self._is_busy:
-                    self._turn(is_late=True)
+                while self._under_way:
+                    self._turn()
                     self._renew_leases()
                     self._wait()
             except (OperationalError, InterfaceError):
@@ -257,21 +283,19 @@ class Drain:
     def _collect(self) -> None:
         while True:
             try:
-                self._unsettled.append(self._landed(self._done.get_nowait()))
+                self._land(self._done.get_nowait())
             except queue.Empty:
                 return
 
-    def _landed(self, item: Done) -> Done:
-        del self._in_flight[item.job.attempt_id]
+    def _land(self, item: Done) -> None:
+        self._unsettled.append(item)
         self._uncounted.append(item)
-        return item
 
     def _renew_leases(self) -> None:
         """A file may take longer than a lease lasts: while we live and wait, nobody else need begin it anew."""
         if time.monotonic() - self._renewed_at_s >= _RENEW_EVERY_S:
             self._renewed_at_s = time.monotonic()
-            held = [*self._in_flight.values(), *(item.job for item in self._unsettled)]
-            lanes.renew([(job.lane_id, job.fence) for job in held])
+            lanes.renew([(job.lane_id, job.fence) for job in self._under_way.jobs])
 
     def _wait(self) -> None:
         try:
@@ -279,7 +303,7 @@ class Drain:
         except queue.Empty:
             self._patience_s = min(2 * self._patience_s, _MOST_PATIENCE_S)
             return
-        self._unsettled.append(self._landed(item))
+        self._land(item)
 
     def _perform(self, job: Job) -> None:
         self._done.put(perform(job))

@@ -9,7 +9,8 @@ two ever wait for each other in a circle. The clock of leases and due times is t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -129,13 +130,15 @@ def _next_position(consumer: Consumer, direction: str) -> tuple[uuid.UUID, int]:
     return row[0], row[1]
 
 
-# Accounts take turns: each gives at most its share of the free places, oldest due first, so that a flood of one brand
-# does not keep the others waiting. The consumer's row is the mutex; a consumer in use elsewhere is looked at next time.
-# Before a restore has held its lanes nobody may send.
+# Accounts take turns, oldest due first, and none gets more than its places, so that a flood of one brand does not keep
+# the others waiting. The consumer's row is the mutex; a consumer in use elsewhere is looked at next time. Before a
+# restore has held its lanes nobody may send.
 _CLAIM = f"""
     WITH due_account AS (
-        SELECT account.id FROM installations_account account
-        WHERE to_regclass('{restoring.TABLE}') IS NULL
+        SELECT account.id, COALESCE(known.places, %(each)s) AS places
+        FROM installations_account account
+        LEFT JOIN unnest(%(accounts)s::uuid[], %(places)s::int[]) AS known (id, places) ON known.id = account.id
+        WHERE to_regclass('{restoring.TABLE}') IS NULL AND COALESCE(known.places, %(each)s) > 0
           AND EXISTS (SELECT 1 FROM conversations_lane lane
                       WHERE lane.account_id = account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                         AND (lane.leased_until IS NULL OR lane.leased_until < now()))
@@ -145,7 +148,7 @@ _CLAIM = f"""
             FROM (SELECT lane.id FROM conversations_lane lane
                   WHERE lane.account_id = due_account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                     AND (lane.leased_until IS NULL OR lane.leased_until < now())
-                  ORDER BY lane.due_at LIMIT %(free)s) lane
+                  ORDER BY lane.due_at LIMIT LEAST(due_account.places, %(free)s)) lane
         ) due ORDER BY due.turn LIMIT %(free)s
     ), mine AS (
         SELECT lane.id FROM conversations_lane lane
@@ -161,12 +164,28 @@ _CLAIM = f"""
 """  # noqa: S608 -- constants of ours
 
 
-def claim(free: int) -> dict[uuid.UUID, int]:
-    """Lease up to `free` due lanes: lane id to fence. Their consumers' mutexes are held until the transaction ends."""
-    if free <= 0:
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """How many lanes may be claimed: of all accounts together, of each, and of those that are named."""
+
+    free: int
+    each: int
+    of_account: Mapping[uuid.UUID, int] = field(default_factory=dict)
+
+
+def claim(room: Room) -> dict[uuid.UUID, int]:
+    """Lease due lanes: lane id to fence. Their consumers' mutexes are held until the transaction ends."""
+    if room.free <= 0:
         return {}
+    values = {
+        "free": room.free,
+        "each": room.each,
+        "accounts": list(room.of_account),
+        "places": list(room.of_account.values()),
+        "lease": LEASE_S,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"free": free, "lease": LEASE_S})
+        cursor.execute(_CLAIM, values)
         return dict(cursor.fetchall())
 
 
@@ -263,6 +282,7 @@ def has_due_work() -> bool:
 __all__ = [
     "HELD",
     "LEASE_S",
+    "Room",
     "append",
     "claim",
     "extend",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,12 +16,16 @@ from webhooks import applying, inboxes, waiting
 _LOOK_EVERY_S = 1.0
 
 
-def work(*, deadline_s: float) -> None:
-    """Apply deliveries and drain the lanes they make due, until nothing is left or the time is over."""
+def work(*, deadline_s: float, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    """
+    Apply deliveries and drain the lanes they make due, until nothing is left or the time is over.
+
+    is_stopping: asked now and then; from then on nothing new is begun.
+    """
     queue.answer()
     if restoring.is_unfinished():
         return
-    Drain(deadline_s=deadline_s).run(feed=_Feed())
+    Drain(deadline_s=deadline_s, is_stopping=is_stopping).run(feed=_Feed())
     if inboxes.has_work() or lanes.has_due_work():
         queue.ring()
 

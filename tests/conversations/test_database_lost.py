@@ -116,9 +116,9 @@ def test_a_result_that_was_written_after_all_is_not_written_twice(
     settle = Drain._settle
     has_lost = False
 
-    def settle_and_lose(drain: Drain, turn: object, done: list[object]) -> object:
+    def settle_and_lose(drain: Drain, turn: object, done: list[object], **how: object) -> object:
         nonlocal has_lost
-        settled = settle(drain, turn, done)  # type: ignore[arg-type]
+        settled = settle(drain, turn, done, **how)  # type: ignore[arg-type]
         if done and not has_lost:
             has_lost = True
             transaction.on_commit(lose)

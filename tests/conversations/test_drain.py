@@ -29,6 +29,10 @@ def counted() -> Iterator[CaptureQueriesContext]:
         yield queries
 
 
+def room_for(lanes_: int) -> lanes.Room:
+    return lanes.Room(free=lanes_, each=lanes_)
+
+
 def ready(stand: Stand, consumers: int) -> None:
     """Consumers whose conversations are open, each with one more text to send."""
     for number in range(consumers):
@@ -213,7 +217,7 @@ def test_accounts_take_turns_so_that_a_flood_does_not_keep_the_others_waiting(tr
     while apply_some():
         pass
 
-    claimed = lanes.claim(10)
+    claimed = lanes.claim(room_for(10))
 
     accounts = Lane.objects.filter(pk__in=claimed).values_list("account__lp_account_id", flat=True)
     assert sorted(set(accounts)) == ["11111111", "22222222"]
@@ -229,8 +233,8 @@ def test_two_workers_never_have_the_same_lane(transactional_db: None) -> None:
     while apply_some():
         pass
     found: list[dict[object, int]] = []
-    first = lanes.claim(6)
-    worker = in_thread(lambda: found.append(lanes.claim(24)))
+    first = lanes.claim(room_for(6))
+    worker = in_thread(lambda: found.append(lanes.claim(room_for(24))))
     worker.join()
 
     assert len(first) == 6
@@ -249,12 +253,12 @@ def test_a_consumer_in_use_elsewhere_is_left_for_later_not_waited_for(transactio
     found: list[dict[object, int]] = []
     with transaction.atomic():
         lanes.lock_consumer(Consumer.objects.get().pk)
-        worker = in_thread(lambda: found.append(lanes.claim(24)))
+        worker = in_thread(lambda: found.append(lanes.claim(room_for(24))))
         worker.join(3)
         assert not worker.is_alive()
 
     assert found == [{}]
-    assert len(lanes.claim(24)) == 1
+    assert len(lanes.claim(room_for(24))) == 1
 
 
 def test_work_with_nothing_due_ends_at_once(transactional_db: None) -> None:

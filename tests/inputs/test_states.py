@@ -383,17 +383,18 @@ class Site(RuleBasedStateMachine):
             pass
         worker = kind(deadline_s=10)
         for _ in range(20):
-            worker._turn(is_late=False)
-            if worker._in_flight or worker._begun or not worker._desk.is_busy:
+            worker._turn()
+            if worker._under_way or worker._begun or not worker._desk.is_busy:
                 break
             worker._wait()
         worker._pool.shutdown(wait=True)
         return worker
 
     def _come_back(self, worker: Drain) -> None:
+        worker._is_stopping = lambda: True
         worker._collect()
-        while worker._is_busy:
-            worker._turn(is_late=True)
+        while worker._under_way:
+            worker._turn()
 
 
 def _reached() -> set[str]:
