@@ -175,9 +175,7 @@ class Drain:
         self._under_way.end(attempt_ids)
         self._unsettled = [item for item in self._unsettled if item.job.attempt_id not in attempt_ids]
 
-    def _settle(
-        self, turn: Turn, done: list[Done], *, is_closing: bool
-    ) -> tuple[dict[uuid.UUID, int], set[uuid.UUID]]:
+    def _settle(self, turn: Turn, done: list[Done], *, is_closing: bool) -> tuple[dict[uuid.UUID, int], set[uuid.UUID]]:
         """
         Write results; returns the lanes that this worker goes on with, and the attempts that are settled.
 
