@@ -23,6 +23,7 @@ from conversations.calls import Done, Job, perform
 from conversations.lanes import Room
 from conversations.models import Attempt
 from conversations.preparing import prepare
+from conversations.recovery import bring_forward
 from conversations.settling import give_up_attempts, set_aside, settle, take_late
 from conversations.token_desk import TokenDesk
 from conversations.turn import Turn
@@ -161,7 +162,7 @@ class Drain:
         with transaction.atomic():
             turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens, breakers=self._breakers)
             fences, settled = self._settle(turn, done, is_closing=room is None)
-            self._wake_those_heard_of(now)
+            self._wake_those_heard_of(turn)
             claimed = lanes.claim(room) if room else {}
             # If this turn is rolled back, so is the claim.
             self._touched |= {lane_id: fence - 1 for lane_id, fence in claimed.items()}
@@ -208,11 +209,14 @@ class Drain:
                 self._breakers.note(item.job.upstream, item.job.permit, item.error, now=now)
         self._uncounted = []
 
-    def _wake_those_heard_of(self, now: datetime) -> None:
+    def _wake_those_heard_of(self, turn: Turn) -> None:
         """An upstream that answers again is called again, with care until its breaker has closed."""
-        for heard in self._breakers.flush(now=now):
+        for heard in self._breakers.flush(now=turn.now):
             at_most = None if heard.is_closed else _A_FEW
             lanes.wake(installation_id=heard.key.installation_id, blocked_by=WAITING, at_most=at_most)
+            if heard.is_closed:
+                bring_forward(turn, heard.key)
+                turn.flush()
 
     def _isolate(self, bug: Exception) -> None:
         """

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.contrib.postgres.functions import TransactionNow
 from django.db import connection, transaction
+from django.db.models import Q
 
 from conversations.models import Consumer, Dispatch, Lane, Message
 from conversations.models.outbox import LIVE_STATES
@@ -23,6 +24,7 @@ from core import restoring
 from core.ids import new_id
 
 HELD = "held_after_restore"
+IN_DOUBT = "unknown"
 STEP = 1 << 20  # free places between neighbours, for openings that are put before what needs them
 LEASE_S = 20
 
@@ -177,7 +179,7 @@ def claim(room: Room) -> dict[uuid.UUID, int]:
     """Lease due lanes: lane id to fence. Their consumers' mutexes are held until the transaction ends."""
     if room.free <= 0:
         return {}
-    values = {
+    values: dict[str, Any] = {
         "free": room.free,
         "each": room.each,
         "accounts": list(room.of_account),
@@ -208,6 +210,26 @@ def regain(lane_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     with connection.cursor() as cursor:
         cursor.execute(_REGAIN, [list(lane_ids)])
         return dict(cursor.fetchall())
+
+
+def take_idle(*, installation_id: uuid.UUID, blocked_by: Collection[str]) -> list[uuid.UUID]:
+    """
+    Take the mutexes of the lanes of an installation's account that wait for a time for one of these reasons.
+
+    Lanes that somebody works on at this moment are left out.
+    """
+    free = Q(leased_until=None) | Q(leased_until__lt=TransactionNow())
+    waiting = Lane.objects.filter(
+        free,
+        account__installations=installation_id,
+        blocked_by__in=blocked_by,
+        due_at__gt=TransactionNow(),
+        held_at=None,
+    )
+    mutexes = waiting.select_related("consumer").select_for_update(
+        no_key=True, skip_locked=True, of=("self", "consumer")
+    )
+    return [lane.pk for lane in mutexes]
 
 
 _EXTEND = """
@@ -281,6 +303,7 @@ def has_due_work() -> bool:
 
 __all__ = [
     "HELD",
+    "IN_DOUBT",
     "LEASE_S",
     "Room",
     "append",
@@ -296,6 +319,7 @@ __all__ = [
     "regain",
     "release",
     "renew",
+    "take_idle",
     "waiting_dispatch",
     "wake",
 ]

@@ -149,7 +149,7 @@ class _Preparation:
         until = evidence.decide(self.turn, self.head)
         if until is None:
             return NEXT_HEAD
-        return Later(until=until if until > self.turn.now else None, blocked_by="unknown")
+        return Later(until=until if until > self.turn.now else None, blocked_by=lanes.IN_DOUBT)
 
     # Towards LivePerson
 

@@ -1,5 +1,5 @@
 """
-`make chaos`, or a part of it: `make chaos ONLY=lost`. LONG=1: the long form. SEED=…: the schedule of a former run.
+`make chaos`, or a part of it: `make chaos ONLY=lost,acks`. LONG=1: the long form. SEED=…: the schedule of a former run.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from bench.chaos.sizes import LONG, SHORT, Size
 
 
 def main() -> int:
-    only = os.environ.get("ONLY", "")
-    if only and only not in plan.NAMES:
-        print(f"ONLY={only} is not a part; there are: {', '.join(plan.NAMES)}.", file=sys.stderr)
-        return 2
+    only = [name for name in os.environ.get("ONLY", "").split(",") if name]
     size = LONG if os.environ.get("LONG") == "1" else SHORT
-    if only in plan.LONG_ONLY and not size.is_long:
-        print(f"{only} is a part of the long form: LONG=1 make chaos ONLY={only}.", file=sys.stderr)
-        return 2
+    for name in only:
+        if name not in plan.NAMES:
+            print(f"ONLY={name} is not a part; there are: {', '.join(plan.NAMES)}.", file=sys.stderr)
+            return 2
+        if name in plan.LONG_ONLY and not size.is_long:
+            print(f"{name} is a part of the long form: LONG=1 make chaos ONLY={name}.", file=sys.stderr)
+            return 2
     seed = os.environ.get("SEED") or secrets.token_hex(4)
     # Resolved before the run, which changes nothing in the environment of this process.
     kept = Path(os.environ.get("DATA_DIR", "var")).resolve() / "chaos.json"
@@ -34,7 +35,7 @@ def main() -> int:
     return 0 if publish(rows, path=kept) else 1
 
 
-async def _run(seed: str, size: Size, only: str) -> list[Row]:
+async def _run(seed: str, size: Size, only: list[str]) -> list[Row]:
     """Ended by SIGTERM like by Ctrl-C: nothing of the site stays behind."""
     running = asyncio.current_task()
     assert running is not None

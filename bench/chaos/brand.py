@@ -160,7 +160,8 @@ class Brand:
             self.conversations = {c["consumer"]: c["id"] for c in found if c["texts"]}
             return all(consumer in self.conversations for consumer in consumers)
 
-        await eventually(all_open, f"the conversations of {self.name}", within_s=60)
+        # Beside kills of everything an opening may come to its end at the third try only.
+        await eventually(all_open, f"the conversations of {self.name}", within_s=180)
         await self.until_quiet(site, within_s=60)
 
     async def at_liveperson(self, site: Site) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 
 from bench.chaos.brand import Brand, make_brands
 from bench.chaos.report import Row
@@ -24,39 +25,58 @@ from bench.chaos.scenarios import (
 )
 from bench.chaos.site import Site, running_site, say
 from bench.chaos.sizes import Size
+from bench.chaos.turns import ALONE, AT_ANY_TIME, BESIDE_ITS_LIKE, turn
 
 Scenario = Callable[[Site, Brand, Size], Awaitable[list[Row]]]
 
-# The scenarios of a line run side by side, the lines one after the other; those that kill come last, so that the others
-# have no other trouble than their own.
-_PHASES: list[dict[str, tuple[str, Scenario]]] = [
-    {
-        "outage": (outage.BRAND, outage.run),
-        "order": (order.BRAND, order.run),
-        "input": (input.BRAND, input.run),
-        "discipline": (discipline.BRAND, discipline.run),
-    },
-    {"poison": (poison.BRAND, poison.run)},
-    {"neighbours": (neighbours.BRAND, neighbours.run)},
-    {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "repeats": (repeats.BRAND, repeats.run)},
-    {"acks": (acks.BRAND, acks.run)},
-    {"resume": (resume.BRAND, resume.run)},
-    {"restore": (restore.BRAND, restore.run)},
+
+@dataclass(frozen=True)
+class Phase:
+    """Scenarios that run side by side. turn: when they may, where several runs share a machine."""
+
+    turn: int
+    scenarios: dict[str, tuple[str, Scenario]]
+
+
+# One after the other; those that kill come last, so that the others have no other trouble than their own.
+_PHASES = [
+    Phase(
+        BESIDE_ITS_LIKE,
+        {
+            "outage": (outage.BRAND, outage.run),
+            "order": (order.BRAND, order.run),
+            "input": (input.BRAND, input.run),
+            "discipline": (discipline.BRAND, discipline.run),
+        },
+    ),
+    Phase(ALONE, {"poison": (poison.BRAND, poison.run)}),
+    Phase(ALONE, {"neighbours": (neighbours.BRAND, neighbours.run)}),
+    Phase(
+        ALONE,
+        {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "repeats": (repeats.BRAND, repeats.run)},
+    ),
+    Phase(ALONE, {"acks": (acks.BRAND, acks.run)}),
+    Phase(ALONE, {"resume": (resume.BRAND, resume.run)}),
+    Phase(AT_ANY_TIME, {"restore": (restore.BRAND, restore.run)}),
 ]
 # What needs minutes and a machine of its own.
-LONG_ONLY = {"neighbours"}
-NAMES = [name for phase in _PHASES for name in phase]
+LONG_ONLY = frozenset({"neighbours"})
+NAMES = [name for phase in _PHASES for name in phase.scenarios]
 
 
-async def run(*, seed: str, size: Size, only: str = "") -> list[Row]:
-    left_out = set() if size.is_long else LONG_ONLY
-    phases = [{n: it for n, it in phase.items() if only in ("", n) and n not in left_out} for phase in _PHASES]
+async def run(*, seed: str, size: Size, only: Collection[str] = ()) -> list[Row]:
+    wanted = set(only or NAMES) - (LONG_ONLY if not size.is_long else set())
+    phases = [
+        replace(phase, scenarios={n: it for n, it in phase.scenarios.items() if n in wanted}) for phase in _PHASES
+    ]
     rows: list[Row] = []
     async with running_site(seed=seed) as site:
         say("the site is up")
-        brands = await make_brands(site, sorted({brand for phase in phases for brand, _ in phase.values()}))
+        brands = await make_brands(site, sorted({brand for phase in phases for brand, _ in phase.scenarios.values()}))
         for phase in phases:
-            rows += await _side_by_side(phase, site, brands, size)
+            if phase.scenarios:
+                async with turn(phase.turn):
+                    rows += await _side_by_side(phase.scenarios, site, brands, size)
         rows += await _invariants(site)
     return rows
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from conversations.lanes import make_due
 from conversations.models import Dispatch, DispatchState, Lane
@@ -12,6 +15,7 @@ from tests.conversations.stand import ADA, Stand
 from webhooks.applying import apply_some
 
 MANY = 2 * MIN_CALLS
+PAUSE = timedelta(minutes=8)
 
 
 def consumer(number: int) -> str:
@@ -107,6 +111,52 @@ def test_all_that_waits_is_woken_when_it_answers_again_not_when_its_time_comes(t
 
     for number in range(MIN_CALLS, MANY):
         assert talking.heard(consumer=consumer(number)) == ["Hello", "first"]
+
+
+def it_closes_with_one_put_off(stand: Stand, *, unknown_for_s: float, **facts: str) -> Dispatch:
+    """The breaker closes while one dispatch that LivePerson refused still has to wait for minutes."""
+    find_it_down(stand)
+    put_off = Dispatch.objects.filter(state=DispatchState.UNKNOWN).first()
+    now = timezone.now()
+    Dispatch.objects.filter(pk=put_off.pk).update(
+        next_attempt_at=now + PAUSE, unknown_at=now - timedelta(seconds=unknown_for_s), **facts
+    )
+    Lane.objects.filter(pk=put_off.lane_id).update(due_at=now + PAUSE)
+    say_all(stand, "second")
+    stand.faults()
+    Upstream.objects.update(probe_at=None)
+    stand.work()
+    assert Upstream.objects.get().phase == "CLOSED"
+    put_off.refresh_from_db()
+    return put_off
+
+
+def test_what_was_refused_is_not_kept_by_its_own_pause_when_it_answers_again(talking: Stand) -> None:
+    put_off = it_closes_with_one_put_off(talking, unknown_for_s=200)
+
+    assert put_off.state == DispatchState.SENT
+    assert talking.heard(consumer=put_off.lane.consumer.channel_consumer_id) == ["Hello", "first", "second"]
+
+
+def test_what_was_refused_just_now_is_left_time_for_its_echo(talking: Stand) -> None:
+    put_off = it_closes_with_one_put_off(talking, unknown_for_s=100)
+
+    assert put_off.state == DispatchState.UNKNOWN
+    assert put_off.next_attempt_at == put_off.unknown_at + timedelta(seconds=180)
+    assert put_off.lane.due_at == put_off.next_attempt_at
+
+
+def test_what_was_not_answered_keeps_the_time_for_its_evidence(talking: Stand) -> None:
+    put_off = it_closes_with_one_put_off(talking, unknown_for_s=200, error_code="unanswered")
+
+    assert put_off.state == DispatchState.UNKNOWN
+    assert put_off.next_attempt_at > timezone.now() + PAUSE / 2
+
+
+def test_who_was_told_when_to_come_back_comes_back_then(talking: Stand) -> None:
+    put_off = it_closes_with_one_put_off(talking, unknown_for_s=200, error_code="rate_limited", state="QUEUED")
+
+    assert put_off.next_attempt_at > timezone.now() + PAUSE / 2
 
 
 def test_typing_does_not_wait_for_it(talking: Stand) -> None:
