@@ -38,7 +38,7 @@ class Phase:
     scenarios: dict[str, tuple[str, Scenario]]
 
 
-# One after the other; those that kill come last, so that the others have no other trouble than their own.
+# One after the other, so that each has no other trouble than its own.
 _PHASES = [
     Phase(
         BESIDE_ITS_LIKE,
@@ -49,12 +49,10 @@ _PHASES = [
             "discipline": (discipline.BRAND, discipline.run),
         },
     ),
+    Phase(BESIDE_ITS_LIKE, {"doubt": (doubt.BRAND, doubt.run)}),
     Phase(ALONE, {"poison": (poison.BRAND, poison.run)}),
     Phase(ALONE, {"neighbours": (neighbours.BRAND, neighbours.run)}),
-    Phase(
-        ALONE,
-        {"lost": (lost.BRAND, lost.run), "doubt": (doubt.BRAND, doubt.run), "repeats": (repeats.BRAND, repeats.run)},
-    ),
+    Phase(ALONE, {"lost": (lost.BRAND, lost.run), "repeats": (repeats.BRAND, repeats.run)}),
     Phase(ALONE, {"acks": (acks.BRAND, acks.run)}),
     Phase(ALONE, {"resume": (resume.BRAND, resume.run)}),
     Phase(AT_ANY_TIME, {"restore": (restore.BRAND, restore.run)}),

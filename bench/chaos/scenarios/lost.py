@@ -29,7 +29,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
         site.sender.deliver_all(items, per_s=size.acked_per_s, within_s=90, chance=chance(site.seed, "lost/pace")),
     )
     say("lost: everything is sent, waiting until it is settled")
-    await brand.until_quiet(site, within_s=400)
+    await brand.until_quiet(site, within_s=900)
     acked = [item for item in items if item.is_acked]
     lost = await checks.not_stored(site, brand, acked)
     kills = len(nemesis.struck)

@@ -43,7 +43,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     await site.sender.deliver_all(posts, per_s=size.acked_per_s, within_s=60, chance=draw)
     for item in draw.sample(words, min(20, len(words))):
         await asyncio.gather(*(site.sender.post(item) for _ in range(COPIES_AT_ONCE)))
-    await brand.until_quiet(site, within_s=400)
+    await brand.until_quiet(site, within_s=900)
     say("repeats: restart, and a replay")
     await asyncio.gather(site.restart(site.web), site.restart(site.worker))
     await _replay(site, draw.sample(items, len(items) // 10), draw)
