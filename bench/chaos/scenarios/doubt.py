@@ -54,7 +54,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     said += [item for item in struck if item.source == "channel"]
     spoken += [item for item in struck if item.source == "liveperson"]
     say(f"doubt: broken were {brand.to_liveperson.broken} and {brand.to_app.broken}; waiting until all is settled")
-    await brand.until_quiet(site, within_s=400)
+    await brand.until_quiet(site, within_s=1500)
     return [
         *await _towards_liveperson(site, brand, said, consumers),
         *await _towards_app(site, brand, [item.key for item in spoken]),
