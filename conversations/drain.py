@@ -44,6 +44,8 @@ _RESCUE_S = lanes.LEASE_S / 2
 _RESCUE_PAUSE_S = 0.2
 _A_FEW = 4
 _RENEW_EVERY_S = lanes.LEASE_S / 4
+# A call ends sooner; a step that needs several, such as a file's, is left to itself.
+_SERVES_OTHERS_S = 10.0
 # With many calls under way answers come one by one; a moment's wait lets one turn write several of them.
 _GATHER_S = 0.004
 _GATHER_FROM = 8
@@ -109,10 +111,11 @@ class Drain:
         """Whether nothing is begun any more."""
         if self._trouble is not None or self._is_stopping():
             return True
-        if time.monotonic() < self._ends_at_s:
+        late_s = time.monotonic() - self._ends_at_s
+        if late_s < 0:
             return False
         self._under_way.time_is_up()
-        return not self._under_way.has_overdue
+        return late_s >= _SERVES_OTHERS_S or not self._under_way.has_overdue
 
     def _feed(self, feed: Callable[[], bool]) -> bool:
         """Its error ends the drain, but not before the calls under way have brought their results."""
@@ -123,12 +126,13 @@ class Drain:
             return False
 
     def _turn(self) -> bool:
-        """Tell whether anything new was begun."""
+        """Tell whether anything was written or begun."""
         self._collect()
         done = self._unsettled[: self._portion]
         room = self._room(done)
         if not done and (room is None or room.free <= 0) and not self._desk.has_returned:
             return False
+        unsettled = len(self._unsettled)
         now = _database_now()
         self._count_landed(now)
         self._desk.finish_renewals(now=now)
@@ -142,7 +146,7 @@ class Drain:
             return True
         self._desk.start_renewals()
         self._begin(jobs)
-        return bool(jobs)
+        return bool(jobs) or len(self._unsettled) < unsettled
 
     def _room(self, done: list[Done]) -> Room | None:
         """None: not even what this worker has leased goes on."""
@@ -192,7 +196,7 @@ class Drain:
                 continue
             if fence != item.job.fence:
                 take_late(turn, item)
-            else:
+            elif not self._is_written(item):
                 self._settle_one(turn, item)
                 if is_closing or item.job.account_id in barred:
                     turn.release(item.job.lane_id, due_at=turn.now)
@@ -267,13 +271,18 @@ class Drain:
         written = set(attempts.values_list("pk", flat=True)) if self._begun else set()
         self._begin([job for job in self._begun if job.attempt_id in written])
 
+    def _is_written(self, item: Done) -> bool:
+        """
+        The turn before broke, and may have been written all the same: then so was what follows in this lane, whose next
+        call may be under way.
+        """
+        written = Attempt.objects.filter(pk=item.job.attempt_id, finished_at__isnull=False)
+        return self._portion == 1 and written.exists()
+
     def _settle_one(self, turn: Turn, item: Done) -> None:
         """Whatever is wrong with one result must not lose the others."""
         if self._portion == 1:
-            # The turn before broke: it has changed our copies, and it may have been written all the same.
-            if Attempt.objects.filter(pk=item.job.attempt_id, finished_at__isnull=False).exists():
-                return
-            item = _afresh(item)
+            item = _afresh(item)  # the turn before has changed our copy
         try:
             settle(turn, item, desk=self._desk)
         except (DatabaseError, InterfaceError):

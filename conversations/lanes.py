@@ -146,12 +146,12 @@ _CLAIM = f"""
                         AND (lane.leased_until IS NULL OR lane.leased_until < now()))
     ), picked AS (
         SELECT due.id FROM due_account CROSS JOIN LATERAL (
-            SELECT lane.id, row_number() OVER () AS turn
-            FROM (SELECT lane.id FROM conversations_lane lane
+            SELECT lane.id, lane.due_at, row_number() OVER () AS turn
+            FROM (SELECT lane.id, lane.due_at FROM conversations_lane lane
                   WHERE lane.account_id = due_account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                     AND (lane.leased_until IS NULL OR lane.leased_until < now())
                   ORDER BY lane.due_at LIMIT LEAST(due_account.places, %(free)s)) lane
-        ) due ORDER BY due.turn LIMIT %(free)s
+        ) due ORDER BY due.turn, due.due_at LIMIT %(free)s
     ), mine AS (
         SELECT lane.id FROM conversations_lane lane
         JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
@@ -212,16 +212,16 @@ def regain(lane_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
         return dict(cursor.fetchall())
 
 
-def take_idle(*, installation_id: uuid.UUID, blocked_by: Collection[str]) -> list[uuid.UUID]:
+def take_idle(*, installation_id: uuid.UUID, blocked_by: Collection[str], at_most: int) -> list[uuid.UUID]:
     """
-    Take the mutexes of the lanes of an installation's account that wait for a time for one of these reasons.
+    Take the mutexes of an installation's lanes that wait for a time for one of these reasons, the longest waits first.
 
     Lanes that somebody works on at this moment are left out.
     """
     free = Q(leased_until=None) | Q(leased_until__lt=TransactionNow())
     waiting = Lane.objects.filter(
         free,
-        account__installations=installation_id,
+        consumer__channel__installation=installation_id,
         blocked_by__in=blocked_by,
         due_at__gt=TransactionNow(),
         held_at=None,
@@ -229,7 +229,7 @@ def take_idle(*, installation_id: uuid.UUID, blocked_by: Collection[str]) -> lis
     mutexes = waiting.select_related("consumer").select_for_update(
         no_key=True, skip_locked=True, of=("self", "consumer")
     )
-    return [lane.pk for lane in mutexes]
+    return [lane.pk for lane in mutexes.order_by("-due_at")[:at_most]]
 
 
 _EXTEND = """

@@ -14,8 +14,8 @@ class UnderWay:
     """
     A worker makes so many calls at a time, and an account may have half of those that the others leave.
 
-    So however many accounts wait for an answer that does not come, there is a place for the next; and one that is
-    alone has as many as keep a worker busy.
+    One that is alone has as many as keep a worker busy. Where several wait for answers that do not come, the next still
+    finds a place: of 48 places the seventh such account takes the last.
     """
 
     def __init__(self, *, places: int) -> None:
@@ -59,5 +59,8 @@ class UnderWay:
         left = self._places - used.total()
         of_account = {account: max(0, (left + count) // 2 - count) for account, count in used.items()}
         return Room(
-            free=min(left, at_most), each=max(1, left // 2), of_account=of_account | dict.fromkeys(self.barred(), 0)
+            # Half as well: two that are claimed at once must not take all.
+            free=min((left + 1) // 2, at_most),
+            each=max(1, left // 2),
+            of_account=of_account | dict.fromkeys(self.barred(), 0),
         )

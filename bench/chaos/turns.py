@@ -1,7 +1,8 @@
 """
 Several runs on one machine take turns where time is measured, so that none spoils the others' figures.
 
-What mostly waits may run beside its like; what measures time runs when nothing else does.
+What mostly waits may run beside its like. What measures time runs beside nothing that takes turns; a site that starts,
+or that waits for its backup to grow old, takes none.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -105,14 +106,8 @@ def test_a_call_whose_attempt_was_written_after_all_is_made(stand: Stand, cut_of
     assert stand.heard() == ["Hello", "and this"]
 
 
-def test_a_result_that_was_written_after_all_is_not_written_twice(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second renewal of a token in a row would pause the installation."""
-    stand.says("Hello")
-    stand.settle()
-    stand.says("and this")
-    stand.simulator.control("PATCH", f"accounts/{stand.account}", {"expire_tokens": "consumer"})
+def lose_what_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first turn that writes a result is committed, and the connection breaks before that is known."""
     settle = Drain._settle
     has_lost = False
 
@@ -128,9 +123,43 @@ def test_a_result_that_was_written_after_all_is_not_written_twice(
         raise OperationalError("the connection was lost")
 
     monkeypatch.setattr(Drain, "_settle", settle_and_lose)
+
+
+def test_a_result_that_was_written_after_all_is_not_written_twice(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second renewal of a token in a row would pause the installation."""
+    stand.says("Hello")
+    stand.settle()
+    stand.says("and this")
+    stand.simulator.control("PATCH", f"accounts/{stand.account}", {"expire_tokens": "consumer"})
+    lose_what_is_written(monkeypatch)
     with pytest.raises(OperationalError):
         stand.work()
     stand.work()
 
     assert stand.installation.state == "ACTIVE"
     assert stand.heard() == ["Hello", "and this"]
+
+
+def test_a_lane_whose_next_call_is_under_way_is_not_given_away(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand.says("Hello")
+    stand.settle()
+    stand.says("first")
+    stand.says("second")
+    stand.faults({"on": "send", "do": "delay", "seconds": 2.0})
+    lose_what_is_written(monkeypatch)
+    leased = []
+
+    def look() -> None:
+        stand.simulator_waits_for("send", count=3)
+        time.sleep(0.7)
+        leased.append(Lane.objects.get(direction="TO_LIVEPERSON").leased_until)
+
+    watch = in_thread(look)
+    with pytest.raises(OperationalError):
+        stand.work()
+    watch.join()
+
+    assert leased[0] is not None, "another worker would take the second for unanswered"
+    assert stand.heard() == ["Hello", "first", "second"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from conversations import recovery
 from conversations.lanes import make_due
 from conversations.models import Dispatch, DispatchState, Lane
 from core.breaker import MIN_CALLS
+from core.errors import ConfigurationError
 from installations.models import Upstream
 from tests.conversations.stand import ADA, Stand
 from webhooks.applying import apply_some
@@ -113,7 +116,7 @@ def test_all_that_waits_is_woken_when_it_answers_again_not_when_its_time_comes(t
         assert talking.heard(consumer=consumer(number)) == ["Hello", "first"]
 
 
-def it_closes_with_one_put_off(stand: Stand, *, unknown_for_s: float, **facts: str) -> Dispatch:
+def it_closes_with_one_put_off(stand: Stand, *, unknown_for_s: float, **facts: Any) -> Dispatch:
     """The breaker closes while one dispatch that LivePerson refused still has to wait for minutes."""
     find_it_down(stand)
     put_off = Dispatch.objects.filter(state=DispatchState.UNKNOWN).first()
@@ -157,6 +160,27 @@ def test_who_was_told_when_to_come_back_comes_back_then(talking: Stand) -> None:
     put_off = it_closes_with_one_put_off(talking, unknown_for_s=200, error_code="rate_limited", state="QUEUED")
 
     assert put_off.next_attempt_at > timezone.now() + PAUSE / 2
+
+
+def test_an_upstream_that_comes_and_goes_does_not_use_up_the_tries(talking: Stand) -> None:
+    just_now = timezone.now().isoformat()
+    put_off = it_closes_with_one_put_off(talking, unknown_for_s=200, progress={"brought_forward_at": just_now})
+
+    assert put_off.next_attempt_at > timezone.now() + PAUSE / 2
+
+
+def test_a_connector_that_cannot_be_loaded_keeps_its_pause_and_stops_nobody(
+    talking: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(channel_id: object) -> None:
+        raise ConfigurationError("Its key is not in ENCRYPTION_KEYS.")
+
+    monkeypatch.setattr(recovery, "get_connector", broken)
+
+    put_off = it_closes_with_one_put_off(talking, unknown_for_s=200)
+
+    assert put_off.next_attempt_at > timezone.now() + PAUSE / 2
+    assert talking.heard(consumer=consumer(MANY - 1)) == ["Hello", "second"]
 
 
 def test_typing_does_not_wait_for_it(talking: Stand) -> None:

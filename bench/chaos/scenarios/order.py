@@ -157,6 +157,6 @@ async def _pass_on_the_rest(site: Site, brand: Brand, draw: random.Random, *, fo
 async def _pass_on_until_quiet(site: Site, brand: Brand, draw: random.Random) -> None:
     passing = asyncio.create_task(_pass_on_the_rest(site, brand, draw, for_s=100_000))
     try:
-        await brand.until_quiet(site, within_s=500)
+        await brand.until_quiet(site, within_s=1500)
     finally:
         passing.cancel()
