@@ -16,7 +16,7 @@ from django.db import connection
 from conversations import sequences
 from conversations.models import Conversation
 from core.events import ContentPublished, LivePersonEvent, RichContentPublished
-from webhooks.models import Delivery, Event, Held
+from webhooks.models import Delivery, DeliveryState, Event, Held
 
 LEAST_WAIT_S, MOST_WAIT_S = 5, 180
 
@@ -51,16 +51,22 @@ def must_wait(conversation: Conversation, event: LivePersonEvent) -> bool:
     return sequences.has_gap_before(conversation, event.lp_dialog_id, event.sequence)
 
 
-def held_for(row: Event, conversation: Conversation, event: LivePersonEvent, *, wait_s: int, now: datetime) -> Held:
-    """The row by which an event waits; not stored yet."""
+def held_for(
+    row: Event, delivery: Delivery, conversation: Conversation, event: LivePersonEvent, *, wait_s: int
+) -> Held:
+    """
+    The row by which an event waits; not stored yet.
+
+    Its time counts from its arrival, not from when a worker came to it: see heard_until.
+    """
     assert isinstance(event, (ContentPublished, RichContentPublished)) and event.sequence is not None
     return Held(
         event=row,
         conversation=conversation,
         lp_dialog_id=event.lp_dialog_id,
         sequence=event.sequence,
-        since=now,
-        due_at=now + timedelta(seconds=min(wait_s, MOST_WAIT_S)),
+        since=delivery.received_at,
+        due_at=delivery.received_at + timedelta(seconds=min(wait_s, MOST_WAIT_S)),
     )
 
 
@@ -69,6 +75,17 @@ def places_of_held(conversation_ids: Sequence[uuid.UUID]) -> set[Place]:
     return set(
         Held.objects.filter(conversation__in=conversation_ids).values_list("conversation_id", "lp_dialog_id").distinct()
     )
+
+
+def heard_until(inbox_id: uuid.UUID, *, now: datetime) -> datetime:
+    """
+    The moment until when everything that arrived in an inbox has been applied; now, where nothing is left.
+
+    What is missing may lie in a backlog that it takes minutes to apply. It has not come only when all that arrived in
+    time has been looked at.
+    """
+    stored = Delivery.objects.filter(inbox_id=inbox_id, state=DeliveryState.STORED).order_by("id")
+    return min(now, stored.values_list("received_at", flat=True).first() or now)
 
 
 # Twice what the slowest of late took: many that are filled at once say nothing about one that is tried again later. It

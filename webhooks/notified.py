@@ -206,13 +206,13 @@ class Portion:
             return
         if self._gap_wait_s and gaps.must_wait(conversation, event):
             row.outcome = EventOutcome.HELD
-            self._held.append(gaps.held_for(row, conversation, event, wait_s=self._gap_wait_s, now=self._now))
+            self._held.append(gaps.held_for(row, delivery, conversation, event, wait_s=self._gap_wait_s))
             self._places_of_held.add((conversation.pk, event.lp_dialog_id))
             return
         if isinstance(event, ConversationChanged) and not event.stage_is_open:
             self._release_before_end(conversation)
         self._take_effect(delivery, conversation, event, row)
-        self._go_on_with_held(conversation, event.lp_dialog_id)
+        self._go_on_with_held(delivery, conversation, event.lp_dialog_id)
 
     def _take_effect(self, delivery: Delivery, conversation: Conversation, event: LivePersonEvent, row: Event) -> None:
         effect = apply_liveperson_event(
@@ -238,12 +238,12 @@ class Portion:
 
     # --- what came before what was said before it ---
 
-    def _go_on_with_held(self, conversation: Conversation, lp_dialog_id: str) -> None:
+    def _go_on_with_held(self, delivery: Delivery, conversation: Conversation, lp_dialog_id: str) -> None:
         """What waited for this event, and has nothing else to wait for, comes behind it."""
         place = (conversation.pk, lp_dialog_id)
         if place in self._places_of_held:
             self.flush()  # some of it may have come just now
-            if not release_held(conversation, lp_dialog_id, due_by=self._now, now=self._now):
+            if not release_held(conversation, lp_dialog_id, due_by=delivery.received_at, now=self._now):
                 self._places_of_held.discard(place)
 
     def _release_before_end(self, conversation: Conversation) -> None:
@@ -325,8 +325,8 @@ def release_held(conversation: Conversation, lp_dialog_id: str, *, due_by: datet
     """
     Apply what is held in a dialog and has nothing to wait for any more, in its order; whether something is still held.
 
-    due_by: what waits until then at most comes now, and all that stands before it, whatever is missing. The caller
-    holds the consumer's mutex.
+    due_by: what waits until then at most comes now, and all that stands before it, whatever is missing; so all that
+    arrived until then has been applied. The caller holds the consumer's mutex.
     """
     rows = list(
         Held.objects.filter(conversation=conversation, lp_dialog_id=lp_dialog_id)
@@ -341,7 +341,7 @@ def release_held(conversation: Conversation, lp_dialog_id: str, *, due_by: datet
             return True
         has_given_up = has_given_up or has_gap
         if not has_given_up:
-            gaps.learn_filled(row.event.delivery, after_s=(now - row.since).total_seconds())
+            gaps.learn_filled(row.event.delivery, after_s=(due_by - row.since).total_seconds())
         event = row.event
         row.delete()
         apply_late(event, now=now)

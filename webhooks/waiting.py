@@ -13,6 +13,7 @@ from django.db import transaction
 from conversations import lanes
 from conversations.models import Conversation
 from conversations.selectors import accounts_that_may_open
+from webhooks import gaps
 from webhooks.models import DeliveryBody, Event, EventOutcome, Held
 from webhooks.notified import FOREIGN_AFTER, apply_late, release_held
 
@@ -38,12 +39,14 @@ def settle_waiting(*, now: datetime) -> None:
 
 def settle_held(*, now: datetime) -> None:
     """Apply what waits for nothing any more, and what has waited long enough."""
-    held = Held.objects.order_by("due_at").values_list("conversation", "lp_dialog_id")[:_MOST_HELD]
-    for conversation_id, lp_dialog_id in dict.fromkeys(held):
+    held = Held.objects.order_by("due_at").values_list("conversation", "lp_dialog_id", "event__delivery__inbox")
+    for conversation_id, lp_dialog_id, inbox_id in dict.fromkeys(held[:_MOST_HELD]):
+        # Asked before the mutex is taken: what is applied meanwhile is taken for not heard yet.
+        due_by = gaps.heard_until(inbox_id, now=now)
         with transaction.atomic():
             conversation = Conversation.objects.get(pk=conversation_id)
             lanes.lock_consumer(conversation.consumer_id)
-            release_held(conversation, lp_dialog_id, due_by=now, now=now)
+            release_held(conversation, lp_dialog_id, due_by=due_by, now=now)
 
 
 def end_all(*, now: datetime) -> None:

@@ -13,7 +13,7 @@ from tests.conversations.notifications import changed, receipt, said, typed
 from tests.conversations.stand import Door, known_conversation, make_door
 from webhooks import inboxes, services, waiting
 from webhooks.applying import apply_some
-from webhooks.models import Event, Held, Inbox
+from webhooks.models import Delivery, DeliveryState, Event, Held, Inbox
 
 C, OTHER = "c-1", "c-2"
 
@@ -58,6 +58,12 @@ def time_passes(seconds: float) -> None:
         held.since -= timedelta(seconds=seconds)
         held.due_at -= timedelta(seconds=seconds)
         held.save()
+
+
+def arrived_seconds_ago(seconds: float) -> None:
+    """What has not been applied yet waits behind a backlog, since then."""
+    stored = Delivery.objects.filter(state=DeliveryState.STORED)
+    stored.update(received_at=timezone.now() - timedelta(seconds=seconds))
 
 
 # --- not of use, as far as is known ----------------------------------------------------------------------------------
@@ -142,6 +148,39 @@ def test_it_waits_for_what_was_said_before_it_and_then_goes_in_order(door: Door,
     assert marks() == {}
     assert not Held.objects.exists()
     assert set(Event.objects.values_list("outcome", flat=True)) == {"APPLIED"}
+
+
+def test_what_has_arrived_in_time_is_waited_for_however_late_it_is_applied(
+    door: Door, conversation: Conversation
+) -> None:
+    learned()
+    door.notify(said(C, 2, "text 2"))
+    arrived_seconds_ago(20)
+    apply_all()
+    door.notify(said(C, 1, "text 1"))
+    arrived_seconds_ago(18)
+
+    waiting.settle_held(now=timezone.now() + timedelta(seconds=10))  # by the clock its time is over
+    apply_all()
+
+    assert sent() == [0, 1, 2]
+    assert marks() == {}
+    assert Inbox.objects.get().gap_wait_s == 5, "what counts is when they arrived"
+
+
+def test_what_arrives_after_its_time_is_not_waited_for(door: Door, conversation: Conversation) -> None:
+    learned()
+    door.notify(said(C, 2, "text 2"))
+    arrived_seconds_ago(20)
+    apply_all()
+    door.notify(said(C, 1, "text 1"))
+    arrived_seconds_ago(14)
+
+    waiting.settle_held(now=timezone.now())
+
+    assert sent() == [0, 2]
+    apply_all()
+    assert marks() == {1: "LATE", 2: "AFTER_GAP"}
 
 
 def test_after_its_time_it_goes_with_a_mark_that_something_is_missing(door: Door, conversation: Conversation) -> None:

@@ -50,6 +50,8 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     await site.sender.deliver_all(_in_turn(said, spoken), per_s=size.doubtful_per_s, within_s=60, chance=draw)
     brand.to_liveperson.heal()
     brand.to_app.heal()
+    # Kills every few seconds keep everybody from settling anything: first what the broken connections left in doubt.
+    await brand.until_quiet(site, within_s=1500)
     struck = await _kill_in_sends(site, brand, size, consumers[0], spoken_to[0])
     said += [item for item in struck if item.source == "channel"]
     spoken += [item for item in struck if item.source == "liveperson"]
@@ -86,7 +88,7 @@ async def _kill_in_sends(site: Site, brand: Brand, size: Size, consumer: str, li
         async def is_struck(side: Proxy = side, kills: int = kills) -> bool:
             return len(side.killed_at) > kills
 
-        await eventually(is_struck, "a worker killed in a send", within_s=120, every_s=0.1)
+        await eventually(is_struck, "a worker killed in a send", within_s=400, every_s=0.1)
         side.heal()
     return struck
 
