@@ -52,7 +52,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     brand.to_app.heal()
     # Kills every few seconds keep everybody from settling anything: first what the broken connections left in doubt.
     await brand.until_quiet(site, within_s=1500)
-    struck = await _kill_in_sends(site, brand, size, consumers[0], spoken_to[0])
+    struck = await _kill_in_sends(site, brand, size, consumers, spoken_to)
     said += [item for item in struck if item.source == "channel"]
     spoken += [item for item in struck if item.source == "liveperson"]
     say(f"doubt: broken were {brand.to_liveperson.broken} and {brand.to_app.broken}; waiting until all is settled")
@@ -68,9 +68,12 @@ def _in_turn(one: list[Any], other: list[Any]) -> list[Any]:
     return [item for pair in zip(one, other, strict=True) for item in pair]
 
 
-async def _kill_in_sends(site: Site, brand: Brand, size: Size, consumer: str, listener: str) -> list[Sent]:
+async def _kill_in_sends(
+    site: Site, brand: Brand, size: Size, consumers: list[str], listeners: list[str]
+) -> list[Sent]:
     """
-    One kill after the other, on either side and at each step in turn; each has a message of its own to strike.
+    One kill after the other, on either side and at each step in turn; each has a message of its own to strike, and a
+    lane of its own: behind what was struck before it would wait for that one's next try.
 
     The breaker may be open after so many broken calls: then a kill waits until something is called again.
     """
@@ -81,7 +84,10 @@ async def _kill_in_sends(site: Site, brand: Brand, size: Size, consumer: str, li
         kills = len(side.killed_at)
         side.faults = Faults(kinds=[proxy.KILLS[number % 3]], rate=1.0, times=1)
         text = f"doubt killed {number}"
-        item = brand.consumer_says(consumer, text) if is_to_liveperson else brand.agent_says(listener, text)
+        if is_to_liveperson:
+            item = brand.consumer_says(consumers[number % len(consumers)], text)
+        else:
+            item = brand.agent_says(listeners[number % len(listeners)], text)
         await site.sender.deliver(item, within_s=60, chance=chance(site.seed, text))
         struck.append(item)
 
