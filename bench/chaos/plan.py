@@ -38,6 +38,9 @@ class Phase:
     scenarios: dict[str, tuple[str, Scenario]]
 
 
+_DOUBT = {"doubt": (doubt.BRAND, doubt.run)}
+_KILLS: dict[str, tuple[str, Scenario]] = {"lost": (lost.BRAND, lost.run), "repeats": (repeats.BRAND, repeats.run)}
+
 # One after the other, so that each has no other trouble than its own.
 _PHASES = [
     Phase(
@@ -49,10 +52,10 @@ _PHASES = [
             "discipline": (discipline.BRAND, discipline.run),
         },
     ),
-    Phase(BESIDE_ITS_LIKE, {"doubt": (doubt.BRAND, doubt.run)}),
+    Phase(BESIDE_ITS_LIKE, _DOUBT),
     Phase(ALONE, {"poison": (poison.BRAND, poison.run)}),
     Phase(ALONE, {"neighbours": (neighbours.BRAND, neighbours.run)}),
-    Phase(ALONE, {"lost": (lost.BRAND, lost.run), "repeats": (repeats.BRAND, repeats.run)}),
+    Phase(ALONE, _KILLS),
     Phase(ALONE, {"acks": (acks.BRAND, acks.run)}),
     Phase(ALONE, {"resume": (resume.BRAND, resume.run)}),
     Phase(AT_ANY_TIME, {"restore": (restore.BRAND, restore.run)}),
@@ -60,6 +63,12 @@ _PHASES = [
 # What needs minutes and a machine of its own.
 LONG_ONLY = frozenset({"neighbours"})
 NAMES = [name for phase in _PHASES for name in phase.scenarios]
+# Minutes are saved where there are few kills: beside many, nothing would ever be settled.
+_SHORT_PHASES = [
+    replace(phase, scenarios=_KILLS | _DOUBT) if phase.scenarios is _KILLS else phase
+    for phase in _PHASES
+    if phase.scenarios is not _DOUBT
+]
 
 
 async def run(*, seed: str, size: Size, only: Collection[str] = ()) -> list[Row]:
