@@ -38,43 +38,41 @@ class Phase:
     scenarios: dict[str, tuple[str, Scenario]]
 
 
-_DOUBT = {"doubt": (doubt.BRAND, doubt.run)}
-_KILLS: dict[str, tuple[str, Scenario]] = {"lost": (lost.BRAND, lost.run), "repeats": (repeats.BRAND, repeats.run)}
+def _phases(*, is_long: bool) -> list[Phase]:
+    """One after the other, so that each has no other trouble than its own."""
+    kills: dict[str, tuple[str, Scenario]] = {"lost": (lost.BRAND, lost.run), "repeats": (repeats.BRAND, repeats.run)}
+    in_doubt: dict[str, tuple[str, Scenario]] = {"doubt": (doubt.BRAND, doubt.run)}
+    return [
+        Phase(
+            BESIDE_ITS_LIKE,
+            {
+                "outage": (outage.BRAND, outage.run),
+                "order": (order.BRAND, order.run),
+                "input": (input.BRAND, input.run),
+                "discipline": (discipline.BRAND, discipline.run),
+            },
+        ),
+        # Beside many kills nothing would ever be settled; beside few, minutes are saved.
+        *([Phase(BESIDE_ITS_LIKE, in_doubt)] if is_long else []),
+        Phase(ALONE, {"poison": (poison.BRAND, poison.run)}),
+        Phase(ALONE, {"neighbours": (neighbours.BRAND, neighbours.run)}),
+        Phase(ALONE, kills if is_long else kills | in_doubt),
+        Phase(ALONE, {"acks": (acks.BRAND, acks.run)}),
+        Phase(ALONE, {"resume": (resume.BRAND, resume.run)}),
+        Phase(AT_ANY_TIME, {"restore": (restore.BRAND, restore.run)}),
+    ]
 
-# One after the other, so that each has no other trouble than its own.
-_PHASES = [
-    Phase(
-        BESIDE_ITS_LIKE,
-        {
-            "outage": (outage.BRAND, outage.run),
-            "order": (order.BRAND, order.run),
-            "input": (input.BRAND, input.run),
-            "discipline": (discipline.BRAND, discipline.run),
-        },
-    ),
-    Phase(BESIDE_ITS_LIKE, _DOUBT),
-    Phase(ALONE, {"poison": (poison.BRAND, poison.run)}),
-    Phase(ALONE, {"neighbours": (neighbours.BRAND, neighbours.run)}),
-    Phase(ALONE, _KILLS),
-    Phase(ALONE, {"acks": (acks.BRAND, acks.run)}),
-    Phase(ALONE, {"resume": (resume.BRAND, resume.run)}),
-    Phase(AT_ANY_TIME, {"restore": (restore.BRAND, restore.run)}),
-]
+
 # What needs minutes and a machine of its own.
 LONG_ONLY = frozenset({"neighbours"})
-NAMES = [name for phase in _PHASES for name in phase.scenarios]
-# Minutes are saved where there are few kills: beside many, nothing would ever be settled.
-_SHORT_PHASES = [
-    replace(phase, scenarios=_KILLS | _DOUBT) if phase.scenarios is _KILLS else phase
-    for phase in _PHASES
-    if phase.scenarios is not _DOUBT
-]
+NAMES = [name for phase in _phases(is_long=True) for name in phase.scenarios]
 
 
 async def run(*, seed: str, size: Size, only: Collection[str] = ()) -> list[Row]:
     wanted = set(only or NAMES) - (LONG_ONLY if not size.is_long else set())
     phases = [
-        replace(phase, scenarios={n: it for n, it in phase.scenarios.items() if n in wanted}) for phase in _PHASES
+        replace(phase, scenarios={name: it for name, it in phase.scenarios.items() if name in wanted})
+        for phase in _phases(is_long=size.is_long)
     ]
     rows: list[Row] = []
     async with running_site(seed=seed) as site:
