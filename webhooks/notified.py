@@ -341,7 +341,7 @@ def release_held(conversation: Conversation, lp_dialog_id: str, *, due_by: datet
             return True
         has_given_up = has_given_up or has_gap
         if not has_given_up:
-            gaps.learn_filled(row.event.delivery, after_s=(due_by - row.since).total_seconds())
+            gaps.learn_filled(row.event.delivery, after_s=(min(due_by, now) - row.since).total_seconds())
         event = row.event
         row.delete()
         apply_late(event, now=now)
