@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -60,19 +60,15 @@ def ended(brand: Stand) -> int:
     return Attempt.objects.filter(brand=brand.installation.brand, step="OPEN").exclude(finished_at=None).count()
 
 
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)
-
-
 def until_hung(brand: Stand) -> None:
     brand.simulator_waits_for("conversation", count=HALF)
 
 
 def until_heard(brand: Stand, text: str) -> None:
-    until(lambda: any(event.get("text") == text for talk in brand.at_liveperson() for event in talk["events"]))
+    deadline = time.monotonic() + 10
+    while not any(event.get("text") == text for talk in brand.at_liveperson() for event in talk["events"]):
+        assert time.monotonic() < deadline, f"{text!r} never arrived"
+        time.sleep(0.02)
 
 
 def test_it_has_half_of_the_places_and_the_others_are_served_meanwhile(stand: Stand, dead: Stand) -> None:

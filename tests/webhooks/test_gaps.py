@@ -60,10 +60,14 @@ def time_passes(seconds: float) -> None:
         held.save()
 
 
-def arrived_seconds_ago(seconds: float) -> None:
-    """What has not been applied yet waits behind a backlog, since then."""
-    stored = Delivery.objects.filter(state=DeliveryState.STORED)
-    stored.update(received_at=timezone.now() - timedelta(seconds=seconds))
+def behind_a_backlog(door: Door, *, apart_s: float) -> None:
+    """The third thing said waits for the second, which came so many seconds after it and has not been applied yet."""
+    learned()
+    for number, ago_s in ((2, 20), (1, 20 - apart_s)):
+        apply_all()
+        door.notify(said(C, number, f"text {number}"))
+        stored = Delivery.objects.filter(state=DeliveryState.STORED)
+        stored.update(received_at=timezone.now() - timedelta(seconds=ago_s))
 
 
 # --- not of use, as far as is known ----------------------------------------------------------------------------------
@@ -153,12 +157,7 @@ def test_it_waits_for_what_was_said_before_it_and_then_goes_in_order(door: Door,
 def test_what_has_arrived_in_time_is_waited_for_however_late_it_is_applied(
     door: Door, conversation: Conversation
 ) -> None:
-    learned()
-    door.notify(said(C, 2, "text 2"))
-    arrived_seconds_ago(20)
-    apply_all()
-    door.notify(said(C, 1, "text 1"))
-    arrived_seconds_ago(18)
+    behind_a_backlog(door, apart_s=2)
 
     waiting.settle_held(now=timezone.now() + timedelta(seconds=10))  # by the clock its time is over
     apply_all()
@@ -169,12 +168,7 @@ def test_what_has_arrived_in_time_is_waited_for_however_late_it_is_applied(
 
 
 def test_what_arrives_after_its_time_is_not_waited_for(door: Door, conversation: Conversation) -> None:
-    learned()
-    door.notify(said(C, 2, "text 2"))
-    arrived_seconds_ago(20)
-    apply_all()
-    door.notify(said(C, 1, "text 1"))
-    arrived_seconds_ago(14)
+    behind_a_backlog(door, apart_s=6)
 
     waiting.settle_held(now=timezone.now())
 
