@@ -234,17 +234,20 @@ class Drain:
         with transaction.atomic():
             turn = Turn(now=_database_now())
             # Whoever has claimed a lane since then works on it: its head is none of ours.
-            held = {
-                lane_id
-                for lane_id, fence in lanes.regain(list(self._touched)).items()
-                if fence == self._touched[lane_id]
-            }
+            fences = lanes.regain(list(self._touched))
+            held = {lane_id for lane_id, fence in fences.items() if fence == self._touched[lane_id]}
             for head in lanes.heads_of(held):
                 give_up_attempts(turn, head)
                 set_aside(turn, head, bug)
                 turn.release(head.lane_id, due_at=turn.now)
             turn.flush()
-        self._have_settled({item.job.attempt_id for item in self._unsettled if item.job.lane_id in held})
+        # Nor is a late result's dispatch: the result itself is given up.
+        late = {
+            item.job.attempt_id
+            for item in self._unsettled[: self._portion]
+            if fences.get(item.job.lane_id, item.job.fence) != item.job.fence
+        }
+        self._have_settled(late | {item.job.attempt_id for item in self._unsettled if item.job.lane_id in held})
 
     def _rescue(self) -> None:
         """

@@ -104,7 +104,8 @@ def note_report(dispatch_id: uuid.UUID) -> None:
     A channel told what became of a send: so it has it, whatever we know of that. The caller holds the mutex.
     """
     dispatch = Dispatch.objects.select_related("lane__consumer", "message").get(pk=dispatch_id)
-    waits = dispatch.state == DispatchState.QUEUED and (dispatch.possible_duplicate or dispatch.lane.held_at)
+    was_tried = dispatch.possible_duplicate or (dispatch.step == Step.SEND and dispatch.attempt_count)
+    waits = dispatch.state == DispatchState.QUEUED and (was_tried or dispatch.lane.held_at)
     if not waits and dispatch.state not in (DispatchState.UNKNOWN, DispatchState.PARKED):
         return
     turn = Turn(now=timezone.now())

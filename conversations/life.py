@@ -75,11 +75,16 @@ def close_locally(conversation: Conversation, *, at: datetime, reason: str) -> N
 
 
 def conversation_found_closed(dispatch: Dispatch, *, now: datetime) -> None:
-    """LivePerson answered that the conversation is closed before its notification told us."""
-    conversation = dispatch.conversation
+    """
+    LivePerson answered that the dialog is closed. The caller holds the mutex.
+
+    If its notification was faster, it has told more than this: then words go into another dialog already, or nowhere.
+    """
+    conversation = Conversation.objects.filter(pk=dispatch.conversation_id).first()  # ours is as old as the call
     if conversation is None or not conversation.is_open:
         return
-    if dispatch.lp_dialog_id == conversation.lp_conversation_id or conversation.state == ConversationState.SURVEY:
+    was_main_dialog = dispatch.lp_dialog_id == conversation.lp_conversation_id
+    if was_main_dialog == (conversation.state == ConversationState.OPEN):
         close_locally(conversation, at=now, reason=FOUND_CLOSED)
 
 

@@ -86,16 +86,22 @@ def take_late(turn: Turn, done: Done) -> None:
     """
     A result under an old fence: somebody else has taken the lane, and took this try for unanswered.
 
-    It is kept with the attempt. That it was accepted settles what is still in doubt; what has gone on meanwhile goes
-    on, and a second arrival is noted.
+    It is kept with the attempt. That a send was accepted settles what is still in doubt; what has gone on meanwhile
+    goes on, and a second arrival is noted. A step that shows nothing to anybody was done again: what it brought is of
+    no use, and must not take the place of what the send went out with.
     """
     logger.warning("dispatch.result.late", dispatch_id=str(done.job.dispatch.pk))
+    dispatch = lanes.read_afresh(done.job.dispatch.pk)
     if done.error is not None:
-        turn.finish_attempt(done.job.attempt_id, _attempt_end(done.error, done.elapsed_ms))
+        end = _attempt_end(done.error, done.elapsed_ms)
+        if dispatch.lane.consumer.erased_at is not None:
+            end = _without_words(end)
+        turn.finish_attempt(done.job.attempt_id, end)
         return
     assert done.brought is not None
     turn.finish_attempt(done.job.attempt_id, (Outcome.ACCEPTED, "late", None, "", "", "", done.elapsed_ms))
-    dispatch = lanes.read_afresh(done.job.dispatch.pk)
+    if done.job.dispatch.step in _NEXT_STEPS:
+        return
     waits_to_be_repeated = dispatch.state == DispatchState.QUEUED and dispatch.possible_duplicate
     if waits_to_be_repeated or dispatch.state in (DispatchState.UNKNOWN, DispatchState.PARKED):
         dispatch.step = done.job.dispatch.step
@@ -359,6 +365,12 @@ def _attempt_end(error: ConnectorError, elapsed_ms: int | None) -> tuple[Any, ..
         error.answer_head[:512],
         elapsed_ms,
     )
+
+
+def _without_words(attempt_end: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An erasure has been at the attempt already: what the other side wrote of the person must not come back."""
+    outcome, code, http_status, provider_code, _, _, elapsed_ms = attempt_end
+    return (outcome, code, http_status, provider_code, "", "", elapsed_ms)
 
 
 def _outcome_of(error: ConnectorError) -> Outcome:

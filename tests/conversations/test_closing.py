@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django_q.models import OrmQ
 
@@ -11,7 +13,7 @@ from conversations.services import operations
 from core.actor import COMMAND
 from core.ids import new_id
 from tests.conversations.notifications import changed
-from tests.conversations.stand import ADA, Stand, only_conversation
+from tests.conversations.stand import ADA, Stand, in_thread, only_conversation
 
 
 @pytest.fixture
@@ -74,6 +76,40 @@ def test_the_late_notification_of_the_close_changes_nothing_in_the_new_one(talki
     talking.says("and more")
     talking.settle()
     assert talking.heard(1) == ["too late?", "and more"]
+
+
+def refused_after_its_notification(stand: Stand, agent_does: str) -> None:
+    """A text on its way is told that its dialog is closed, after the notification of that has been applied."""
+    stand.agent(agent_does)
+    stand.faults({"on": "send", "do": "delay", "seconds": 1.0, "times": 1})
+    stand.says("too late?")
+    worker = in_thread(stand.work)
+    stand.simulator_waits_for("send", count=2)
+    stand.deliver()
+    until = time.monotonic() + 0.8
+    while Conversation.objects.order_by("id")[0].state == ConversationState.OPEN and time.monotonic() < until:
+        time.sleep(0.02)
+    assert Conversation.objects.get().state != ConversationState.OPEN, "the answer was first: this shows nothing"
+    worker.join()
+    stand.settle()
+
+
+def test_a_survey_that_is_known_before_the_answer_closed_stays_open(talking: Stand) -> None:
+    refused_after_its_notification(talking, "survey")
+
+    assert only_conversation().state == ConversationState.SURVEY
+    assert talking.heard() == ["Hello", "too late?"]
+    assert Dispatch.objects.filter(kind="OPEN").count() == 1
+
+
+def test_a_close_that_is_known_before_the_answer_keeps_its_reason(talking: Stand) -> None:
+    refused_after_its_notification(talking, "close")
+
+    first, second = Conversation.objects.order_by("id")
+    assert (first.state, first.close_reason) == (ConversationState.CLOSED, "AGENT")
+    assert second.state == ConversationState.OPEN
+    assert talking.heard(1) == ["too late?"]
+    assert len(talking.received("conversation.closed")) == 1
 
 
 def test_several_texts_that_find_it_closed_keep_their_order(talking: Stand) -> None:

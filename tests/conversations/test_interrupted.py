@@ -6,9 +6,16 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
+from conversations import lanes
+from conversations.calls import Brought, Done, Job
 from conversations.models import Attempt, Dispatch, DispatchState, Lane, MessageStatus
+from conversations.settling import take_late
+from conversations.turn import Turn
+from core.breaker import Go
+from installations.connectors import get_connector
 from tests.conversations.stand import ADA, Stand, in_thread
 from webhooks.applying import apply_some
 
@@ -184,6 +191,37 @@ def test_the_late_answer_of_a_slow_worker_settles_what_another_one_took_for_unan
     dispatch.refresh_from_db()
     assert dispatch.echo_sequence == dispatch.lp_sequence
     assert talking.heard() == ["Hello", "slow"]
+
+
+def test_an_early_step_that_ends_late_moves_nothing_that_has_gone_on(talking: Stand) -> None:
+    """A worker was frozen while it asked for the consumer's token; another one has asked, and has published since."""
+    talking.faults({"on": "send", "do": "lose_answer", "times": 1})
+    talking.says("in doubt")
+    talking.work()
+    dispatch = Dispatch.objects.get(message__content__text="in doubt")
+    assert dispatch.state == DispatchState.UNKNOWN
+    frozen = lanes.read_afresh(dispatch.pk)
+    frozen.step = "IDENTIFY"
+    attempt = Attempt.objects.create(
+        brand_id=frozen.brand_id, dispatch=frozen, step="IDENTIFY", fence=0, started_at=timezone.now()
+    )
+    job = Job(
+        dispatch=frozen, connector=get_connector(talking.channel.pk), upstream=None, permit=Go(), fence=0,
+        attempt_id=attempt.pk, app_generation=0, correlation_id="", call=lambda: Brought(),
+    )  # fmt: skip
+
+    with transaction.atomic():
+        turn = Turn(now=timezone.now())
+        take_late(turn, Done(job=job, brought=Brought(consumer_jws="x.y.z"), error=None, elapsed_ms=25_000))
+        turn.flush()
+
+    dispatch.refresh_from_db()
+    assert (dispatch.state, dispatch.step) == (DispatchState.UNKNOWN, "PUBLISH")
+    attempt.refresh_from_db()
+    assert (attempt.outcome, attempt.error_code) == ("ACCEPTED", "late")
+    talking.pass_time(31)
+    talking.settle()
+    assert talking.heard() == ["Hello", "in doubt"]
 
 
 def test_a_call_may_last_longer_than_a_lease(talking: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from conversations.models import Direction, Dispatch, DispatchState, Message, MessageStatus
 from tests.conversations.notifications import receipt
+from tests.conversations.servers import Play
 from tests.conversations.stand import ADA, Stand, only_conversation
 
 
@@ -141,6 +142,25 @@ def test_a_status_of_the_channel_only_climbs(talking: Stand) -> None:
 
     assert answer().status == MessageStatus.READ
     assert [status for status, _ in receipts_at_liveperson(talking)] == ["ACCEPT", "READ"]
+
+
+def test_what_the_channel_reports_as_delivered_is_not_tried_again(talking: Stand) -> None:
+    talking.phone.plays.append(Play(status=200, drop=True))  # it has taken it, and its answer is lost
+    talking.agent("say", text="It leaves today.")
+    talking.deliver()
+    talking.work()
+    waiting = Dispatch.objects.get(kind="TEXT", lane__direction="TO_CHANNEL")
+    assert waiting.state == DispatchState.QUEUED
+
+    report(talking, "delivered")
+    talking.phone.default = Play(status=400)
+    talking.pass_time(60)
+    talking.settle()
+
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.resolution) == (DispatchState.SENT, "report")
+    assert answer().status == MessageStatus.DELIVERED
+    assert len(talking.received()) == 1
 
 
 def test_a_delivery_that_failed_after_all_is_not_believed_once_it_was_delivered(talking: Stand) -> None:
