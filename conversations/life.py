@@ -80,8 +80,10 @@ def conversation_found_closed(dispatch: Dispatch, *, now: datetime) -> None:
 
     If its notification was faster, it has told more than this: then words go into another dialog already, or nowhere.
     """
-    conversation = Conversation.objects.filter(pk=dispatch.conversation_id).first()  # ours is as old as the call
-    if conversation is None or not conversation.is_open:
+    if dispatch.conversation_id is None:
+        return
+    conversation = Conversation.objects.get(pk=dispatch.conversation_id)  # the one at hand is as old as the call
+    if not conversation.is_open:
         return
     was_main_dialog = dispatch.lp_dialog_id == conversation.lp_conversation_id
     if was_main_dialog == (conversation.state == ConversationState.OPEN):

@@ -240,7 +240,10 @@ class Site:
             for part in self._parts:
                 part.keep_alive()
             if not self._postgres.is_alive():
-                await loop.run_in_executor(self._postgres_thread, self._start_postgres)
+                try:
+                    await loop.run_in_executor(self._postgres_thread, self._start_postgres)
+                except Exception as error:  # killed once more while it came up: whatever says so, it is started again
+                    say(f"  the database did not come up ({type(error).__name__}); started again")
 
     async def _answers(self, url: str) -> bool:
         assert self._http is not None
