@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -16,7 +17,7 @@ from django.db import connection
 from conversations import sequences
 from conversations.models import Conversation
 from core.events import ContentPublished, LivePersonEvent, RichContentPublished
-from webhooks.models import Delivery, DeliveryState, Event, Held
+from webhooks.models import Delivery, Event, Held
 
 LEAST_WAIT_S, MOST_WAIT_S = 5, 180
 
@@ -57,7 +58,7 @@ def held_for(
     """
     The row by which an event waits; not stored yet.
 
-    Its time counts from its arrival, not from when a worker came to it: see heard_until.
+    Its time counts from its arrival, not from when a worker came to it: see Due.
     """
     assert isinstance(event, (ContentPublished, RichContentPublished)) and event.sequence is not None
     return Held(
@@ -77,15 +78,57 @@ def places_of_held(conversation_ids: Sequence[uuid.UUID]) -> set[Place]:
     )
 
 
-def heard_until(inbox_id: uuid.UUID, *, now: datetime) -> datetime:
+@dataclass(frozen=True, kw_only=True)
+class Due:
     """
-    The moment until when everything that arrived in an inbox has been applied; now, where nothing is left.
+    A dialog in which something is held.
 
-    What is missing may lie in a backlog that it takes minutes to apply. It has not come only when all that arrived in
-    time has been looked at.
+    heard_until: the moment until when everything that arrived in its inbox has been applied; now, where nothing is
+    left. What is missing may lie in a backlog that it takes minutes to apply. It has not come only when all that
+    arrived in time has been looked at.
     """
-    stored = Delivery.objects.filter(inbox_id=inbox_id, state=DeliveryState.STORED).order_by("id")
-    return min(now, stored.values_list("received_at", flat=True).first() or now)
+
+    conversation_id: uuid.UUID
+    lp_dialog_id: str
+    heard_until: datetime
+
+
+# First those whose time is over, all of which go; then the others, which an answer may have told what was missing. Of
+# each the inboxes take turns, so that none stands behind the backlog of another. The inbox is asked for row by row,
+# because a join may be planned as one of all events with all deliveries.
+_NEXT = """
+    WITH place AS MATERIALIZED (
+        SELECT first.conversation_id, first.lp_dialog_id, first.due_at, (
+            SELECT delivery.inbox_id FROM webhooks_event event
+            JOIN webhooks_delivery delivery ON delivery.id = event.delivery_id WHERE event.id = first.event_id
+        ) AS inbox_id
+        FROM (SELECT DISTINCT ON (conversation_id, lp_dialog_id) conversation_id, lp_dialog_id, due_at, event_id
+              FROM webhooks_held ORDER BY conversation_id, lp_dialog_id, due_at) first
+    ), heard AS MATERIALIZED (
+        SELECT inbox.inbox_id, LEAST(%(now)s, COALESCE(oldest.received_at, %(now)s)) AS until
+        FROM (SELECT DISTINCT inbox_id FROM place) inbox
+        LEFT JOIN LATERAL (
+            SELECT stored.received_at FROM webhooks_delivery stored
+            WHERE stored.inbox_id = inbox.inbox_id AND stored.state = 'STORED' ORDER BY stored.id LIMIT 1
+        ) oldest ON true
+    )
+    SELECT place.conversation_id, place.lp_dialog_id, heard.until
+    FROM place JOIN heard USING (inbox_id)
+    ORDER BY place.due_at > heard.until,
+        row_number() OVER (PARTITION BY inbox_id, place.due_at > heard.until ORDER BY place.due_at), place.due_at
+    LIMIT %(at_most)s
+"""
+
+
+def next_places(*, now: datetime, at_most: int) -> list[Due]:
+    """
+    The dialogs whose held events are to be looked at now.
+
+    Asked before any mutex is taken: what is applied meanwhile is taken for not heard yet.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, {"now": now, "at_most": at_most})
+        return [Due(conversation_id=row[0], lp_dialog_id=row[1], heard_until=row[2]) for row in cursor.fetchall()]
 
 
 # Twice what the slowest of late took: many that are filled at once say nothing about one that is tried again later. It

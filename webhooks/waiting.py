@@ -39,15 +39,11 @@ def settle_waiting(*, now: datetime) -> None:
 
 def settle_held(*, now: datetime) -> None:
     """Apply what waits for nothing any more, and what has waited long enough."""
-    held = Held.objects.order_by("due_at").values_list("conversation", "lp_dialog_id", "event__delivery__inbox")
-    places = dict.fromkeys(held[:_MOST_HELD])
-    # Asked before any mutex is taken: what is applied meanwhile is taken for not heard yet.
-    heard = {inbox_id: gaps.heard_until(inbox_id, now=now) for inbox_id in {place[2] for place in places}}
-    for conversation_id, lp_dialog_id, inbox_id in places:
+    for place in gaps.next_places(now=now, at_most=_MOST_HELD):
         with transaction.atomic():
-            conversation = Conversation.objects.get(pk=conversation_id)
+            conversation = Conversation.objects.get(pk=place.conversation_id)
             lanes.lock_consumer(conversation.consumer_id)
-            release_held(conversation, lp_dialog_id, due_by=heard[inbox_id], now=now)
+            release_held(conversation, place.lp_dialog_id, due_by=place.heard_until, now=now)
 
 
 def end_all(*, now: datetime) -> None:
