@@ -281,8 +281,12 @@ class Portion:
             account_id=conversation.account_id,
             lp_conversation_id=conversation.lp_conversation_id,
         )
-        for row in waiting.select_related("delivery__installation").order_by("id"):
+        found = list(waiting.select_related("delivery__installation").order_by("id"))
+        for row in found:
             apply_late(row, now=self._now)
+        if found:
+            # They have changed its row, of which this is a copy.
+            conversation.refresh_from_db(from_queryset=Conversation.objects.select_related("channel", "brand"))
 
 
 def apply_late(row: Event, *, now: datetime) -> None:

@@ -207,6 +207,23 @@ def test_what_outran_the_adopting_notification_is_applied_with_it(door: Door, op
     assert Message.objects.get(direction=Direction.TO_CHANNEL).lp_sequence == 0
 
 
+@pytest.mark.parametrize("is_together", [True, False])
+def test_the_adopting_notification_does_not_take_back_a_newer_state_that_outran_it(
+    door: Door, opening: Dispatch, is_together: bool
+) -> None:
+    door.notify_state(changed("new", consumer=LP_ADA, at=200, state="CLOSE", stage="CLOSE"))
+    if not is_together:
+        apply_all()
+        assert outcomes() == ["WAITING"]
+    door.notify_state(changed("new", consumer=LP_ADA, at=100))
+    apply_all()
+
+    assert outcomes() == ["APPLIED", "STALE"]
+    conversation = Conversation.objects.get()
+    assert (conversation.state, conversation.closed_at is None) == (ConversationState.CLOSED, False)
+    assert Dispatch.objects.filter(kind="CLOSE", lane__direction=Direction.TO_CHANNEL).count() == 1
+
+
 def test_a_conversation_of_somebody_else_is_not_adopted(door: Door, opening: Dispatch) -> None:
     door.notify_state(changed("new", consumer="lp-somebody"))
     apply_all()
