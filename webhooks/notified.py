@@ -275,23 +275,32 @@ class Portion:
             return
         self._have_waiting.discard(conversation.lp_conversation_id)
         self.flush()  # some of it may have come just now
-        # Locked, because another worker may be about to apply them.
-        waiting = Event.objects.select_for_update(of=("self",), skip_locked=True).filter(
-            outcome=EventOutcome.WAITING,
-            account_id=conversation.account_id,
-            lp_conversation_id=conversation.lp_conversation_id,
-        )
-        found = list(waiting.select_related("delivery__installation").order_by("id"))
-        for row in found:
-            apply_late(row, now=self._now)
-        if found:
+        if apply_waiting(conversation, now=self._now):
             # They have changed its row, of which this is a copy.
             conversation.refresh_from_db(from_queryset=Conversation.objects.select_related("channel", "brand"))
 
 
+def apply_waiting(conversation: Conversation, *, now: datetime) -> bool:
+    """
+    Apply what waits for a conversation, in the order in which it came; whether anything did.
+
+    The caller holds the consumer's mutex, as all do that apply any of it: so nobody is in the middle of it.
+    """
+    # Locked, because it may be called foreign or be erased at this moment.
+    rows = Event.objects.select_for_update(of=("self",)).filter(
+        outcome=EventOutcome.WAITING,
+        account_id=conversation.account_id,
+        lp_conversation_id=conversation.lp_conversation_id,
+    )
+    found = list(rows.select_related("delivery__installation").order_by("id"))
+    for row in found:
+        apply_late(row, now=now)
+    return bool(found)
+
+
 def apply_late(row: Event, *, now: datetime) -> None:
     """
-    Apply an event that has waited. The caller has locked its row.
+    Apply an event that has waited. The caller holds the consumer's mutex.
 
     What breaks here must stop neither the others that wait nor the delivery that made them known.
     """

@@ -5,17 +5,16 @@ what was said before them, until it has come or their time is over.
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
-from conversations import lanes
-from conversations.models import Conversation
+from conversations.models import Consumer, Conversation
 from conversations.selectors import accounts_that_may_open
 from webhooks import gaps
 from webhooks.models import DeliveryBody, Event, EventOutcome, Held
-from webhooks.notified import FOREIGN_AFTER, apply_late, release_held
+from webhooks.notified import FOREIGN_AFTER, apply_waiting, release_held
 
 _MOST_HELD = 200  # looked at in one go
 # An opening in doubt may have opened just the conversation that something waits for. Most are settled in minutes.
@@ -24,16 +23,10 @@ _FOREIGN_DESPITE_DOUBT = timedelta(minutes=15)
 
 def settle_waiting(*, now: datetime) -> None:
     """Apply what has waited for a conversation that is known by now, and call foreign what has waited too long."""
-    for row in _now_known():
+    for conversation in _now_known():
         with transaction.atomic():
-            locked = (
-                Event.objects.select_for_update(of=("self",), skip_locked=True)
-                .filter(pk=row, outcome=EventOutcome.WAITING)
-                .select_related("delivery__installation")
-                .first()
-            )
-            if locked is not None:
-                apply_late(locked, now=now)
+            if _lock_if_free(conversation):
+                apply_waiting(conversation, now=now)
     _call_foreign(now)
 
 
@@ -42,8 +35,18 @@ def settle_held(*, now: datetime) -> None:
     for place in gaps.next_places(now=now, at_most=_MOST_HELD):
         with transaction.atomic():
             conversation = Conversation.objects.get(pk=place.conversation_id)
-            lanes.lock_consumer(conversation.consumer_id)
-            release_held(conversation, place.lp_dialog_id, due_by=place.heard_until, now=now)
+            if _lock_if_free(conversation):
+                release_held(conversation, place.lp_dialog_id, due_by=place.heard_until, now=now)
+
+
+def _lock_if_free(conversation: Conversation) -> bool:
+    """
+    Take the consumer's mutex, before anything that waits: so whoever applies some of it applies all that stands before.
+
+    One that is in use at this moment is looked at next time: a worker that halts keeps nobody from the others.
+    """
+    mutex = Consumer.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=conversation.consumer_id)
+    return mutex.first() is not None
 
 
 def end_all(*, now: datetime) -> None:
@@ -72,17 +75,18 @@ def has_waiting() -> bool:
     return Event.objects.filter(outcome=EventOutcome.WAITING).exists() or Held.objects.exists()
 
 
-def _now_known() -> list[uuid.UUID]:
-    known = Event.objects.raw(
+def _now_known() -> list[Conversation]:
+    """For which something has waited, the longest wait first."""
+    known = Conversation.objects.raw(
         """
-        SELECT event.id FROM webhooks_event event
+        SELECT conversation.* FROM webhooks_event event
         JOIN conversations_conversation conversation
           ON conversation.account_id = event.account_id
          AND conversation.lp_conversation_id = event.lp_conversation_id
         WHERE event.outcome = 'WAITING' ORDER BY event.id LIMIT 200
         """
     )
-    return [row.pk for row in known]
+    return list(dict.fromkeys(known))
 
 
 def _call_foreign(now: datetime) -> None:
@@ -90,10 +94,16 @@ def _call_foreign(now: datetime) -> None:
     with transaction.atomic():
         rows = Event.objects.filter(outcome=EventOutcome.WAITING, at__lt=now - FOREIGN_AFTER)
         rows = rows.exclude(account_id__in=accounts_that_may_open(), at__gte=now - _FOREIGN_DESPITE_DOUBT)
-        delivery_ids = list(rows.values_list("delivery_id", flat=True)[:2000])
-        if not delivery_ids:
+        known = Conversation.objects.filter(
+            account_id=OuterRef("account_id"), lp_conversation_id=OuterRef("lp_conversation_id")
+        )
+        # What somebody is about to apply is left to them: nobody waits here for anybody. With the events their
+        # deliveries are locked; two that each had a part of one would both keep its body for the other's sake.
+        free = rows.exclude(Exists(known)).select_for_update(no_key=True, skip_locked=True)
+        chosen = {pk: owner for pk, owner, _ in free.values_list("pk", "delivery_id", "delivery__state")[:2000]}
+        if not chosen:
             return
-        rows.filter(delivery_id__in=delivery_ids).update(outcome=EventOutcome.FOREIGN, at=now)
-        still_needed = Event.objects.filter(delivery_id__in=delivery_ids).exclude(outcome=EventOutcome.FOREIGN)
+        Event.objects.filter(pk__in=chosen).update(outcome=EventOutcome.FOREIGN, at=now)
+        still_needed = Event.objects.filter(delivery_id__in=set(chosen.values())).exclude(outcome=EventOutcome.FOREIGN)
         kept = set(still_needed.values_list("delivery_id", flat=True))
-        DeliveryBody.objects.filter(pk__in=set(delivery_ids) - kept).update(expires_on=now.date())
+        DeliveryBody.objects.filter(pk__in=set(chosen.values()) - kept).update(expires_on=now.date())

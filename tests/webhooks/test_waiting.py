@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
+from conversations.models import Consumer
 from tests.conversations.notifications import said
-from tests.conversations.stand import Door, known_conversation, make_door
+from tests.conversations.stand import Door, in_thread, known_conversation, make_door
 from tests.webhooks.test_gaps import apply_all, learned, marks, sent
-from webhooks import waiting
-from webhooks.models import Delivery, DeliveryState, Held
+from webhooks import notified, waiting
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, Held
 
 C, OTHER = "c-1", "c-2"
+# Another worker's turn, while a first one applies what waits.
+WORKS = {"looks at what waits": lambda: waiting.settle_waiting(now=timezone.now()), "applies more": apply_all}
 
 
 # --- several brands --------------------------------------------------------------------------------------------------
@@ -76,3 +84,133 @@ def told_by_an_answer(lp_id: str, sequence: int) -> None:
         brand_id=first.brand_id, lane=first.lane, position=1, kind="TEXT", state="SENT",
         conversation=first.conversation, lp_dialog_id=lp_id, lp_sequence=sequence,
     )  # fmt: skip
+
+
+# --- several workers -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(transactional_db: None) -> Door:
+    """Two things said wait for a conversation that is known by now."""
+    door = make_door()
+    for number in (0, 1):
+        door.notify(said(C, number, f"text {number}"))
+    apply_all()
+    known_conversation(door, lp_id=C)
+    return door
+
+
+@pytest.mark.parametrize("work", WORKS.values(), ids=list(WORKS))
+def test_a_worker_that_halts_with_the_first_does_not_let_the_second_pass(
+    site: Door, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    site.notify(said(C, 2, "text 2"))
+    halted, goes_on = halt_first(monkeypatch)
+    slow = in_thread(lambda: waiting.settle_waiting(now=timezone.now()))
+    assert halted.wait(10)
+
+    quick = in_thread(work)
+    wait_until(lambda: not quick.is_alive() or somebody_waits_for_a_lock())
+    goes_on.set()
+    slow.join()
+    quick.join()
+    apply_all()
+
+    assert sent() == [0, 1, 2]
+    assert marks() == {}
+    assert set(Event.objects.values_list("outcome", flat=True)) == {"APPLIED"}
+
+
+def test_a_worker_that_halts_keeps_nobody_from_the_others(site: Door) -> None:
+    site.notify(said(OTHER, 0, "text 0"))
+    apply_all()
+    known_conversation(site, consumer="bob", lp_id=OTHER)
+    hold_one(site, "c-3")
+    Held.objects.update(due_at=timezone.now())
+    with transaction.atomic():
+        list(Consumer.objects.select_for_update().filter(conversations__lp_conversation_id=C))
+        other = in_thread(look_at_all)
+        other.join(5)
+        found = (other.is_alive(), sent(OTHER), sent("c-3"))
+    other.join()
+
+    assert found == (False, [0], [0, 2])
+    look_at_all()
+    assert sent() == [0, 1]
+
+
+def look_at_all() -> None:
+    waiting.settle_waiting(now=timezone.now())
+    waiting.settle_held(now=timezone.now())
+
+
+def test_what_is_known_by_now_is_not_called_foreign_while_its_consumer_is_in_use(site: Door) -> None:
+    Event.objects.update(at=timezone.now() - timedelta(minutes=20))
+    with transaction.atomic():
+        list(Consumer.objects.select_for_update())
+        other = in_thread(look_at_all)
+        other.join(5)
+    other.join()
+    look_at_all()
+
+    assert sent() == [0, 1]
+
+
+def test_what_a_worker_is_about_to_apply_is_not_called_foreign_and_keeps_nobody_waiting(transactional_db: None) -> None:
+    door = make_door()
+    for name in ("adopted at this moment", "elsewhere"):
+        door.notify(said(name, 0, "text 0"))
+    apply_all()
+    with transaction.atomic():
+        list(Event.objects.select_for_update().filter(lp_conversation_id="adopted at this moment"))
+        other = in_thread(lambda: waiting.settle_waiting(now=timezone.now() + timedelta(minutes=2)))
+        other.join(5)
+        has_ended = not other.is_alive()
+    other.join()
+
+    assert has_ended
+    assert list(Event.objects.order_by("id").values_list("outcome", flat=True)) == ["WAITING", "FOREIGN"]
+
+
+def test_two_that_each_call_a_part_of_a_delivery_foreign_let_its_body_go(transactional_db: None) -> None:
+    door = make_door()
+    door.notify(said("one", 0, "not ours"), said("two", 0, "not ours"))
+    apply_all()
+    now = timezone.now()
+    Event.objects.filter(lp_conversation_id="one").update(at=now - timedelta(seconds=61))
+    with transaction.atomic():
+        waiting.settle_waiting(now=now)
+        other = in_thread(lambda: waiting.settle_waiting(now=now + timedelta(seconds=61)))
+        other.join(5)
+    other.join()
+    waiting.settle_waiting(now=now + timedelta(seconds=61))
+
+    assert set(Event.objects.values_list("outcome", flat=True)) == {"FOREIGN"}
+    assert DeliveryBody.objects.get().expires_on <= now.date() + timedelta(days=1)
+
+
+def halt_first(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """The first that is applied from now on halts: has it, and may it go on."""
+    halted, goes_on, apply = threading.Event(), threading.Event(), notified._apply_late
+
+    def halting(row: Event, *values: Any, **more: Any) -> None:
+        if not halted.is_set():
+            halted.set()
+            goes_on.wait(10)
+        apply(row, *values, **more)
+
+    monkeypatch.setattr(notified, "_apply_late", halting)
+    return halted, goes_on
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
