@@ -10,10 +10,12 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import Max, Q, Window
 
 from conversations import sequences
 from conversations.models import Consumer, Conversation, Dialog
@@ -47,6 +49,9 @@ _REPEATED_WITHIN = timedelta(days=3, hours=1)
 # What arrived before its conversation was known waits at most so long after the opening.
 _RECENT = FOREIGN_AFTER + timedelta(seconds=10)
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
+# Held events that one transaction applies beside its deliveries. Each costs some ten statements: without a bound what
+# waits in many dialogs for a few words could take a transaction longer than a task may last.
+MOST_SET_FREE = 50
 
 Read = Sequence[tuple[Delivery, Sequence[LivePersonEvent]]]
 
@@ -70,6 +75,7 @@ class Portion:
         self._rows: list[Event] = []
         self._held: list[Held] = []
         self._places_of_held: set[gaps.Place] = set()
+        self._set_free = 0
         self._look_up([event for _, events in read for event in events])
         self._claim(read)
         self._look_at_order(read)
@@ -243,14 +249,17 @@ class Portion:
         place = (conversation.pk, lp_dialog_id)
         if place in self._places_of_held:
             self.flush()  # some of it may have come just now
-            if not release_held(conversation, lp_dialog_id, due_by=delivery.received_at, now=self._now):
+            due_by, at_most = delivery.received_at, MOST_SET_FREE - self._set_free
+            freed = release_held(conversation, lp_dialog_id, due_by=due_by, now=self._now, at_most=at_most)
+            self._set_free += freed.count
+            if not freed.is_left:
                 self._places_of_held.discard(place)
 
     def _release_before_end(self, conversation: Conversation) -> None:
         """The end of a conversation does not overtake what was said in it."""
         for place in [one for one in self._places_of_held if one[0] == conversation.pk]:
             self.flush()
-            release_held(conversation, place[1], due_by=_FOR_EVER, now=self._now)
+            release_held(conversation, place[1], due_by=_FOR_EVER, now=self._now, at_most=None)
             self._places_of_held.discard(place)
 
     def _adopt(self, event: LivePersonEvent) -> Conversation | None:
@@ -334,31 +343,47 @@ def _apply_late(row: Event, now: datetime) -> None:
     row.save()
 
 
-def release_held(conversation: Conversation, lp_dialog_id: str, *, due_by: datetime, now: datetime) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class SetFree:
     """
-    Apply what is held in a dialog and has nothing to wait for any more, in its order; whether something is still held.
+    How many held events were applied. is_left: something still is held in that dialog; has_more: and what is next has
+    nothing to wait for.
+    """
+
+    count: int
+    has_more: bool
+    is_left: bool
+
+
+def release_held(
+    conversation: Conversation, lp_dialog_id: str, *, due_by: datetime, now: datetime, at_most: int | None
+) -> SetFree:
+    """
+    Apply what is held in a dialog and has nothing to wait for any more, in its order; None: however much it is.
 
     due_by: what waits until then at most comes now, and all that stands before it, whatever is missing; so all that
     arrived until then has been applied. The caller holds the consumer's mutex.
     """
     rows = list(
         Held.objects.filter(conversation=conversation, lp_dialog_id=lp_dialog_id)
+        .annotate(last_due=Window(Max("sequence", filter=Q(due_at__lte=due_by))))
         .select_related("event__delivery__installation")
-        .order_by("sequence")
+        .order_by("sequence")[: None if at_most is None else at_most + 1]
     )
-    last_due = max((row.sequence for row in rows if row.due_at <= due_by), default=-1)
     has_given_up = False
-    for row in rows:
+    for count, row in enumerate(rows):
         has_gap = sequences.has_gap_before(conversation, lp_dialog_id, row.sequence)
-        if has_gap and row.sequence > last_due:
-            return True
+        if has_gap and (row.last_due is None or row.sequence > row.last_due):
+            return SetFree(count=count, has_more=False, is_left=True)
+        if count == at_most:
+            return SetFree(count=count, has_more=True, is_left=True)
         has_given_up = has_given_up or has_gap
         if not has_given_up:
             gaps.learn_filled(row.event.delivery, after_s=(min(due_by, now) - row.since).total_seconds())
         event = row.event
         row.delete()
         apply_late(event, now=now)
-    return False
+    return SetFree(count=len(rows), has_more=False, is_left=False)
 
 
 def _whole(conversation_id: uuid.UUID) -> Conversation:

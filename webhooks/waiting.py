@@ -5,6 +5,7 @@ what was said before them, until it has come or their time is over.
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -12,11 +13,12 @@ from django.db.models import Exists, OuterRef
 
 from conversations.models import Consumer, Conversation
 from conversations.selectors import accounts_that_may_open
-from webhooks import gaps
+from webhooks import gaps, notified
 from webhooks.models import DeliveryBody, Event, EventOutcome, Held
 from webhooks.notified import FOREIGN_AFTER, apply_waiting, release_held
 
 _MOST_HELD = 200  # looked at in one go
+_LOOK_MAY_TAKE_S = 1.0
 # An opening in doubt may have opened just the conversation that something waits for. Most are settled in minutes.
 _FOREIGN_DESPITE_DOUBT = timedelta(minutes=15)
 
@@ -31,12 +33,25 @@ def settle_waiting(*, now: datetime) -> None:
 
 
 def settle_held(*, now: datetime) -> None:
-    """Apply what waits for nothing any more, and what has waited long enough."""
+    """Apply what waits for nothing any more, and what has waited long enough; of much, as much as there is time for."""
+    ends_at_s = time.monotonic() + _LOOK_MAY_TAKE_S
     for place in gaps.next_places(now=now, at_most=_MOST_HELD):
-        with transaction.atomic():
-            conversation = Conversation.objects.get(pk=place.conversation_id)
-            if _lock_if_free(conversation):
-                release_held(conversation, place.lp_dialog_id, due_by=place.heard_until, now=now)
+        while _set_some_free(place, now=now) and time.monotonic() < ends_at_s:
+            pass
+        if time.monotonic() >= ends_at_s:
+            return
+
+
+def _set_some_free(place: gaps.Due, *, now: datetime) -> bool:
+    """Whether there is more of it."""
+    with transaction.atomic():
+        conversation = Conversation.objects.get(pk=place.conversation_id)
+        if not _lock_if_free(conversation):
+            return False
+        freed = release_held(
+            conversation, place.lp_dialog_id, due_by=place.heard_until, now=now, at_most=notified.MOST_SET_FREE
+        )
+        return freed.has_more
 
 
 def _lock_if_free(conversation: Conversation) -> bool:
