@@ -41,7 +41,7 @@ class Nemesis:
         began_at = time.monotonic()
         for at_s, target in plan:
             await asyncio.sleep(max(0.0, began_at + at_s - time.monotonic()))
-            for _ in range(100):
+            for _ in range(600):
                 if self.strike(target):
                     break
                 await asyncio.sleep(0.1)

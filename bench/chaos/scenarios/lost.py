@@ -26,7 +26,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     say(f"lost: {size.acked} deliveries in {over_s:.0f} s, {size.kills} kills")
     await asyncio.gather(
         nemesis.follow(nemesis.plan(kills=size.kills, over_s=over_s)),
-        site.sender.deliver_all(items, per_s=size.acked_per_s, within_s=90, chance=chance(site.seed, "lost/pace")),
+        site.sender.deliver_all(items, per_s=size.acked_per_s, within_s=300, chance=chance(site.seed, "lost/pace")),
     )
     say("lost: everything is sent, waiting until it is settled")
     await brand.until_quiet(site, within_s=900)
