@@ -40,7 +40,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     draw.shuffle(items)
     say(f"repeats: {len(items)} events, and again")
     posts = items + [draw.choice(items) for _ in range(len(items) * 3 // 10)]
-    await site.sender.deliver_all(posts, per_s=size.acked_per_s, within_s=60, chance=draw)
+    await site.sender.deliver_all(posts, per_s=size.acked_per_s, within_s=300, chance=draw)
     for item in draw.sample(words, min(20, len(words))):
         await asyncio.gather(*(site.sender.post(item) for _ in range(COPIES_AT_ONCE)))
     await brand.until_quiet(site, within_s=900)
