@@ -34,6 +34,12 @@ def lock_consumer(consumer_id: uuid.UUID) -> Consumer:
     return Consumer.objects.select_for_update(no_key=True).get(pk=consumer_id)
 
 
+def lock_consumer_if_free(consumer_id: uuid.UUID) -> bool:
+    """Take the mutex of a consumer unless somebody has it at this moment; whether it was taken."""
+    free = Consumer.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=consumer_id)
+    return free.first() is not None
+
+
 def append(
     *,
     consumer: Consumer,

@@ -1,6 +1,9 @@
 """
 Events that wait: to see whose they are, until their conversation is known or they are foreign after a while; or for
 what was said before them, until it has come or their time is over.
+
+The consumer's mutex is taken before anything that waits: so whoever applies some of it applies all that stands before.
+One that is in use at this moment is looked at next time: a worker that halts keeps nobody from the others.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from conversations.models import Consumer, Conversation
+from conversations import lanes
+from conversations.models import Conversation
 from conversations.selectors import accounts_that_may_open
 from webhooks import gaps, notified
 from webhooks.models import DeliveryBody, Event, EventOutcome, Held
-from webhooks.notified import FOREIGN_AFTER, apply_waiting, release_held
 
 _MOST_HELD = 200  # looked at in one go
 _LOOK_MAY_TAKE_S = 1.0
@@ -27,8 +30,8 @@ def settle_waiting(*, now: datetime) -> None:
     """Apply what has waited for a conversation that is known by now, and call foreign what has waited too long."""
     for conversation in _now_known():
         with transaction.atomic():
-            if _lock_if_free(conversation):
-                apply_waiting(conversation, now=now)
+            if lanes.lock_consumer_if_free(conversation.consumer_id):
+                notified.apply_waiting(conversation, now=now)
     _call_foreign(now)
 
 
@@ -46,22 +49,12 @@ def _set_some_free(place: gaps.Due, *, now: datetime) -> bool:
     """Whether there is more of it."""
     with transaction.atomic():
         conversation = Conversation.objects.get(pk=place.conversation_id)
-        if not _lock_if_free(conversation):
+        if not lanes.lock_consumer_if_free(conversation.consumer_id):
             return False
-        freed = release_held(
+        freed = notified.release_held(
             conversation, place.lp_dialog_id, due_by=place.heard_until, now=now, at_most=notified.MOST_SET_FREE
         )
         return freed.has_more
-
-
-def _lock_if_free(conversation: Conversation) -> bool:
-    """
-    Take the consumer's mutex, before anything that waits: so whoever applies some of it applies all that stands before.
-
-    One that is in use at this moment is looked at next time: a worker that halts keeps nobody from the others.
-    """
-    mutex = Consumer.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=conversation.consumer_id)
-    return mutex.first() is not None
 
 
 def end_all(*, now: datetime) -> None:
@@ -107,7 +100,7 @@ def _now_known() -> list[Conversation]:
 def _call_foreign(now: datetime) -> None:
     """Of what belongs to other connectors the digest, the size and the outcome stay; the body goes within a day."""
     with transaction.atomic():
-        rows = Event.objects.filter(outcome=EventOutcome.WAITING, at__lt=now - FOREIGN_AFTER)
+        rows = Event.objects.filter(outcome=EventOutcome.WAITING, at__lt=now - notified.FOREIGN_AFTER)
         rows = rows.exclude(account_id__in=accounts_that_may_open(), at__gte=now - _FOREIGN_DESPITE_DOUBT)
         known = Conversation.objects.filter(
             account_id=OuterRef("account_id"), lp_conversation_id=OuterRef("lp_conversation_id")

@@ -14,13 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conversations import lanes
-from conversations.calls import Brought, Done, Job
+from conversations.calls import Brought
 from conversations.drain import Drain
 from conversations.models import Consumer, Dispatch, DispatchState, Lane, MediaFile, MessageStatus
-from core.breaker import Go
 from core.encryption import KeyRing
-from installations.connectors import get_connector
 from installations.models import Channel, InstallationSecret
+from tests.conversations.late import late
 from tests.conversations.servers import Play
 from tests.conversations.stand import Stand, forget_caches, in_thread, make_door, only_message
 from webhooks import services
@@ -391,10 +390,9 @@ def test_a_late_result_that_the_database_refuses_does_not_stop_the_worker(
     answer = Dispatch.objects.get(lane__direction="TO_CHANNEL", kind="TEXT")
     Dispatch.objects.filter(pk=answer.pk).update(state=DispatchState.PARKED)
     Lane.objects.filter(pk=answer.lane_id).update(fence=41)
-    job = Job(
-        dispatch=lanes.read_afresh(answer.pk), connector=get_connector(answer.channel_id), upstream=None, permit=Go(),
-        fence=40, attempt_id=answer.attempts.get().pk, app_generation=0, correlation_id="", call=lambda: Brought(),
-    )  # fmt: skip
+    # PostgreSQL has no NUL in texts.
+    brought = Brought(provider_ids=("a\x00b",))
+    refused = late(lanes.read_afresh(answer.pk), answer.attempts.get().pk, fence=40, brought=brought)
     drain, rounds, isolate = Drain(deadline_s=4), [], Drain._isolate
 
     def isolate_counted(drain: Drain, bug: Exception) -> None:
@@ -403,9 +401,8 @@ def test_a_late_result_that_the_database_refuses_does_not_stop_the_worker(
         isolate(drain, bug)
 
     monkeypatch.setattr(Drain, "_isolate", isolate_counted)
-    drain._under_way.begin(job)
-    # PostgreSQL has no NUL in texts.
-    drain._done.put(Done(job=job, brought=Brought(provider_ids=("a\x00b",)), error=None, elapsed_ms=1))
+    drain._under_way.begin(refused.job)
+    drain._done.put(refused)
     stand.says("elsewhere", consumer="ben")
     from webhooks.applying import apply_some
 

@@ -6,16 +6,12 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 
 from conversations import lanes
-from conversations.calls import Brought, Done, Job
+from conversations.calls import Brought
 from conversations.models import Attempt, Dispatch, DispatchState, Lane, MessageStatus
-from conversations.settling import take_late
-from conversations.turn import Turn
-from core.breaker import Go
-from installations.connectors import get_connector
+from tests.conversations.late import bring, late
 from tests.conversations.stand import ADA, Stand, in_thread
 from webhooks.applying import apply_some
 
@@ -205,15 +201,8 @@ def test_an_early_step_that_ends_late_moves_nothing_that_has_gone_on(talking: St
     attempt = Attempt.objects.create(
         brand_id=frozen.brand_id, dispatch=frozen, step="IDENTIFY", fence=0, started_at=timezone.now()
     )
-    job = Job(
-        dispatch=frozen, connector=get_connector(talking.channel.pk), upstream=None, permit=Go(), fence=0,
-        attempt_id=attempt.pk, app_generation=0, correlation_id="", call=lambda: Brought(),
-    )  # fmt: skip
 
-    with transaction.atomic():
-        turn = Turn(now=timezone.now())
-        take_late(turn, Done(job=job, brought=Brought(consumer_jws="x.y.z"), error=None, elapsed_ms=25_000))
-        turn.flush()
+    bring(late(frozen, attempt.pk, brought=Brought(consumer_jws="x.y.z")))
 
     dispatch.refresh_from_db()
     assert (dispatch.state, dispatch.step) == (DispatchState.UNKNOWN, "PUBLISH")

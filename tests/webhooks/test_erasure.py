@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
 from django.utils import timezone
 
 from audit.models import AuditEntry
 from conversations import lanes
-from conversations.calls import Brought, Done, Job
 from conversations.models import (
     Attempt,
     Consumer,
@@ -27,14 +25,11 @@ from conversations.models import (
 )
 from conversations.services import operations
 from conversations.services.erasure import erase_consumer
-from conversations.settling import take_late
-from conversations.turn import Turn
-from core.breaker import Go
 from core.errors import RequestRejected
 from core.vault import search_hash
-from installations.connectors import get_connector
 from installations.models import AppInstallation, State
 from tests.conversations import notifications
+from tests.conversations.late import bring, late
 from tests.conversations.notifications import said
 from tests.conversations.stand import Stand, forget_caches, in_thread
 from tests.webhooks.erasing import (
@@ -282,17 +277,11 @@ def test_a_refusal_that_comes_after_the_erasure_brings_no_word_of_the_other_side
     attempt = Attempt.objects.create(
         brand_id=answered.brand_id, dispatch=answered.dispatch, step="PUBLISH", fence=0, started_at=timezone.now()
     )
-    job = Job(
-        dispatch=lanes.read_afresh(attempt.dispatch_id), connector=get_connector(stand.channel.pk), upstream=None,
-        permit=Go(), fence=0, attempt_id=attempt.pk, app_generation=0, correlation_id="", call=lambda: Brought(),
-    )  # fmt: skip
     refusal = RequestRejected("CANARYDETAIL", http_status=400, answer_head="CANARYHEAD")
+    refused = late(lanes.read_afresh(attempt.dispatch_id), attempt.pk, error=refusal)
 
     erase(ada())
-    with transaction.atomic():
-        turn = Turn(now=timezone.now())
-        take_late(turn, Done(job=job, brought=None, error=refusal, elapsed_ms=1_500))
-        turn.flush()
+    bring(refused)
 
     attempt.refresh_from_db()
     assert (attempt.error_code, attempt.http_status) == ("request_rejected", 400)
