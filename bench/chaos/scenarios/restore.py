@@ -148,16 +148,19 @@ def _is_of_the_heard(one: Relayed) -> bool:
 # --- afterwards -------------------------------------------------------------------------------------------------------
 
 
-async def _until_recognised(site: Site, brand: Brand) -> int:
-    """What evidence settles, once LivePerson has told again."""
-    sql = "SELECT count(*) FROM conversations_dispatch WHERE brand_id = %s AND resolution = 'echo'"
+async def _until_recognised(site: Site, brand: Brand) -> set[str]:
+    """What evidence settles, once LivePerson has told again: the ids of dispatches."""
+
+    async def settled() -> set[str]:
+        sql = "SELECT id FROM conversations_dispatch WHERE brand_id = %s AND resolution = 'echo'"
+        return {str(row["id"]) for row in await site.database.rows(sql, brand.brand_id)}
 
     async def all_heard() -> bool:
-        return bool(await site.database.value(sql, brand.brand_id) >= PEOPLE * WORDS)
+        return len(await settled()) >= PEOPLE * WORDS
 
     with contextlib.suppress(TimeoutError):
         await eventually(all_heard, "the evidence", within_s=60)
-    return int(await site.database.value(sql, brand.brand_id))
+    return await settled()
 
 
 async def _release(site: Site, brand: Brand) -> dict[str, Any]:
@@ -197,9 +200,13 @@ async def _rows(site: Site, waiting: list[Waiting], busy: list[Sent], size: Size
 
 
 async def _listed(
-    site: Site, waiting: list[Waiting], report: dict[str, Any], recognised: int, released: list[dict[str, Any]]
+    site: Site, waiting: list[Waiting], report: dict[str, Any], recognised: set[str], released: list[dict[str, Any]]
 ) -> Row:
-    """What was held was recognised, or stands in the list of what was released."""
+    """
+    What was held was recognised, or stands in the list of what was released.
+
+    What was recognised may bear a mark from before the backup: LivePerson had refused it, and it was to be sent again.
+    """
     listed = [json.loads(await site.manage("held", "list", "--brand", one.brand.name)) for one in waiting]
     named = {dispatch for told in listed for entry in told["released"] for dispatch in entry["possible_duplicates"]}
     marked = {
@@ -213,9 +220,9 @@ async def _listed(
     lanes = sum(len(told["released"]) for told in released)
     return at_most(
         "… held, and neither recognised nor listed",
-        count=len(marked - named) + still_held,
+        count=len(marked - named - recognised) + still_held,
         of=report["held"]["dispatches"],
-        what=f"({report['held']['lanes']} lanes held, {recognised} recognised, {lanes} lanes released)",
+        what=f"({report['held']['lanes']} lanes held, {len(recognised)} recognised, {lanes} lanes released)",
     )
 
 
