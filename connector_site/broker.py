@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 
 import structlog
 from django.db import DatabaseError, close_old_connections, connection
+from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.brokers.orm import ORM
+from django_q.conf import Conf
 from django_q.signing import SignedPackage
 
 from connector_site.logs import first_line
@@ -39,6 +41,11 @@ class Broker(ORM):
         super().__setstate__(state)
         self._next_beat = 0.0
         self._is_away = False
+
+    def enqueue(self, task: str) -> int:
+        """Put a doorbell on the table, with the database's time: that of the machine that rings may be another."""
+        key = self.list_key or Conf.CLUSTER_NAME
+        return int(self.get_connection().create(key=key, payload=task, lock=Now()).pk)
 
     def dequeue(self) -> list[Package] | None:
         """What to do next. An error would end the pusher after ten idle seconds: here it is a pause of one."""

@@ -21,8 +21,9 @@ WORK = "connector_site.tasks.work"
 _DOORBELL_LOCK = 0x0C5_D00B  # any constant, the same in every process
 
 # A doorbell that was fetched is locked for minutes. By the clock and not by the start of our own transaction, which may
-# be older than the doorbell; and with some room, because the doorbell's time is that of the machine that rang.
-_WAITING = "FROM django_q_ormq WHERE lock <= clock_timestamp() + interval '2 seconds'"
+# be older than the doorbell. With no room, as the broker writes the database's time: whoever relied on a doorbell that
+# a killed worker left behind, a moment before its lock ends, would wait for that moment.
+_WAITING = "FROM django_q_ormq WHERE lock <= clock_timestamp()"
 
 
 def ring() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from datetime import timedelta
 from importlib import import_module
 
 import pytest
@@ -58,13 +59,25 @@ def test_a_doorbell_comes_with_the_rows_or_not_at_all(transactional_db: None) ->
     assert OrmQ.objects.count() == 0
 
 
-def test_a_doorbell_of_a_machine_whose_clock_runs_ahead_is_waiting_all_the_same(transactional_db: None) -> None:
+def test_a_doorbell_of_a_machine_whose_clock_runs_ahead_is_waiting_all_the_same(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(seconds=1))
     queue.ring()
-    OrmQ.objects.update(lock=timezone.now() + timezone.timedelta(seconds=1))
 
     queue.ring()
 
     assert OrmQ.objects.count() == 1
+
+
+def test_nobody_relies_on_a_doorbell_that_a_killed_worker_left_and_nobody_may_fetch_yet(transactional_db: None) -> None:
+    queue.ring()
+    OrmQ.objects.update(lock=timezone.now() + timedelta(seconds=1))
+
+    queue.ring()
+
+    assert OrmQ.objects.count() == 2
 
 
 def test_a_worker_waits_for_whoever_relied_on_its_doorbell(transactional_db: None) -> None:
