@@ -33,6 +33,8 @@ _BREAKS = (
     proxy.HALF_CLOSE,
 )
 _RATE = 0.2
+# Lost for certain, each of a message of its own: how many of the others are, is a matter of chance.
+_ANSWERS_LOST = 5
 # One kill every few seconds, and a site does nothing else than start its workers.
 _APART_S = 10
 
@@ -53,7 +55,8 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     await site.sender.deliver_all(_in_turn(said, spoken), per_s=size.doubtful_per_s, within_s=60, chance=draw)
     brand.to_liveperson.heal()
     brand.to_app.heal()
-    struck = await _kill_in_sends(site, brand, size, consumers, spoken_to)
+    struck = await _lose_answers(site, brand, consumers)
+    struck += await _kill_in_sends(site, brand, size, consumers, spoken_to)
     said += [item for item in struck if item.source == "channel"]
     spoken += [item for item in struck if item.source == "liveperson"]
     say(f"doubt: broken were {brand.to_liveperson.broken} and {brand.to_app.broken}; waiting until all is settled")
@@ -67,6 +70,24 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
 
 def _in_turn(one: list[Any], other: list[Any]) -> list[Any]:
     return [item for pair in zip(one, other, strict=True) for item in pair]
+
+
+async def _lose_answers(site: Site, brand: Brand, consumers: list[str]) -> list[Sent]:
+    """Of LivePerson, one after the other; each in a lane of its own, in which no worker is killed."""
+    side, lost = brand.to_liveperson, []
+    for number, consumer in enumerate(consumers[-_ANSWERS_LOST:]):
+        before = side.broken.get(proxy.LOSE_ANSWER, 0)
+        side.faults = Faults(kinds=[proxy.LOSE_ANSWER], rate=1.0, times=1)
+        item = brand.consumer_says(consumer, f"doubt answer {number}")
+        await site.sender.deliver(item, within_s=60, chance=chance(site.seed, item.key))
+        lost.append(item)
+
+        async def is_lost(before: int = before) -> bool:
+            return side.broken.get(proxy.LOSE_ANSWER, 0) > before
+
+        await eventually(is_lost, "an answer of LivePerson lost", within_s=400, every_s=0.1)
+        side.heal()
+    return lost
 
 
 async def _kill_in_sends(
