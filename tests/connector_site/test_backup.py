@@ -28,6 +28,7 @@ from connector_site.environment import BASE_DIR
 from tests.connector_site.restorable import Second, Told, manage, second_database
 from tests.conversations.conftest import other_ends, simulator_process, stand, transactional_db
 from tests.conversations.servers import Play
+from tests.webhooks.work import apply_all
 
 __all__ = ["other_ends", "simulator_process", "stand", "transactional_db"]  # fixtures
 
@@ -38,13 +39,6 @@ PNG = b"\x89PNG\r\n\x1a\n" + secrets.token_bytes(2000)
 def second(tmp_path: Path) -> Iterator[Second]:
     with second_database(tmp_path / "second") as made:
         yield made
-
-
-def apply_all() -> None:
-    from webhooks import applying
-
-    while applying.apply_some():
-        pass
 
 
 def take(folder: Path) -> dict[str, Any]:

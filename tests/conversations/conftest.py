@@ -76,3 +76,15 @@ def door(db: None) -> Door:
     from tests.conversations.stand import make_door
 
     return make_door()
+
+
+@pytest.fixture
+def open_stand(stand: Stand) -> Stand:
+    """Ada and Ben have open conversations, everything is echoed and told."""
+    from tests.conversations.evidence import BEN
+    from tests.conversations.stand import ADA
+
+    stand.says("Hello", consumer=ADA)
+    stand.says("Hello", consumer=BEN)
+    stand.settle()
+    return stand

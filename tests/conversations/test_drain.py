@@ -22,7 +22,9 @@ from installations.models import Channel, InstallationSecret
 from tests.conversations.late import late
 from tests.conversations.servers import Play
 from tests.conversations.stand import Stand, forget_caches, in_thread, make_door, only_message
+from tests.webhooks.work import apply_all
 from webhooks import services
+from webhooks.applying import apply_some
 
 
 @contextmanager
@@ -42,10 +44,7 @@ def ready(stand: Stand, consumers: int) -> None:
     stand.settle()
     for number in range(consumers):
         stand.says("and this", consumer=f"consumer-{number}")
-    from webhooks.applying import apply_some
-
-    while apply_some():
-        pass
+    apply_all()
 
 
 def test_a_turn_takes_as_many_statements_for_24_lanes_as_for_one(stand: Stand) -> None:
@@ -156,8 +155,6 @@ def test_a_dispatch_that_cannot_be_prepared_is_set_aside_and_its_lane_goes_on(st
     stand.settle()
     stand.says("cannot be prepared")
     stand.says("after it")
-    from webhooks.applying import apply_some
-
     apply_some()
     Dispatch.objects.filter(message__content__text="cannot be prepared").update(payload={"part": 99, "of": 1})
 
@@ -175,8 +172,6 @@ def test_content_that_was_erased_while_it_waited_ends_that_dispatch_only(stand: 
     stand.settle()
     stand.says("erased")
     stand.says("after it")
-    from webhooks.applying import apply_some
-
     apply_some()
     Dispatch.objects.get(message__content__text="erased").message.content.delete()
 
@@ -214,10 +209,7 @@ def test_accounts_take_turns_so_that_a_flood_does_not_keep_the_others_waiting(tr
     for number in range(40):
         flood.says("flood", consumer=f"f-{number}")
     small.says("mine", consumer="s-0")
-    from webhooks.applying import apply_some
-
-    while apply_some():
-        pass
+    apply_all()
 
     claimed = lanes.claim(room_for(10))
 
@@ -230,10 +222,7 @@ def test_two_workers_never_have_the_same_lane(transactional_db: None) -> None:
     door = make_door()
     for number in range(10):
         door.says("Hello", consumer=f"c-{number}")
-    from webhooks.applying import apply_some
-
-    while apply_some():
-        pass
+    apply_all()
     found: list[dict[object, int]] = []
     first = lanes.claim(room_for(6))
     worker = in_thread(lambda: found.append(lanes.claim(room_for(24))))
@@ -249,8 +238,6 @@ def test_a_consumer_in_use_elsewhere_is_left_for_later_not_waited_for(transactio
 
     door = make_door()
     door.says("Hello")
-    from webhooks.applying import apply_some
-
     apply_some()
     found: list[dict[object, int]] = []
     with transaction.atomic():
@@ -338,8 +325,6 @@ def test_an_error_while_applying_does_not_lose_the_answers_that_are_under_way(st
     stand.settle()
     stand.faults({"on": "send", "do": "delay", "seconds": 0.3, "times": 1})
     stand.says("under way")
-    from webhooks.applying import apply_some
-
     apply_some()
 
     def feed() -> bool:
@@ -404,8 +389,6 @@ def test_a_late_result_that_the_database_refuses_does_not_stop_the_worker(
     drain._under_way.begin(refused.job)
     drain._done.put(refused)
     stand.says("elsewhere", consumer="ben")
-    from webhooks.applying import apply_some
-
     apply_some()
     drain.run()
 

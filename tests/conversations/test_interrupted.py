@@ -13,7 +13,7 @@ from conversations.calls import Brought
 from conversations.models import Attempt, Dispatch, DispatchState, Lane, MessageStatus
 from tests.conversations.late import bring, late
 from tests.conversations.stand import ADA, Stand, in_thread
-from webhooks.applying import apply_some
+from tests.webhooks.work import apply_all
 
 
 @pytest.fixture
@@ -21,11 +21,6 @@ def talking(stand: Stand) -> Stand:
     stand.says("Hello")
     stand.settle()
     return stand
-
-
-def apply_all() -> None:
-    while apply_some():
-        pass
 
 
 def interrupt(dispatch: Dispatch, step: str) -> Dispatch:

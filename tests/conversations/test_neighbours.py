@@ -20,6 +20,7 @@ from conversations.under_way import UnderWay
 from tests.conversations.servers import Server
 from tests.conversations.stand import Stand, in_thread, make_door
 from tests.simulator.client import Simulator
+from tests.webhooks.work import apply_all
 from webhooks.applying import apply_some
 
 # Less than a call may take, and long enough for a slow machine to do all that is done meanwhile.
@@ -38,8 +39,7 @@ def dead(stand: Stand, other_ends: tuple[Server, Server]) -> Stand:
     other.faults({"on": "conversation", "do": "delay", "seconds": HANGS_S})
     for number in range(2 * HALF):
         other.says("Hello", consumer=f"dead-{number}")
-    while apply_some():
-        pass
+    apply_all()
     return other
 
 
@@ -113,8 +113,7 @@ def test_two_that_are_met_at_once_leave_places_for_a_third(transactional_db: Non
     for number in range(SLOTS):
         for door in doors[:2]:
             door.says("Hello", consumer=f"consumer-{number}")
-    while apply_some():
-        pass
+    apply_all()
     under_way = UnderWay(places=SLOTS)
     for _ in range(4):
         claimed = lanes.claim(under_way.room(at_most=SLOTS))
@@ -131,8 +130,7 @@ def test_where_there_is_one_place_whoever_waits_longest_gets_it(transactional_db
     doors = [make_door(brand=name, account=f"2999999{number}") for number, name in enumerate(("one", "other"))]
     for door in doors:
         door.says("Hello")
-    while apply_some():
-        pass
+    apply_all()
     for longest in doors:
         Lane.objects.update(due_at=F("due_at") - 10 * SECOND, leased_until=None)
         mine = Lane.objects.filter(brand=longest.installation.brand)

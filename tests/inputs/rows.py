@@ -16,7 +16,7 @@ import pytest
 from conversations.models import Message
 from tests.conversations import notifications
 from tests.conversations.stand import CLIENT, Door
-from webhooks.applying import apply_some
+from tests.webhooks.work import apply_all
 from webhooks.models import Delivery, DeliveryState, Event
 
 STORED, QUARANTINED, PROCESSED = DeliveryState.STORED, DeliveryState.QUARANTINED, DeliveryState.PROCESSED
@@ -97,12 +97,6 @@ def check(door: Door, row: Posted, answer: Any) -> Delivery | None:
 
 def outcomes_of(delivery: Delivery) -> tuple[str, ...]:
     return tuple(Event.objects.filter(delivery=delivery).order_by("index").values_list("outcome", flat=True))
-
-
-def apply_all() -> None:
-    """What a worker does with what has arrived."""
-    while apply_some():
-        pass
 
 
 def assert_next_good_one_is_applied(door: Door, *, path: str) -> None:

@@ -28,12 +28,12 @@ from tests.inputs.rows import (
     PROCESSED,
     QUARANTINED,
     Posted,
-    apply_all,
     check,
     each,
     post_to_channel,
     post_to_liveperson,
 )
+from tests.webhooks.work import apply_all
 
 BODY = notification(said("c-1", 1, "Grüße 👋🏽"))
 TALK = "c-1"

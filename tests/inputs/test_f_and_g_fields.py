@@ -28,13 +28,13 @@ from tests.inputs.rows import (
     PROCESSED,
     QUARANTINED,
     Posted,
-    apply_all,
     check,
     each,
     outcomes_of,
     post_to_channel,
 )
 from tests.inputs.undone import undone
+from tests.webhooks.work import apply_all
 from webhooks.models import Delivery, DeliveryBody
 
 TALK = "talk-1"

@@ -15,7 +15,7 @@ from tests.conversations.stand import ADA, Door, known_conversation
 from tests.fixtures.custom.outcomes import OUTCOMES as CUSTOM
 from tests.fixtures.custom.outcomes import REQUEST_ID
 from tests.fixtures.liveperson.outcomes import AGENT, CONSUMER, CONVERSATION, OUTCOMES, START_MS, SURVEY, Outcome
-from webhooks.applying import apply_some
+from tests.webhooks import work
 from webhooks.models import Delivery, DeliveryState, Event
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -24,8 +24,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 def apply_all() -> None:
     # Recorded long ago, they arrive as they did then: what is days old is refused.
     Delivery.objects.update(received_at=datetime.fromtimestamp(START_MS / 1000 + 3600, tz=UTC))
-    while apply_some():
-        pass
+    work.apply_all()
 
 
 @pytest.fixture

@@ -10,17 +10,12 @@ from django.utils import timezone
 from conversations.models import Conversation, ConversationState, Direction, Dispatch, DispatchState, Message
 from tests.conversations.notifications import changed, said
 from tests.conversations.stand import ADA, Door, Stand, known_conversation, make_door
+from tests.webhooks.work import apply_all
 from webhooks import services, waiting
-from webhooks.applying import apply_some
 from webhooks.models import Delivery, DeliveryBody, Event
 from webhooks.waiting import settle_waiting
 
 LP_ADA = f"lp-{ADA}"
-
-
-def apply_all() -> None:
-    while apply_some():
-        pass
 
 
 def outcomes() -> list[str]:

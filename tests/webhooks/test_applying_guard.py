@@ -11,16 +11,12 @@ from conversations.models import Consumer, Conversation, Dispatch, Message
 from tests.conversations.notifications import said
 from tests.conversations.stand import Door, known_conversation, make_door
 from tests.fixtures import hostile
+from tests.webhooks.work import apply_all
 from webhooks import services
-from webhooks.applying import MAX_STARTS, apply_some
+from webhooks.applying import MAX_STARTS
 from webhooks.models import Delivery, DeliveryState, Event, Inbox
 
 UNUSABLE = {**hostile.UNUSABLE, **hostile.UNUSABLE_NOTIFICATIONS}
-
-
-def apply_all() -> None:
-    while apply_some():
-        pass
 
 
 @pytest.fixture

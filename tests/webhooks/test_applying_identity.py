@@ -10,16 +10,11 @@ import pytest
 from conversations.models import Conversation, ConversationState, Dispatch, Message
 from tests.conversations.notifications import changed, conversation_notification, notification, receipt, said, typed
 from tests.conversations.stand import Door, in_thread, known_conversation, make_door
-from webhooks.applying import apply_some
+from tests.webhooks.work import apply_all
 from webhooks.models import Delivery, DeliveryState, Event, Seen
 
 C = "c-1"
 CONSUMER = "lp-+15550100"
-
-
-def apply_all() -> None:
-    while apply_some():
-        pass
 
 
 @pytest.fixture

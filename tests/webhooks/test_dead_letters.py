@@ -20,17 +20,12 @@ from core.ids import new_id
 from tests.conversations.notifications import said
 from tests.conversations.stand import Door, in_thread, known_conversation, make_door
 from tests.factories import make_two_brands
+from tests.webhooks.work import apply_all
 from webhooks import repairs
-from webhooks.applying import apply_some
 from webhooks.models import Delivery, DeliveryState
 from webhooks.repairs import NotPossible
 
 EVE = Actor(kind="PERSON", id="7", name="eve")
-
-
-def apply_all() -> None:
-    while apply_some():
-        pass
 
 
 def run(*arguments: str, status: int = 0) -> dict[str, Any]:

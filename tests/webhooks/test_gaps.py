@@ -11,8 +11,8 @@ from django.utils import timezone
 from conversations.models import Conversation, Dispatch, Message
 from tests.conversations.notifications import changed, receipt, said, typed
 from tests.conversations.stand import Door, known_conversation, make_door
+from tests.webhooks.work import apply_all
 from webhooks import inboxes, services, waiting
-from webhooks.applying import apply_some
 from webhooks.models import Delivery, DeliveryState, Event, Held, Inbox
 
 C, OTHER = "c-1", "c-2"
@@ -31,11 +31,6 @@ def bring(door: Door, *numbers: int, lp_id: str = C) -> None:
     for number in numbers:
         assert door.notify(said(lp_id, number, f"text {number}")).status_code == 200
         apply_all()
-
-
-def apply_all() -> None:
-    while apply_some():
-        pass
 
 
 def learned(*, wait_s: int = 5) -> None:

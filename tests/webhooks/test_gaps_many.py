@@ -8,7 +8,8 @@ from django.utils import timezone
 from conversations.models import Conversation
 from tests.conversations.notifications import changed, said
 from tests.conversations.stand import Door
-from tests.webhooks.test_gaps import C, apply_all, bring, conversation, learned, marks, sent, time_passes
+from tests.webhooks.test_gaps import C, bring, conversation, learned, marks, sent, time_passes
+from tests.webhooks.work import apply_all
 from webhooks import waiting
 from webhooks.applying import apply_some
 from webhooks.models import Held

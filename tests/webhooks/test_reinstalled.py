@@ -15,8 +15,8 @@ from installations import editing
 from installations.models import Channel
 from tests.conversations.notifications import changed, said, typed
 from tests.conversations.stand import ADA, Door, forget_caches, known_conversation, make_door
+from tests.webhooks.work import apply_all
 from webhooks import inboxes
-from webhooks.applying import apply_some
 from webhooks.models import Delivery, DeliveryState, Event, Held, Inbox, Seen
 from webhooks.waiting import settle_held, settle_waiting
 
@@ -35,11 +35,6 @@ def conversation(door: Door) -> Conversation:
 def anew() -> Door:
     """The same channel, through another installation."""
     return make_door(channel_name="custom")
-
-
-def apply_all() -> None:
-    while apply_some():
-        pass
 
 
 def outcomes(door: Door) -> list[str]:

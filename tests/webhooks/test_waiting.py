@@ -15,7 +15,8 @@ from django.utils import timezone
 from conversations.models import Consumer
 from tests.conversations.notifications import said
 from tests.conversations.stand import Door, in_thread, known_conversation, make_door
-from tests.webhooks.test_gaps import apply_all, learned, marks, sent
+from tests.webhooks.test_gaps import learned, marks, sent
+from tests.webhooks.work import apply_all
 from webhooks import notified, waiting
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, Held
 

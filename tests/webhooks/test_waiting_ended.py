@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from tests.conversations.notifications import said
 from tests.conversations.stand import Door, known_conversation
-from tests.webhooks.test_gaps import apply_all, bring, learned, sent
+from tests.webhooks.test_gaps import bring, learned, sent
+from tests.webhooks.work import apply_all
 from webhooks import waiting
 from webhooks.models import Event, EventOutcome, Held
 
