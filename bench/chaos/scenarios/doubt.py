@@ -34,7 +34,7 @@ _BREAKS = (
 )
 _RATE = 0.2
 # Lost for certain, each of a message of its own: how many of the others are, is a matter of chance.
-_ANSWERS_LOST = 5
+_ANSWERS_LOST = 3
 # One kill every few seconds, and a site does nothing else than start its workers.
 _APART_S = 10
 
@@ -74,19 +74,12 @@ def _in_turn(one: list[Any], other: list[Any]) -> list[Any]:
 
 async def _lose_answers(site: Site, brand: Brand, consumers: list[str]) -> list[Sent]:
     """Of LivePerson, one after the other; each in a lane of its own, in which no worker is killed."""
-    side, lost = brand.to_liveperson, []
-    for number, consumer in enumerate(consumers[-_ANSWERS_LOST:]):
-        before = side.broken.get(proxy.LOSE_ANSWER, 0)
-        side.faults = Faults(kinds=[proxy.LOSE_ANSWER], rate=1.0, times=1)
-        item = brand.consumer_says(consumer, f"doubt answer {number}")
-        await site.sender.deliver(item, within_s=60, chance=chance(site.seed, item.key))
-        lost.append(item)
-
-        async def is_lost(before: int = before) -> bool:
-            return side.broken.get(proxy.LOSE_ANSWER, 0) > before
-
-        await eventually(is_lost, "an answer of LivePerson lost", within_s=400, every_s=0.1)
-        side.heal()
+    lost = [
+        brand.consumer_says(consumer, f"doubt answer {number}")
+        for number, consumer in enumerate(consumers[-_ANSWERS_LOST:])
+    ]
+    for item in lost:
+        await _strike(site, brand.to_liveperson, proxy.LOSE_ANSWER, item)
     return lost
 
 
@@ -96,30 +89,35 @@ async def _kill_in_sends(
     """
     One kill after the other, on either side and at each step in turn; each has a message of its own to strike, and a
     lane of its own: behind what was struck before it would wait for that one's next try.
-
-    The breaker may be open after so many broken calls: then a kill waits until something is called again.
     """
     struck = []
     for number in range(size.kills_in_a_send):
-        is_to_liveperson = number % 2 == 0
-        side = brand.to_liveperson if is_to_liveperson else brand.to_app
-        kills = len(side.killed_at)
-        side.faults = Faults(kinds=[proxy.KILLS[number % 3]], rate=1.0, times=1)
-        text = f"doubt killed {number}"
-        if is_to_liveperson:
-            item = brand.consumer_says(consumers[number % len(consumers)], text)
+        text, kind = f"doubt killed {number}", proxy.KILLS[number % 3]
+        if number % 2 == 0:
+            item, side = brand.consumer_says(consumers[number % len(consumers)], text), brand.to_liveperson
         else:
-            item = brand.agent_says(listeners[number % len(listeners)], text)
-        await site.sender.deliver(item, within_s=60, chance=chance(site.seed, text))
+            item, side = brand.agent_says(listeners[number % len(listeners)], text), brand.to_app
+        await _strike(site, side, kind, item)
         struck.append(item)
-
-        async def is_struck(side: Proxy = side, kills: int = kills) -> bool:
-            return len(side.killed_at) > kills
-
-        await eventually(is_struck, "a worker killed in a send", within_s=400, every_s=0.1)
-        side.heal()
         await asyncio.sleep(_APART_S)
     return struck
+
+
+async def _strike(site: Site, side: Proxy, kind: str, item: Sent) -> None:
+    """
+    Deliver something, and break the next call on that side in this way.
+
+    The breaker may be open after so many broken calls: then this waits until something is called again.
+    """
+    before = side.broken.get(kind, 0)
+    side.faults = Faults(kinds=[kind], rate=1.0, times=1)
+    await site.sender.deliver(item, within_s=60, chance=chance(site.seed, item.key))
+
+    async def is_struck() -> bool:
+        return side.broken.get(kind, 0) > before
+
+    await eventually(is_struck, f"a call broken by {kind}", within_s=400, every_s=0.1)
+    side.heal()
 
 
 async def _towards_liveperson(site: Site, brand: Brand, said: list[Sent], consumers: list[str]) -> list[Row]:
