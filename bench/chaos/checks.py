@@ -69,3 +69,19 @@ def inversions(arrived: Sequence[str], wanted: Sequence[str]) -> int:
     place = {text: number for number, text in enumerate(wanted)}
     first = list(dict.fromkeys(text for text in arrived if text in place))
     return sum(place[one] > place[other] for one, other in zip(first, first[1:], strict=False))
+
+
+def overtaken(arrived: Iterable[str], said: Iterable[Sent]) -> list[str]:
+    """
+    What came after something that was not even asked for when it had been answered 200, by the first arrival of each.
+
+    Of two that were under way at once nobody knows which was stored first: an attempt without an answer may have been.
+    """
+    sent = {item.key: item for item in said}
+    late, last_asked_at = [], 0.0
+    for text in dict.fromkeys(arrived):
+        if text in sent:
+            if sent[text].acked_by < last_asked_at:
+                late.append(text)
+            last_asked_at = max(last_asked_at, sent[text].asked_at)
+    return late

@@ -49,9 +49,15 @@ class Sent:
         return any(answer.status == 200 for answer in self.answers)
 
     @property
-    def acked_at(self) -> float:
-        """When the attempt began that was first answered 200."""
-        return min((answer.at for answer in self.answers if answer.status == 200), default=float("inf"))
+    def asked_at(self) -> float:
+        """When the first attempt began: it may be stored from then on, whatever that one was answered."""
+        return min((answer.at for answer in self.answers), default=float("inf"))
+
+    @property
+    def acked_by(self) -> float:
+        """When the first 200 was there: it is stored by then."""
+        acks = (answer.at + answer.elapsed_s for answer in self.answers if answer.status == 200)
+        return min(acks, default=float("inf"))
 
 
 class Sender:

@@ -128,16 +128,17 @@ async def _towards_liveperson(site: Site, brand: Brand, said: list[Sent], consum
     marked = await checks.marked_texts(site, brand)
     lost = [text for text in texts if not count[text] and text not in listed]
     doubled = [text for text in texts if count[text] > 1 and text not in marked]
-    # In the order in which they were accepted: what was refused at first came later.
-    accepted = sorted(said, key=lambda item: item.acked_at)
-    wanted = {consumer: [item.key for item in accepted if item.consumer == consumer] for consumer in consumers}
-    overtaken = sum(checks.inversions([t for t in arrived.get(c, []) if t not in listed], wanted[c]) for c in consumers)
+    late = [
+        text
+        for consumer in consumers
+        for text in checks.overtaken((t for t in arrived.get(consumer, []) if t not in listed), said)
+    ]
     shown = len([t for t in texts if t in listed]), len([t for t in texts if t in marked])
     note = f"({shown[0]} parked or dead and listed, {shown[1]} marked)"
     return [
         at_most("silent losses towards LivePerson", count=len(lost), of=len(texts), what=note),
         at_most("silent duplicates towards LivePerson", count=len(doubled), of=len(texts)),
-        at_most("… inversions among them", count=overtaken, of=len(texts)),
+        at_most("… inversions among them", count=len(late), of=len(texts)),
     ]
 
 
