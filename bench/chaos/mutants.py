@@ -152,6 +152,30 @@ MUTANTS = [
         breaks="5xx but",
     ),
     Mutant(
+        name="whatever has a signature is taken",
+        file="webhooks/signatures.py",
+        old="    return in_base64 | in_hex",
+        new="    return True",
+        only="input",
+        breaks="… forged requests",
+    ),
+    Mutant(
+        name="a call may last as long as something comes",
+        file="core/http_transport.py",
+        old="left_s = self.deadline_at - time.monotonic()",
+        new="left_s = self.deadline_s",
+        only="discipline",
+        breaks="longest call",
+    ),
+    Mutant(
+        name="what was restored for a channel is sent at once",
+        file="conversations/services/held_lanes.py",
+        old="WHERE held_at IS NULL AND EXISTS (",
+        new="WHERE held_at IS NULL AND direction = 'TO_LIVEPERSON' AND EXISTS (",
+        only="restore",
+        breaks="… what left before anybody released it",
+    ),
+    Mutant(
         name="what was restored is sent at once",
         file="conversations/services/held_lanes.py",
         old="WHERE held_at IS NULL AND EXISTS (",
@@ -196,6 +220,9 @@ MUTANTS = [
 
 def main() -> int:
     wanted = [one for one in MUTANTS if len(sys.argv) < 2 or sys.argv[1] in one.name]
+    if not wanted:
+        print(f"No change has {sys.argv[1]!r} in its name; there are: {', '.join(one.name for one in MUTANTS)}.")
+        return 2
     survivors = [one.name for one in wanted if not _is_caught(one)]
     print(
         f"{len(wanted) - len(survivors)} of {len(wanted)} caught"
@@ -217,21 +244,27 @@ def _is_caught(mutant: Mutant) -> bool:
                 return False
             (tree / file).write_text(text.replace(old, new))
         inherited = {name: value for name, value in os.environ.items() if name != "LONG"}
-        done = subprocess.run(
+        kit = subprocess.Popen(
             [sys.executable, "-m", "bench.chaos"],
             cwd=tree,
             env=inherited | {"ONLY": mutant.only, "DATA_DIR": folder, "SEED": os.environ.get("SEED", "mutants")},
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
+        try:
+            _, said = kit.communicate()
+        except BaseException:
+            kit.terminate()  # it takes its site along
+            kit.wait()
+            raise
         kept = Path(folder) / "chaos.json"
         rows = json.loads(kept.read_text()) if kept.exists() else []
     broken = {row["promise"]: row["figure"] for row in rows if row["held"] is False}
     hits = {promise: figure for promise, figure in broken.items() if promise.startswith(mutant.breaks)}
     print(f"{mutant.name}: {hits or f'NOT CAUGHT; broken were {broken}'}", flush=True)
     if not rows:
-        print(done.stderr[-1500:], flush=True)
+        print(said[-1500:], flush=True)
     return bool(hits)
 
 

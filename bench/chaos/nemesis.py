@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass, field
 
 from bench.chaos.processes import kill
-from bench.chaos.site import Site, say
+from bench.chaos.site import Site, eventually, say
 
 WEB_WORKER = "web worker"
 WEB_MAIN = "web main process"
@@ -37,14 +38,20 @@ class Nemesis:
         ]
 
     async def follow(self, plan: list[tuple[float, str]]) -> None:
-        """Strike as planned; what is just coming back at its moment is struck a little later."""
+        """Strike as planned; struck says what was."""
         began_at = time.monotonic()
         for at_s, target in plan:
             await asyncio.sleep(max(0.0, began_at + at_s - time.monotonic()))
-            for _ in range(600):
-                if self.strike(target):
-                    break
-                await asyncio.sleep(0.1)
+            with contextlib.suppress(TimeoutError):
+                await self.strike_soon(target)
+
+    async def strike_soon(self, target: str) -> None:
+        """What is just coming back is struck a little later. Raises TimeoutError after a minute."""
+
+        async def is_struck() -> bool:
+            return self.strike(target)
+
+        await eventually(is_struck, f"a {target} killed", within_s=60, every_s=0.1)
 
     def strike(self, target: str) -> bool:
         candidates = self._candidates(target)

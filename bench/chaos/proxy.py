@@ -37,11 +37,16 @@ KILLS = (KILL_CONNECTED, KILL_ASKED, KILL_ANSWERED)
 
 @dataclass(kw_only=True)
 class Faults:
-    """kinds: drawn evenly, for the share `rate` of the exchanges. times: how many at most."""
+    """
+    kinds: drawn evenly, for the share `rate` of the exchanges. times: how many at most.
+
+    about: only those whose first bytes hold this.
+    """
 
     kinds: Sequence[str] = ()
     rate: float = 0.0
     times: int | None = None
+    about: bytes = b""
     delay_s: float = 0.0
 
 
@@ -163,7 +168,7 @@ class Proxy:
         while chunk := await reader.read(_READ_BYTES):
             if link.is_answered:
                 link.is_answered, link.began_at = False, time.monotonic()
-                link.fault = self._draw()
+                link.fault = self._draw(chunk)
             if self.faults.delay_s:
                 await asyncio.sleep(self.faults.delay_s)
             await self._open.wait()
@@ -241,9 +246,9 @@ class Proxy:
     def _note(self, kind: str) -> None:
         self.broken[kind] = self.broken.get(kind, 0) + 1
 
-    def _draw(self) -> str:
+    def _draw(self, first: bytes) -> str:
         faults = self.faults
-        if not faults.kinds or self._random.random() >= faults.rate:
+        if not faults.kinds or faults.about not in first or self._random.random() >= faults.rate:
             return ""
         if faults.times is not None:
             if faults.times <= 0:

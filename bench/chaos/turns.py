@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench.chaos.site import say
+
 BESIDE_ITS_LIKE, ALONE, AT_ANY_TIME = fcntl.LOCK_SH, fcntl.LOCK_EX, 0
 _LOOK_EVERY_S = 1.0
 
@@ -26,8 +28,11 @@ async def turn(kind: int) -> AsyncIterator[None]:
         yield
         return
     with Path(tempfile.gettempdir(), f"connector-site-chaos.{os.getuid()}.lock").open("w") as lock:
-        while not _is_locked(lock.fileno(), kind):
+        if not (has_turn := _is_locked(lock.fileno(), kind)):
+            say("waiting for a turn: another run of this kit measures")
+        while not has_turn:
             await asyncio.sleep(_LOOK_EVERY_S)
+            has_turn = _is_locked(lock.fileno(), kind)
         yield
 
 

@@ -31,6 +31,7 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     say(f"input: {len(HOSTILE)} listed bodies, {size.mutations} mutations")
     bad = [*_listed(brand), *_mutations(brand, size.mutations, draw)]
     good: list[Sent] = []
+    forged: list[Sent] = []
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(number: int, item: Sent) -> None:
@@ -39,6 +40,8 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
             if number % _GOOD_EVERY == 0:
                 good.append(brand.agent_says("input", f"input good {number}"))
                 await site.sender.deliver(good[-1], within_s=60, chance=draw)
+                forged.append(_forged(brand, number))
+                await site.sender.post(forged[-1])
 
     await asyncio.gather(*(one(number, item) for number, item in enumerate(bad)))
     raw_wrong, raw_count = await _raw(site, brand)
@@ -47,12 +50,16 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     answers = [answer for item in bad for answer in item.answers]
     wrong = [a for a in answers if a.status is not None and a.status >= 500 and not _is_not_stored(a.status, a.body)]
     silent = [a for a in answers if a.status is None]
-    refused_good = [item for item in good if not item.is_acked]
+    not_stored = sum(answer.status == 503 for answer in answers)
+    refused_good = [item for item in good if item.answers[0].status != 200]
+    taken = [item for item in forged if item.is_acked or item.key in in_app]
     lost_good = [item for item in good if item.key not in in_app]
     dead = len(web_workers - set(site.web_workers())) + _deaths(site) - deaths
     total = len(bad) + raw_count
     return [
-        at_most("5xx but 'not stored' over bad input", count=len(wrong) + raw_wrong, of=total),
+        at_most("5xx but 'not stored' over bad input", count=len(wrong) + raw_wrong, of=total,
+                what=f"({not_stored} not stored)"),
+        at_most("… forged requests that were taken", count=len(taken), of=len(forged)),
         at_most("… bad requests that got no answer at all", count=len(silent), of=len(bad)),
         at_most("… dead processes", count=dead, of=total),
         at_most("… a good request beside them refused, or lost afterwards", count=len(refused_good) + len(lost_good),
@@ -94,6 +101,18 @@ def _mutations(brand: Brand, count: int, draw: random.Random) -> Iterator[Sent]:
             headers = mutated_headers(item.headers(), draw)
             item.headers = lambda headers=headers: headers
         yield item
+
+
+def _forged(brand: Brand, number: int) -> Sent:
+    """In every way like a good one, but signed for another body; by turns of each door."""
+    key = f"input forged {number}"
+    if number % (2 * _GOOD_EVERY):
+        # Sequences of its own: one that is missing would keep the good ones waiting.
+        item, other = (brand.agent_says("input", text, sequence=10**6 + number) for text in (key, f"{key} other"))
+    else:
+        item, other = (brand.consumer_says("input", text) for text in (key, f"{key} other"))
+    item.headers = other.headers
+    return item
 
 
 async def _raw(site: Site, brand: Brand) -> tuple[int, int]:

@@ -74,6 +74,7 @@ async def _rows(site: Site, brand: Brand, spoken: dict[str, Spoken], written: di
     overtaken = sum(
         checks.inversions(at_liveperson.get(lane, []), [item.key for item in items]) for lane, items in written.items()
     )
+    unheard = sum(item.key not in at_liveperson.get(lane, []) for lane, items in written.items() for item in items)
     turned = sum(checks.inversions(in_app.get(lane, []), one.texts) for lane, one in spoken.items())
     unmarked = sum(
         checks.inversions([text for text in in_app.get(lane, []) if text not in marked], one.texts)
@@ -82,6 +83,7 @@ async def _rows(site: Site, brand: Brand, spoken: dict[str, Spoken], written: di
     missing = sum(set(one.texts) != set(in_app.get(lane, [])) for lane, one in spoken.items())
     return [
         at_most("inversions in a lane, towards LivePerson", count=overtaken, of=words),
+        at_most("… words missing at LivePerson", count=unheard, of=words),
         at_most("inversions in a lane, towards the channel, deliveries shuffled", count=turned, of=total),
         at_most("… of them without a mark", count=unmarked, of=total),
         at_most("… lanes of which something is missing in the app", count=missing, of=len(spoken)),

@@ -46,15 +46,16 @@ async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     await brand.until_quiet(site, within_s=900)
     say("repeats: restart, and a replay")
     await asyncio.gather(site.restart(site.web), site.restart(site.worker))
-    await _replay(site, draw.sample(items, len(items) // 10), draw)
+    refused = await _replay(site, draw.sample(items, len(items) // 10), draw)
     await brand.until_quiet(site, within_s=120)
     left = await _prune(site, brand)
     say("repeats: all bodies pruned, and a replay")
-    await _replay(site, draw.sample(items, len(items) // 10), draw)
+    refused += await _replay(site, draw.sample(items, len(items) // 10), draw)
     await brand.until_quiet(site, within_s=120)
     sent = sum(len(item.answers) for item in items)
     return [
         at_most("second effects", count=await _second_effects(site, brand, words), of=sent, what="deliveries"),
+        at_most("… replays that were refused", count=refused, of=len(items) // 10 * 2),
         at_most("… events that had no effect at all", count=await _without_effect(site, brand, words), of=len(words)),
         at_most("… bodies that outlived the brand's retention", count=left, of=sent),
     ]
@@ -72,8 +73,10 @@ async def _prune(site: Site, brand: Brand) -> int:
     return int(await site.database.value(sql, brand.brand_id))
 
 
-async def _replay(site: Site, items: list[Sent], draw: random.Random) -> None:
+async def _replay(site: Site, items: list[Sent], draw: random.Random) -> int:
+    """Returns how many were not answered 200 this time."""
     await site.sender.deliver_all(items, per_s=100, within_s=60, chance=draw)
+    return sum(item.answers[-1].status != 200 for item in items)
 
 
 async def _second_effects(site: Site, brand: Brand, words: list[Sent]) -> int:

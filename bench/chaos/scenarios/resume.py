@@ -63,7 +63,7 @@ async def _kill_idle(site: Site, brand: Brand, size: Size) -> list[float]:
         await asyncio.sleep(draw.uniform(0.5, 2.0))
         await eventually(_cluster_is_whole(site), "a whole cluster", within_s=60)
         if number == size.idle_kills - 1:
-            nemesis.strike(SUPERVISOR)
+            await nemesis.strike_soon(SUPERVISOR)
         elif number == 0:
             # One of the workers that wait for a task holds the lock of the queue: without luck, kill all of them.
             idle = [pid for pid in site.cluster() if not children_of(pid)]
