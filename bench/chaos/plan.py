@@ -82,7 +82,7 @@ async def run(*, seed: str, size: Size, only: Collection[str] = ()) -> list[Row]
             if phase.scenarios:
                 async with turn(phase.turn):
                     rows += await _side_by_side(phase.scenarios, site, brands, size)
-        rows += await _invariants(site)
+        rows += await _ended("invariants", _invariants(site))
     return rows
 
 
@@ -96,18 +96,23 @@ async def _side_by_side(
 
 
 async def _guarded(name: str, scenario: Scenario, site: Site, brand: Brand, size: Size) -> list[Row]:
-    """A scenario that cannot come to its end has shown that something is broken; the others go on."""
+    rows = await _ended(name, scenario(site, brand, size))
+    for row in rows:
+        say(f"  {row.promise}: {row.figure}")
+    return rows
+
+
+async def _ended(name: str, rows: Awaitable[list[Row]]) -> list[Row]:
+    """What cannot come to its end has shown that something is broken; the others go on."""
     try:
-        rows = await scenario(site, brand, size)
+        found = await rows
     except Exception as error:
         say(f"{name}: {type(error).__name__}: {error}")
         return [
             Row(promise=f"{name} comes to its end", figure=f"{type(error).__name__}: {error}", target="", held=False)
         ]
     say(f"{name}: done")
-    for row in rows:
-        say(f"  {row.promise}: {row.figure}")
-    return rows
+    return found
 
 
 async def _invariants(site: Site) -> list[Row]:

@@ -1,1 +1,1 @@
-"""One promise each: `run(site, brands, seed, size)` breaks something, and returns rows of what it saw."""
+"""One promise each: `run(site, brand, size)` breaks something, and returns rows of what it saw."""

@@ -2,7 +2,7 @@
 A poisoned row: something stored that no worker can digest. It is started a few times at most and set aside; what
 stands beside it is not held up.
 
-The kit damages rows behind the site's back: a delivery whose headers are no headers, and a message without its words.
+The kit damages rows behind the site's back: a delivery whose headers are no headers.
 In the long form also a delivery that kills each worker that touches it: the kit holds it up by a lock, and kills.
 """
 
