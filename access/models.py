@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils import timezone
 
 from core.ids import new_id
 
 
 class User(AbstractUser):
     """A person who signs in. What they may see follows from their memberships; a superuser runs the whole site."""
+
+    # The key by which this person's program asks; None where the person asks. Set on the instance by who found the key.
+    key: ApiKey | None = None
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier of the person.")
 
@@ -123,3 +129,76 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} — {self.get_role_display()} of {self.brand or 'all brands'}"
+
+
+class ApiKey(models.Model):
+    """
+    A program's way into the REST API: it sees what its owner sees, or less.
+
+    The secret is never here: its digest stands in the row of `token`, which goes when the key is revoked. This row
+    stays, so that whoever reads the trail later can tell what the key was.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier of the key.")
+    owner = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="api_keys", help_text="Whose key it is; it sees no more than they."
+    )
+    token = models.OneToOneField(
+        "knox.AuthToken",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Where the digest of the secret stands; empty once the key is revoked.",
+    )
+    name = models.CharField(max_length=80, help_text="What it is for, as its owner calls it.")
+    prefix = models.CharField(max_length=25, db_index=True, help_text="The beginning of the key, which names it.")
+    brands = models.ManyToManyField(
+        Brand,
+        through="ApiKeyBrand",
+        blank=True,
+        related_name="+",
+        help_text="The brands it is limited to; none: all that its owner sees, those added later too.",
+    )
+    resources = models.JSONField(
+        default=list, blank=True, help_text="The resources of the API it is limited to; none: all."
+    )
+    may_read_content = models.BooleanField(default=False, help_text="Whether it reads what was said.")
+    may_operate = models.BooleanField(
+        default=False, help_text="Whether it may send again, drop, pause and resume, where its owner may."
+    )
+    created_at = models.DateTimeField(default=timezone.now, help_text="When it was made.")
+    expires_at = models.DateTimeField(help_text="When it ends by itself.")
+    revoked_at = models.DateTimeField(null=True, blank=True, help_text="When it was revoked; empty: it was not.")
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="When a program last asked with it.")
+    last_used_from = models.GenericIPAddressField(null=True, blank=True, help_text="Where that program asked from.")
+    window_at = models.DateTimeField(null=True, blank=True, help_text="The minute in which requests are counted.")
+    window_count = models.PositiveIntegerField(default=0, help_text="Requests in that minute.")
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    # Queries
+
+    @cached_property
+    def brand_ids(self) -> frozenset[uuid.UUID]:
+        """The brands it is limited to; none: it is not."""
+        return frozenset(ApiKeyBrand.objects.filter(key=self).values_list("brand_id", flat=True))
+
+
+class ApiKeyBrand(models.Model):
+    """One brand that a key is limited to."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="+", help_text="The key.")
+    # Protected: a key whose last brand went away would see all that its owner sees.
+    brand = models.ForeignKey(Brand, on_delete=models.PROTECT, related_name="+", help_text="The brand.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "brand"], name="api_key_once_per_brand")]
+
+    def __str__(self) -> str:
+        return f"{self.key} in {self.brand}"

@@ -1,4 +1,4 @@
-"""Who asks: the person behind a request, as an actor of the trail."""
+"""Who asks: the person or the program behind a request, as an actor of the trail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from core.actor import Actor
 
 
 def actor_of(user: User, request: HttpRequest | None) -> Actor:
-    """A signed-in person as an actor, with the address that they came from."""
+    """A signed-in person, or their program with its key, as an actor, with the address that they came from."""
+    if user.key is not None:
+        name = f"{user.get_username()} (key {user.key.name})"
+        return Actor(kind="KEY", id=str(user.key.pk), name=name, address=address_of(request))
     return Actor(kind="PERSON", id=str(user.pk), name=user.get_username(), address=address_of(request))
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
-from access.models import Membership, Role, User
+from access.models import ApiKey, Membership, Role, User
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 Person = User | AnonymousUser
@@ -36,14 +36,28 @@ ALL_BRANDS = AllBrands()
 
 
 def brands_of(person: Person, *, verb: Verb = Verb.VIEW) -> AllBrands | frozenset[uuid.UUID]:
-    """The brands in which a person may do this."""
+    """The brands in which a person may do this; one who asks by a key, in those alone that the key opens as well."""
     if not isinstance(person, User) or not person.is_active:
         return frozenset()
+    own = _own_brands_of(person, verb)
+    return own if person.key is None else _opened_by(person.key, own, verb)
+
+
+def _own_brands_of(person: User, verb: Verb) -> AllBrands | frozenset[uuid.UUID]:
     if person.is_superuser:
         return ALL_BRANDS
     roles = {role.value for role in verb.value}
     brand_ids = {m.brand_id for m in _memberships_of(person) if m.role in roles}
     return ALL_BRANDS if None in brand_ids else frozenset(b for b in brand_ids if b)
+
+
+def _opened_by(key: ApiKey, own: AllBrands | frozenset[uuid.UUID], verb: Verb) -> AllBrands | frozenset[uuid.UUID]:
+    # What an owner alone may do is done by a person who is there.
+    if verb is Verb.OWN or (verb is Verb.OPERATE and not key.may_operate):
+        return frozenset()
+    if not key.brand_ids:
+        return own
+    return key.brand_ids if isinstance(own, AllBrands) else own & key.brand_ids
 
 
 def limit(queryset: models.QuerySet[ModelT], person: Person, *, verb: Verb = Verb.VIEW) -> models.QuerySet[ModelT]:

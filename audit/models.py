@@ -12,6 +12,7 @@ from core.ids import new_id
 
 class ActorKind(models.TextChoices):
     PERSON = "PERSON", "Person"
+    KEY = "KEY", "API key"
     COMMAND = "COMMAND", "Command line"
     SYSTEM = "SYSTEM", "The system itself"
 
@@ -50,7 +51,7 @@ class AuditEntry(models.Model):
         help_text="The brand it concerns; empty for the whole site.",
     )
     actor_kind = models.CharField(max_length=16, choices=ActorKind, help_text="What kind of actor did it.")
-    actor_id = models.CharField(max_length=64, blank=True, help_text="Identifier of the person, if it was one.")
+    actor_id = models.CharField(max_length=64, blank=True, help_text="Identifier of the person or the key.")
     actor_name = models.CharField(max_length=150, help_text="Name of the actor at that time.")
     address = models.GenericIPAddressField(null=True, blank=True, help_text="Network address the act came from.")
     subject_type = models.CharField(max_length=64, help_text="Kind of the object it was done to.")

@@ -10,7 +10,7 @@ from django.db import transaction
 from knox.models import AuthToken
 from knox.settings import CONSTANTS
 
-from access.models import User
+from access.models import ApiKey, User
 from access.rest.authentication import KEY_LIFE_MAX
 from audit import api as audit
 from core.actor import Actor
@@ -37,6 +37,7 @@ def create(*, owner: User, days: int, actor: Actor) -> NewKey:
     if not owner.is_active:
         raise ConfigurationError(f"{owner.get_username()} may not sign in, so a key of theirs would open nothing.")
     row, key = AuthToken.objects.create(user=owner, expiry=timedelta(days=days))
+    ApiKey.objects.create(owner=owner, token=row, name="key", prefix=row.token_key, expires_at=row.expiry)
     audit.record(
         "api_key.created",
         actor=actor,

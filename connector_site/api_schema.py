@@ -24,7 +24,7 @@ _ANSWER = {
 class ApiKeyScheme(KnoxTokenScheme):
     """How the document tells about our keys."""
 
-    target_class = "access.rest.authentication.ApiKey"
+    target_class = "access.rest.authentication.KeyAuthentication"
     name = "apiKey"
 
 

@@ -42,6 +42,7 @@ class MessageFilters(FilterSet):
 class ConversationList(BrandScopedList):
     """Conversations at LivePerson that a channel of this site carries."""
 
+    resource = "conversations"
     queryset = Conversation.objects.all()
     serializer_class = ConversationSerializer
     filterset_class = ConversationFilters
@@ -56,6 +57,7 @@ class MessageList(BrandScopedList):
     Messages as facts: who, when, which way, what became of them. What was said is not told here.
     """
 
+    resource = "messages"
     queryset = Message.objects.select_related("channel")
     serializer_class = MessageSerializer
     filterset_class = MessageFilters

@@ -1,4 +1,4 @@
-"""Who acts: a person, a command on the server, or the system by itself."""
+"""Who acts: a person, a program with an API key, a command on the server, or the system by itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    kind: Literal["PERSON", "COMMAND", "SYSTEM"]
+    kind: Literal["PERSON", "KEY", "COMMAND", "SYSTEM"]
     name: str
     id: str = ""
     address: str | None = None

@@ -1,4 +1,4 @@
-"""API keys: knox tokens, looked at more closely."""
+"""API keys: knox keeps their digests, a row of ours says whose they are and what they open."""
 
 from __future__ import annotations
 
@@ -6,35 +6,63 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
+from django.utils import timezone
 from knox.auth import TokenAuthentication
+from knox.crypto import hash_token
+from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
+
+from access.models import ApiKey, ApiKeyBrand, User
 
 KEY_LIFE_MAX = timedelta(days=90)
 _KEY = re.compile(rb"[A-Za-z0-9_]{20,128}")
 _REFUSED = "This API key is not valid: it is malformed, unknown, expired or revoked, or its owner may not sign in."
 
 
-class ApiKey(TokenAuthentication):
+class KeyAuthentication(TokenAuthentication):
     """
-    `Authorization: Bearer <key>`. A key sees what its owner sees.
+    `Authorization: Bearer <key>`. A key sees what its owner sees, or less; `request.user.key` is its row.
 
     Every refusal reads the same, so that a stranger learns nothing about a key; a key without an end, or with one that
     is too far away, is refused however it was made.
     """
 
-    def authenticate(self, request: Any) -> Any:
+    def authenticate(self, request: Any) -> tuple[User, AuthToken] | None:
         try:
-            return super().authenticate(request)
+            found: tuple[User, AuthToken] | None = super().authenticate(request)
         except AuthenticationFailed:
             raise AuthenticationFailed(_REFUSED) from None
+        return found
 
-    def authenticate_credentials(self, token: bytes) -> Any:
+    def authenticate_credentials(self, token: bytes) -> tuple[User, AuthToken]:
         # Before the database is asked: it takes neither NUL nor bytes that are not text.
-        if not _KEY.fullmatch(token):
+        key = _find(token.decode()) if _KEY.fullmatch(token) else None
+        if key is None or not _is_valid(key):
             raise AuthenticationFailed(_REFUSED)
-        return super().authenticate_credentials(token)
+        owner = key.owner
+        owner.key = key
+        return owner, key.token
 
-    def validate_user(self, auth_token: Any) -> Any:
-        if auth_token.expiry is None or auth_token.expiry - auth_token.created > KEY_LIFE_MAX + timedelta(minutes=1):
-            raise AuthenticationFailed(_REFUSED)
-        return super().validate_user(auth_token)
+
+def _find(secret: str) -> ApiKey | None:
+    """One statement: the key with its owner and brands. Looked up by its digest, of which nothing can be guessed."""
+    limited_to = ArraySubquery(ApiKeyBrand.objects.filter(key=OuterRef("pk")).values("brand_id"))
+    key = (
+        ApiKey.objects.select_related("owner", "token")
+        .annotate(limited_to=limited_to)
+        .filter(token_id=hash_token(secret))
+        .first()
+    )
+    if key is not None:
+        key.brand_ids = frozenset(key.limited_to)
+    return key
+
+
+def _is_valid(key: ApiKey) -> bool:
+    token = key.token
+    if token is None or token.expiry is None or token.expiry - token.created > KEY_LIFE_MAX + timedelta(minutes=1):
+        return False
+    is_over = timezone.now() >= min(token.expiry, key.expires_at)
+    return not is_over and key.revoked_at is None and key.owner.is_active and token.user_id == key.owner_id

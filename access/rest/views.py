@@ -33,9 +33,10 @@ class BrandScopedList(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     """
     A list, and one row by its id. A row of a brand that the key's owner does not see does not exist.
 
-    A subclass names queryset, serializer_class and filterset_class; its model says where its brand is.
+    A subclass names its resource, queryset, serializer_class and filterset_class; its model says where its brand is.
     """
 
+    resource: ClassVar[str]
     queryset: QuerySet[Any]
     filterset_class: ClassVar[type[FilterSet]]
     http_method_names = ["get", "head"]
