@@ -4,13 +4,24 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from conversations.api_views import ConversationList, MessageList
+from access.api_views import BrandList
+from conversations.api_views import AttemptList, ConsumerList, ConversationList, DispatchList, MessageList
+from installations.api_views import AccountList, ChannelList, InstallationList
+from webhooks.api_views import DeliveryList
 
 _READ = ["get", "head"]
 
 router = SimpleRouter(use_regex_path=False)
+router.register("brands", BrandList, basename="brand")
+router.register("accounts", AccountList, basename="account")
+router.register("installations", InstallationList, basename="installation")
+router.register("channels", ChannelList, basename="channel")
+router.register("consumers", ConsumerList, basename="consumer")
 router.register("conversations", ConversationList, basename="conversation")
 router.register("messages", MessageList, basename="message")
+router.register("deliveries", DeliveryList, basename="delivery")
+router.register("dispatches", DispatchList, basename="dispatch")
+router.register("attempts", AttemptList, basename="attempt")
 
 urlpatterns = [
     path("", include(router.urls)),

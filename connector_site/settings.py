@@ -402,7 +402,7 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_PREFIX": "consite_", "TOKEN_
 KNOX_TOKEN_MODEL = "knox.AuthToken"  # noqa: S105
 SPECTACULAR_SETTINGS = {
     "TITLE": "Connector Site",
-    "DESCRIPTION": "Conversations and messages of the brands that a key may see.",
+    "DESCRIPTION": "What happened on the brands that a key may see: facts for auditors and other programs.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],  # the document holds no data; whoever reads it may have no key yet
@@ -411,6 +411,17 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "connector_site.api_schema.add_errors",
     ],
+    # Several things have a state or a kind: each of these sets of words gets the name of its own.
+    "ENUM_NAME_OVERRIDES": {
+        "ConnectorState": "installations.models.State",
+        "ConversationState": "conversations.models.ConversationState",
+        "DeliveryState": "webhooks.models.DeliveryState",
+        "DispatchState": "conversations.models.DispatchState",
+        "DispatchKind": "conversations.models.DispatchKind",
+        "MessageKind": "conversations.models.MessageKind",
+        "EventOutcome": "webhooks.models.EventOutcome",
+        "AttemptOutcome": "conversations.models.Outcome",
+    },
     # The docs page takes its scripts from our own host, not from a public one.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -1,8 +1,7 @@
 """
-What the REST API tells of conversations and messages: facts, related ids, times.
+What the REST API tells of consumers, of what they say, and of what is sent for it: facts, related ids, times.
 
-What was said is not among them. Words, attachments and the consumer's own ids stand in rows of their own, and no key
-reads them.
+Who a consumer is, and what an answer held, is masked for keys that may not read content.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ from datetime import datetime
 
 from rest_framework import serializers
 
-from conversations.models import Conversation, Message
+from access.rest.content import Masked, MaskedDigest, MaskedObject
+from access.rest.serializers import BrandFactsSerializer
+from conversations.models import Attempt, Consumer, Conversation, Direction, Dispatch, Message
 from core.ids import made_at
 
 
@@ -88,4 +89,123 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         return made_at(row.pk)
 
 
-__all__ = ["ConversationSerializer", "MessageSerializer"]
+class ConsumerSerializer(BrandFactsSerializer[Consumer]):
+    account = serializers.UUIDField(source="account_id", help_text="Id of the LivePerson account.")
+    channel = serializers.UUIDField(source="channel_id", help_text="Id of the channel last written on.")
+    ext_consumer_id = Masked(help_text="Our id of the consumer, as LivePerson is told it. Personal.")
+    channel_consumer_id = Masked(
+        help_text="The channel's own id of the consumer, such as a phone number; empty once erased. Personal."
+    )
+    name = Masked(help_text="Name that the channel told. Personal.")
+    profile = MaskedObject(help_text="What the channel told about the consumer; null where it is masked. Personal.")
+
+    class Meta:
+        model = Consumer
+        fields = (
+            "id",
+            "brand",
+            "account",
+            "channel",
+            "ext_consumer_id",
+            "channel_consumer_id",
+            "lp_consumer_id",
+            "name",
+            "profile",
+            "last_seen_at",
+            "held_at",
+            "erased_at",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+class DispatchSerializer(BrandFactsSerializer[Dispatch]):
+    account = serializers.UUIDField(source="lane.account_id", help_text="Id of the LivePerson account.")
+    channel = serializers.UUIDField(source="channel_id", help_text="Id of the channel it goes through.")
+    consumer = serializers.UUIDField(source="lane.consumer_id", help_text="Id of the consumer it concerns.")
+    conversation = serializers.UUIDField(
+        source="conversation_id",
+        allow_null=True,
+        help_text="Id of the conversation it was sent in, or must be sent in; null until there is one.",
+    )
+    message = serializers.UUIDField(
+        source="message_id", allow_null=True, help_text="Id of the message it is sent for; null where it is for none."
+    )
+    direction = serializers.ChoiceField(source="lane.direction", choices=Direction, help_text="Which way it goes.")
+    provider_ids = serializers.ListField(child=serializers.CharField(), help_text="The channel's ids of it.")
+    content_digest = MaskedDigest(
+        help_text="SHA-256 of the text sent, by which its echo is recognised; null where there is none. Words can be "
+        "guessed from it, so it is masked as they are."
+    )
+
+    class Meta:
+        model = Dispatch
+        fields = (
+            "id",
+            "brand",
+            "account",
+            "channel",
+            "consumer",
+            "conversation",
+            "message",
+            "direction",
+            "kind",
+            "state",
+            "step",
+            "attempt_count",
+            "next_attempt_at",
+            "expires_at",
+            "unknown_at",
+            "finished_at",
+            "resolution",
+            "error_code",
+            "error_detail",
+            "possible_duplicate",
+            "duplicate_seen_at",
+            "lp_dialog_id",
+            "lp_sequence",
+            "echo_sequence",
+            "provider_ids",
+            "content_digest",
+            "created_at",
+            "correlation_id",
+        )
+        read_only_fields = fields
+
+
+class AttemptSerializer(BrandFactsSerializer[Attempt]):
+    dispatch = serializers.UUIDField(source="dispatch_id", help_text="Id of what it tried to send.")
+    message = serializers.UUIDField(
+        source="dispatch.message_id", allow_null=True, help_text="Id of the message behind that; null where it is none."
+    )
+    answer_head = Masked(help_text="The beginning of the answer, without secrets. It may hold what was said.")
+
+    class Meta:
+        model = Attempt
+        fields = (
+            "id",
+            "brand",
+            "dispatch",
+            "message",
+            "step",
+            "started_at",
+            "finished_at",
+            "outcome",
+            "error_code",
+            "http_status",
+            "provider_code",
+            "detail",
+            "answer_head",
+            "elapsed_ms",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+__all__ = [
+    "AttemptSerializer",
+    "ConsumerSerializer",
+    "ConversationSerializer",
+    "DispatchSerializer",
+    "MessageSerializer",
+]

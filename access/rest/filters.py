@@ -66,13 +66,21 @@ class CreatedBefore(_TimeFilter):
 class OneOf(django_filters.ChoiceFilter):
     """One of a few words."""
 
-    def __init__(self, choices: Any, *, help_text: str) -> None:
+    def __init__(self, choices: Any, *, help_text: str, field_name: str | None = None) -> None:
         words = ", ".join(value for value, _ in choices.choices)
         super().__init__(
+            field_name=field_name,
             choices=choices.choices,
             help_text=help_text,
             error_messages={"invalid_choice": f"Give one of {words}."},
         )
+
+
+class Exactly(django_filters.CharFilter):
+    """Rows with this very value."""
+
+    def __init__(self, field_name: str, *, help_text: str) -> None:
+        super().__init__(field_name=field_name, lookup_expr="exact", strip=False, help_text=help_text)
 
 
 class IdOf(django_filters.UUIDFilter):
