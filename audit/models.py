@@ -18,7 +18,11 @@ class ActorKind(models.TextChoices):
 
 
 class AppendOnly(models.QuerySet["AuditEntry"]):
-    """Entries are written one by one, and read."""
+    """
+    Entries are written one by one, and read.
+
+    Refused here for the sake of whoever writes the code; what nobody gets around is the database's own guard.
+    """
 
     def update(self, **kwargs: Any) -> NoReturn:
         raise TypeError("Audit entries cannot be changed.")

@@ -94,4 +94,17 @@ INVARIANTS = [
             WHERE length(sealed) < 34 OR get_byte(sealed, 0) <> 1
         """,
     ),
+    Invariant(
+        name="the_trail_is_guarded",
+        promise=(
+            "The database refuses to change or delete what stands in the audit trail: both of its triggers are there, "
+            "and on."
+        ),
+        sql="""
+            SELECT expected.name FROM (VALUES ('audit_entry_unchanged'), ('audit_entry_kept')) AS expected (name)
+            WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                              WHERE tgrelid = 'audit_auditentry'::regclass AND tgname = expected.name
+                                AND tgenabled IN ('O', 'A'))
+        """,
+    ),
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from access.models import Brand, User
@@ -111,6 +112,17 @@ def test_entries_cannot_be_changed_or_deleted_many_at_once(brand: Brand) -> None
     with pytest.raises(TypeError, match="cannot be changed"):
         AuditEntry.objects.bulk_update(list(AuditEntry.objects.all()), ["reason"])
     assert AuditEntry.objects.get().reason == ""
+
+
+def test_the_command_that_empties_a_database_is_refused(transactional_db: None) -> None:
+    brand = Brand.objects.create(slug="acme", name="Acme")
+    with transaction.atomic():
+        api.record("brand.created", actor=COMMAND, subject=brand)
+
+    with pytest.raises(CommandError):
+        call_command("flush", interactive=False, verbosity=0)
+
+    assert AuditEntry.objects.count() == 1
 
 
 def test_a_brand_with_a_trail_cannot_be_deleted(brand: Brand) -> None:

@@ -13,6 +13,9 @@ from core.postgres import patience
 from core.postgres.base import Connection
 from core.postgres.patience import Silence, Silent, limited
 from core.postgres.reach import is_unreachable
+from tests.conversations.conftest import transactional_db
+
+__all__ = ["transactional_db"]
 
 
 @pytest.fixture(autouse=True)
@@ -96,8 +99,7 @@ def test_a_connection_is_asked_for_no_longer_than_quick_work(monkeypatch: pytest
     assert time.monotonic() - began_s < 0.9
 
 
-@pytest.mark.django_db(transaction=True)
-def test_django_sees_an_error_that_says_the_database_cannot_be_reached() -> None:
+def test_django_sees_an_error_that_says_the_database_cannot_be_reached(transactional_db: None) -> None:
     connection = connections["default"]
     with pytest.raises(OperationalError) as raised, limited(0.2), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(5)")
