@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -183,6 +183,12 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
     # Queries
+
+    def standing_at(self, now: datetime) -> Literal["valid", "expired", "revoked"]:
+        """Whether it opens anything at that time."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if now >= self.expires_at else "valid"
 
     @cached_property
     def brand_ids(self) -> frozenset[uuid.UUID]:

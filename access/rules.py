@@ -51,6 +51,11 @@ def _own_brands_of(person: User, verb: Verb) -> AllBrands | frozenset[uuid.UUID]
     return ALL_BRANDS if None in brand_ids else frozenset(b for b in brand_ids if b)
 
 
+def brands_opened_by(key: ApiKey) -> AllBrands | frozenset[uuid.UUID]:
+    """The brands that a key sees, by its owner's roles as they are now."""
+    return _opened_by(key, _own_brands_of(key.owner, Verb.VIEW), Verb.VIEW)
+
+
 def _opened_by(key: ApiKey, own: AllBrands | frozenset[uuid.UUID], verb: Verb) -> AllBrands | frozenset[uuid.UUID]:
     # What an owner alone may do is done by a person who is there.
     if verb is Verb.OWN or (verb is Verb.OPERATE and not key.may_operate):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -34,11 +35,13 @@ def record(
     subject: models.Model,
     data: dict[str, Any] | None = None,
     reason: str = "",
+    brand_id: uuid.UUID | None = None,
 ) -> AuditEntry:
     """
     Write one entry, in the transaction of the act itself.
 
-    data: before and after, without secrets. Raises UnknownAction for an action that is not registered, and
+    data: before and after, without secrets. brand_id: in whose trail it stands, where the subject itself belongs to no
+    brand. Raises UnknownAction for an action that is not registered, and
     RuntimeError outside a transaction: an act and its record stand or fall together.
     """
     if action not in ACTIONS:
@@ -47,7 +50,7 @@ def record(
         raise RuntimeError(f"{action} was recorded outside the transaction of the act.")
     return AuditEntry.objects.create(
         action=action,
-        brand_id=_brand_id(subject),
+        brand_id=_brand_id(subject) or brand_id,
         actor_kind=ActorKind(actor.kind),
         actor_id=actor.id,
         actor_name=actor.name[:150],

@@ -12,16 +12,17 @@ from connector_site import api_keys
 from core.actor import COMMAND
 
 
-def make_key(owner: User) -> str:
-    """A fresh key of this person."""
-    return api_keys.create(owner=owner, days=1, actor=COMMAND).key
+def make_key(owner: User, **wanted: Any) -> str:
+    """A fresh key of this person, limited as api_keys.Wanted says."""
+    return api_keys.create(owner=owner, days=1, actor=COMMAND, wanted=api_keys.Wanted(**wanted)).secret
 
 
 class Program(Client):
     """Django's client with a key; an unexpected exception is answered as a server answers it."""
 
-    def __init__(self, owner: User) -> None:
-        super().__init__(raise_request_exception=False, headers={"Authorization": f"Bearer {make_key(owner)}"})
+    def __init__(self, owner: User, **wanted: Any) -> None:
+        key = make_key(owner, **wanted)
+        super().__init__(raise_request_exception=False, headers={"Authorization": f"Bearer {key}"})
 
     def read(self, path: str, **parameters: Any) -> Any:
         """The JSON of an address that has to answer 200."""

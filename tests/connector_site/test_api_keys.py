@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,18 +15,21 @@ from django.test import Client
 from django.utils import timezone
 from knox.models import AuthToken
 
+from access.models import ApiKey, Membership, Role
 from audit.models import AuditEntry
-from tests.factories import make_user
+from connector_site import api_keys
+from core.actor import COMMAND
+from core.errors import ConfigurationError
+from tests.factories import make_two_brands, make_user
 
 pytestmark = pytest.mark.django_db
 
 
-def run(*arguments: str) -> dict[str, Any]:
+def run(*arguments: str) -> Any:
     """The JSON that the command prints."""
     out = io.StringIO()
     call_command("api_key", *arguments, stdout=out)
-    told: dict[str, Any] = json.loads(out.getvalue())
-    return told
+    return json.loads(out.getvalue())
 
 
 def status_with(key: str) -> int:
@@ -89,24 +93,121 @@ def test_what_cannot_be_done_is_refused_with_a_sentence(arguments, words):
 
 
 def test_a_beginning_that_several_keys_share_revokes_none():
-    ada = make_user("ada")
-    for number in range(2):
-        AuthToken.objects.create(user=ada)
-        AuthToken.objects.filter(token_key__startswith="consite_").exclude(token_key__startswith="consite_abcd").update(
-            token_key=f"consite_abcd00{number}"
-        )
+    make_user("ada")
+    keys = [run("create", "--user", "ada") for _ in range(2)]
+    for number, key in enumerate(keys):
+        ApiKey.objects.filter(pk=key["id"]).update(prefix=f"consite_abcd00{number}")
     with pytest.raises(CommandError, match="Several keys begin like this"):
         run("revoke", "--prefix", "consite_abcd")
     assert AuthToken.objects.count() == 2
+    # The whole of a key names it even then.
+    ApiKey.objects.update(prefix="consite_abcd000")
+    assert run("revoke", "--prefix", keys[0]["key"])["user"] == "ada"
+    assert [status_with(key["key"]) for key in keys] == [401, 200]
 
 
 def test_both_acts_are_in_the_trail_without_the_key():
-    ada = make_user("ada")
-    key = run("create", "--user", "ada")["key"]
-    run("revoke", "--prefix", key[:15])
+    make_user("ada")
+    told = run("create", "--user", "ada", "--name", "nightly export")
+    key = told["key"]
+    run("revoke", "--prefix", key[:15], "--reason", "It stood in a log.")
     created, revoked = AuditEntry.objects.filter(action__startswith="api_key.").order_by("id")
-    assert (created.action, revoked.action) == ("api_key.created", "api_key.revoked")
+    assert (created.action, revoked.action, revoked.reason) == (
+        "api_key.created",
+        "api_key.revoked",
+        "It stood in a log.",
+    )
     for entry in (created, revoked):
-        assert (entry.subject_type, entry.subject_id, entry.actor_kind) == ("user", str(ada.pk), "COMMAND")
-        assert entry.data["prefix"] == key[:15]
-        assert key[15:] not in json.dumps(entry.data)
+        assert (entry.subject_type, entry.subject_id, entry.actor_kind) == ("apikey", told["id"], "COMMAND")
+        assert (entry.data["owner"], entry.data["prefix"]) == ("ada", key[:15])
+        assert key[15:] not in repr(entry.__dict__)
+
+
+# --- what a key is limited to ----------------------------------------------------------------------------------------
+
+
+def test_a_key_is_limited_as_it_was_asked_for():
+    amber, birch = make_two_brands()
+    make_user("ada", role=Role.OPERATOR)
+    told = run(
+        "create", "--user", "ada", "--name", "nightly export", "--brand", amber.brand.slug, "--brand",
+        birch.brand.slug, "--resource", "messages", "--resource", "usage", "--content", "--operate",
+    )  # fmt: skip
+    row = ApiKey.objects.get(pk=told["id"])
+    assert row.brand_ids == {amber.brand.pk, birch.brand.pk}
+    assert (row.resources, row.may_read_content, row.may_operate) == (["messages", "usage"], True, True)
+    assert told["brands"] == sorted([amber.brand.slug, birch.brand.slug])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--brand", "birch-birchzvk4"], "auditor.AMBERXQJ7 may not see birch-birchzvk4"),
+        (["--brand", "nowhere"], "no brand 'nowhere'"),
+        (["--resource", "message"], "no resource 'message'. There are: brands, accounts"),
+        (["--operate"], "may not operate any brand"),
+        (["--operate", "--brand", "amber-amberxqj7"], "may not operate amber-amberxqj7"),
+        (["--name", " "], "name of 1 to 80 characters"),
+        (["--name", "x" * 81], "name of 1 to 80 characters"),
+        (["--name", "a\x00b"], "name of 1 to 80 characters"),
+    ],
+)
+def test_what_a_key_would_not_open_is_refused_when_it_is_made(arguments, words):
+    amber, _ = make_two_brands()
+    with pytest.raises(CommandError, match=words):
+        run("create", "--user", amber.auditor.username, *arguments)
+    assert not ApiKey.objects.exists()
+
+
+def test_somebody_who_may_operate_one_brand_gets_no_key_that_operates_another():
+    amber, birch = make_two_brands()
+    Membership.objects.create(user=amber.operator, brand=birch.brand, role=Role.AUDITOR)
+    for brands, is_made in (([amber.brand], True), ([birch.brand], False), ([amber.brand, birch.brand], False)):
+        slugs = [word for brand in brands for word in ("--brand", brand.slug)]
+        with nullcontext() if is_made else pytest.raises(CommandError, match="may not operate birch"):
+            run("create", "--user", amber.operator.username, "--operate", *slugs)
+
+
+def test_the_row_of_a_revoked_key_stays_and_its_digest_goes():
+    make_user("ada")
+    told = run("create", "--user", "ada")
+    run("revoke", "--prefix", told["prefix"])
+    row = ApiKey.objects.get(pk=told["id"])
+    assert (row.token_id, AuthToken.objects.count()) == (None, 0)
+    assert row.revoked_at is not None
+    with pytest.raises(CommandError, match="No key begins like this"):
+        run("revoke", "--prefix", told["prefix"])
+    with pytest.raises(ConfigurationError, match="was revoked before"):
+        api_keys.revoke(row, actor=COMMAND)
+    assert AuditEntry.objects.filter(action="api_key.revoked").count() == 1
+
+
+def test_keys_are_listed_without_the_secret():
+    for name in ("ada", "bob"):
+        make_user(name)
+    lost, ended, kept = (run("create", "--user", "ada") for _ in range(3))
+    run("create", "--user", "bob")
+    run("revoke", "--prefix", lost["prefix"])
+    ApiKey.objects.filter(pk=ended["id"]).update(expires_at=timezone.now())
+    listed = run("list", "--user", "ada")
+    assert [one["id"] for one in listed] == [kept["id"]]
+    assert "key" not in listed[0]
+    assert kept["key"][15:] not in json.dumps(listed)
+    standings = {one["id"]: one["standing"] for one in run("list", "--user", "ada", "--all")}
+    assert standings == {lost["id"]: "revoked", ended["id"]: "expired", kept["id"]: "valid"}
+    assert len(run("list")) == 2
+
+
+def test_a_key_of_one_brand_stands_in_the_trail_of_that_brand():
+    amber, birch = make_two_brands()
+    make_user("ada", role=Role.OPERATOR)
+    for arguments, brand_id in (
+        (["--user", amber.auditor.username], amber.brand.pk),
+        (["--user", "ada", "--brand", birch.brand.slug], birch.brand.pk),
+        (["--user", "ada", "--brand", birch.brand.slug, "--brand", amber.brand.slug], None),
+        (["--user", "ada"], None),
+    ):
+        told = run("create", *arguments)
+        run("revoke", "--prefix", told["key"])
+        entries = AuditEntry.objects.filter(subject_id=told["id"])
+        assert [entry.brand_id for entry in entries] == [brand_id, brand_id]
