@@ -44,9 +44,14 @@ from conversations.models import (
     MessageKind,
     MessageStatus,
     Outcome,
+    Reckoning,
     Redating,
     Removed,
+    RemovedFile,
     Step,
+    UsageConsumer,
+    UsageCount,
+    UsageStorage,
 )
 from conversations.services.erasure import Traces
 from conversations.texts import digest_of
@@ -159,6 +164,7 @@ class _Maker:
         self._inbox()
         self._trail(owner)
         self._removals(owner)
+        self._usage()
         return World(
             mark=self.mark, brand=self.brand, owner=owner, operator=operator, auditor=auditor, account=self.account,
             installation=self.installation, channel=self.channel, consumer=self.consumer,
@@ -399,6 +405,14 @@ class _Maker:
         self._owned(Removed, kind="message_contents", count=3)
         bounds = {"messages_to": new_id(), "deliveries_to": new_id(), "until": new_id()}
         self._owned(Redating, old_days=120, new_days=90, **bounds)
+
+    def _usage(self) -> None:
+        """As if nothing but this had been counted: numbers tell whose they are by the ids beside them."""
+        month = self.now.astimezone(UTC).date().replace(day=1)
+        self._owned(UsageCount, reckoning=Reckoning.SOON, month=month, channel=self.channel, messages_to_channel=2)
+        self._owned(UsageStorage, month=month, channel=self.channel, measured_at=self.now, content_bytes=42)
+        self._add(UsageConsumer(reckoning=Reckoning.SOON, month=month, channel=self.channel, consumer=self.consumer))
+        self._owned(RemovedFile, channel=self.channel, size=7)
 
     def _expires_on(self) -> Any:
         return self.now.astimezone(UTC).date() + timedelta(days=90)

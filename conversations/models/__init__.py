@@ -15,6 +15,7 @@ from conversations.models.messages import (
 )
 from conversations.models.outbox import Attempt, Dispatch, DispatchKind, DispatchState, Lane, Outcome, Step
 from conversations.models.removals import Erasure, Redating, Removed
+from conversations.models.usage import Reckoning, RemovedFile, UsageConsumer, UsageCount, UsageStorage, UsageWalk
 
 __all__ = [
     "Attempt",
@@ -37,8 +38,14 @@ __all__ = [
     "MessageStatus",
     "OrderMark",
     "Outcome",
+    "Reckoning",
     "Redating",
     "Removed",
     "RemovedBy",
+    "RemovedFile",
     "Step",
+    "UsageConsumer",
+    "UsageCount",
+    "UsageStorage",
+    "UsageWalk",
 ]

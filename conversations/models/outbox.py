@@ -168,6 +168,10 @@ class Dispatch(BrandOwned):
                 name="dispatch_sequence",
             ),
             models.Index(fields=["brand", "-id"], name="dispatch_brand"),
+            # Usage counts what was accepted, in the order in which it was.
+            models.Index(
+                fields=["finished_at", "id"], condition=Q(state="SENT", message__isnull=False), name="dispatch_accepted"
+            ),
             models.Index(
                 fields=["brand", "id"], condition=Q(payload__has_key="metadata"), name="dispatch_with_metadata"
             ),

@@ -39,7 +39,7 @@ from conversations.models import (
     Message,
     MessageContent,
 )
-from conversations.services.retention import BATCH, remove_bytes
+from conversations.services.retention import BATCH, DELETE_FILES_OF_MESSAGES, remove_bytes
 from core.actor import Actor
 from core.ids import first_id_at
 from installations.models import State
@@ -211,7 +211,6 @@ _NEXT_MESSAGES = """
     SELECT id FROM conversations_message WHERE consumer_id = %s AND id > %s ORDER BY id LIMIT %s
 """
 _DELETE_CONTENTS = "DELETE FROM conversations_messagecontent WHERE message_id = ANY(%s) RETURNING message_id"
-_DELETE_FILES = "DELETE FROM conversations_mediafile WHERE message_id = ANY(%s) RETURNING id"
 # A provider's id of a message may hold the number that it went to.
 _MARK_MESSAGES = """
     UPDATE conversations_message SET channel_message_id = '',
@@ -271,8 +270,8 @@ def remove_words(erasure: Erasure, *, now: datetime) -> list[uuid.UUID] | None:
 def _remove_words_of(cursor: CursorWrapper, erasure: Erasure, message_ids: list[uuid.UUID], now: datetime) -> None:
     cursor.execute(_DELETE_CONTENTS, [message_ids])
     gone = [message_id for (message_id,) in cursor.fetchall()]
-    cursor.execute(_DELETE_FILES, [message_ids])
-    file_ids = [file_id for (file_id,) in cursor.fetchall()]
+    cursor.execute(DELETE_FILES_OF_MESSAGES, [message_ids])
+    file_ids = [file_id for file_id, _ in cursor.fetchall()]
     cursor.execute(_MARK_MESSAGES, [gone, now, gone, message_ids])
     erasure.count(message_contents=len(gone), files=len(file_ids))
     transaction.on_commit(lambda: remove_bytes(file_ids))

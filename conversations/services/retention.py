@@ -175,10 +175,24 @@ def remove_contents(*, after: Place, before: date, now: datetime) -> Page:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 _MESSAGES_OF_FILES = "SELECT message_id FROM conversations_mediafile WHERE id = ANY(%s)"
+# That a file was carried, and how big it was, is a fact: it stays, and is counted as if the file were still there.
+_KEEP_FACTS = """
+    INSERT INTO conversations_removedfile (id, brand_id, channel_id, size)
+    SELECT id, brand_id, channel_id, size FROM gone RETURNING id, brand_id
+"""
 _DELETE_FILES = f"""
-    DELETE FROM conversations_mediafile file USING conversations_message message
-    WHERE message.id = file.message_id AND file.id = ANY(%s) AND message.id = ANY(%s) AND NOT {TO_BE_SENT}
-    RETURNING file.id, message.brand_id
+    WITH gone AS (
+        DELETE FROM conversations_mediafile file USING conversations_message message
+        WHERE message.id = file.message_id AND file.id = ANY(%s) AND message.id = ANY(%s) AND NOT {TO_BE_SENT}
+        RETURNING file.id, message.brand_id, message.channel_id, file.size
+    ) {_KEEP_FACTS}
+"""  # noqa: S608 -- constants of ours
+DELETE_FILES_OF_MESSAGES = f"""
+    WITH gone AS (
+        DELETE FROM conversations_mediafile file USING conversations_message message
+        WHERE message.id = file.message_id AND message.id = ANY(%s)
+        RETURNING file.id, message.brand_id, message.channel_id, file.size
+    ) {_KEEP_FACTS}
 """  # noqa: S608 -- constants of ours
 
 

@@ -16,11 +16,13 @@ class Command(BaseCommand):
         """Stay until SIGTERM or Ctrl-C."""
         from webhooks import services
         from webhooks.retention import Keeper
+        from webhooks.usage import Counter
 
-        keeper = Keeper()
+        keeper, counter = Keeper(), Counter()
 
         def sweep() -> None:
             services.sweep()
             keeper.work()
+            counter.work()
 
         Worker(sweep=sweep).run()
