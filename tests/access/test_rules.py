@@ -124,8 +124,8 @@ def test_a_model_that_does_not_say_where_its_brand_is_is_shown_to_nobody_by_omis
 
 
 def test_every_model_of_ours_says_where_its_brand_is() -> None:
-    exceptions = {"User", "ApiKey", "ApiKeyBrand"}  # people, and their keys, may belong to several
-    exceptions.add("UsageWalk")  # a count walks through the rows of all
+    # People and their keys may belong to several; a count walks through the rows of all.
+    exceptions = {"User", "ApiKey", "ApiKeyBrand", "UsageWalk"}
     silent = {
         model.__name__
         for label in OURS
