@@ -1,4 +1,8 @@
-"""Filters of lists. Each takes the values that it offers and no other; none counts, none shows another brand."""
+"""
+Filters of lists. Each takes the values that it offers and no other; none counts, none shows another brand.
+
+The lists of the REST API have the same ones, made from these by access.rest.filters.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,14 @@ _MOST_CHOICES = 200
 class OfferedFilter(SimpleListFilter):
     """A filter that takes only what it offers."""
 
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
+        """What it offers, value and label, where that is the same for everybody."""
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return self.words()
+
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any] | None:
         value = self.value()
         if value is None:
@@ -30,7 +42,8 @@ class OfferedFilter(SimpleListFilter):
             raise IncorrectLookupParameters
         return self.narrowed(queryset, value)
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         """The rows that this value stands for."""
         raise NotImplementedError
 
@@ -45,8 +58,9 @@ class RowFilter(OfferedFilter):
         rows = limit(self.model._default_manager.all(), request.user)[:_MOST_CHOICES]
         return [(str(row.pk), str(row)) for row in rows]
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
-        return queryset.filter(**{self.lookup or str(self.parameter_name): value})
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
+        return queryset.filter(**{cls.lookup or str(cls.parameter_name): value})
 
 
 class BrandFilter(RowFilter):
@@ -59,7 +73,8 @@ class BrandFilter(RowFilter):
     def has_output(self) -> bool:
         return len(self.lookup_choices) > 1
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         return queryset.filter(**{brand_path_of(queryset.model): value})
 
 
@@ -68,11 +83,13 @@ class ChoiceFilter(OfferedFilter):
 
     choices_of_field: ClassVar[type[models.TextChoices]]
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(value), str(label)) for value, label in self.choices_of_field.choices]
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
+        return [(str(value), str(label)) for value, label in cls.choices_of_field.choices]
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
-        return queryset.filter(**{str(self.parameter_name): value})
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
+        return queryset.filter(**{str(cls.parameter_name): value})
 
 
 def choice_filter(field: str, choices: type[models.TextChoices], *, title: str = "") -> type[ChoiceFilter]:
@@ -95,10 +112,12 @@ class TimeFilter(OfferedFilter):
     title = "time"
     parameter_name = "since"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
         return [(name, label) for name, (label, _) in _WINDOWS.items()]
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         return queryset.filter(pk__gte=first_id_at(timezone.now() - _WINDOWS[value][1]))
 
 
@@ -119,7 +138,12 @@ class LinkFilter(SimpleListFilter):
         wanted = id_in(value)
         if wanted is None:
             raise IncorrectLookupParameters
-        return queryset.filter(**{self.lookup or str(self.parameter_name): wanted})
+        return self.narrowed(queryset, wanted)
+
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
+        """The rows that point to this one."""
+        return queryset.filter(**{cls.lookup or str(cls.parameter_name): value})
 
 
 def link_filter(parameter: str, *, title: str, lookup: str = "") -> type[LinkFilter]:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from django_filters import FilterSet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.models import Brand
-from access.rest.filters import CreatedAfter, CreatedBefore, Exactly
+from access.rest.filters import Exactly, filters_like
 from access.rest.views import BrandScopedList
 from access.serializers import BrandSerializer
-
-
-class BrandFilters(FilterSet):
-    slug = Exactly("slug", help_text="Its short name.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
 
 
 @extend_schema_view(
@@ -27,4 +20,4 @@ class BrandList(BrandScopedList):
     resource = "brands"
     queryset = Brand.objects.all()
     serializer_class = BrandSerializer
-    filterset_class = BrandFilters
+    filterset_class = filters_like(Brand, [], slug=Exactly("slug", help_text="Its short name."))

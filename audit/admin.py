@@ -34,10 +34,12 @@ class ActionFilter(OfferedFilter):
     title = "what was done"
     parameter_name = "action"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
         return list(ACTIONS.items())
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         return queryset.filter(action=value)
 
 
@@ -53,10 +55,12 @@ class SubjectTypeFilter(OfferedFilter):
     title = "kind of subject"
     parameter_name = "subject_type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
         return [(name, name) for name in _PAGES]
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         return queryset.filter(subject_type=value)
 
 

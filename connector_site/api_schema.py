@@ -33,6 +33,14 @@ def keep_api(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[tuple
     return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/")]
 
 
+def free_members(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Of a row only the id is always told: a reader may ask for a few members, by `fields`."""
+    for schema in result["components"]["schemas"].values():
+        if "links" in schema.get("properties", {}):
+            schema["required"] = ["id"]
+    return result
+
+
 def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Tell of each operation that its errors have the one shape."""
     result.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR

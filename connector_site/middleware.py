@@ -132,3 +132,17 @@ def _is_trusted(text: str) -> bool:
     if not text:
         return True
     return _is_address(text) and any(ipaddress.ip_address(text) in network for network in settings.TRUSTED_PROXIES)
+
+
+class LastSlash:
+    """An address of the REST API is the same without its last slash: no redirect, which a POST would not survive."""
+
+    def __init__(self, get_response: NextHandler) -> None:
+        self._next = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Before Django looks for the view."""
+        if request.path_info.startswith("/api/") and not request.path_info.endswith("/"):
+            request.path_info += "/"
+            request.path += "/"
+        return self._next(request)

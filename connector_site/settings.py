@@ -98,6 +98,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "connector_site.middleware.LastSlash",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -409,6 +410,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["connector_site.api_schema.keep_api"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "connector_site.api_schema.free_members",
         "connector_site.api_schema.add_errors",
     ],
     # Several things have a state or a kind: each of these sets of words gets the name of its own.

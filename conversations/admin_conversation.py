@@ -13,25 +13,20 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import id_in
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
-from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
 from access.admin_records import RecordAdmin
 from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
-from conversations.admin_filters import ChannelFilter
+from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, MESSAGE_FILTERS
 from conversations.admin_held import RELEASE_LANES
 from conversations.admin_messages import said, with_everything
 from conversations.admin_removal import ERASE, HOLD, LIFT_HOLD
 from conversations.admin_transcript import transcript_of
 from conversations.models import (
-    Audience,
     Consumer,
     Conversation,
-    ConversationState,
     Direction,
     Erasure,
     Message,
-    MessageKind,
-    MessageStatus,
 )
 from conversations.services import operations
 from conversations.services.erasure import RemovalRefused
@@ -68,13 +63,7 @@ class ConversationAdmin(DeedsMixin, RecordAdmin):
     )
     list_display = ("who", "state_chip", "channel", "opened", "closed", "lp_id")
     list_display_links = ("who",)
-    list_filter = (
-        BrandFilter,
-        TimeFilter,
-        choice_filter("state", ConversationState),
-        ChannelFilter,
-        link_filter("consumer", title="consumer"),
-    )
+    list_filter = CONVERSATION_FILTERS
     list_select_related = ("consumer", "channel")
     search_fields = ("lp_conversation_id",)
     search_help_text = "Id, LivePerson's id, or id of the consumer on the channel"
@@ -130,17 +119,7 @@ class ConversationAdmin(DeedsMixin, RecordAdmin):
 class MessageAdmin(RecordAdmin):
     list_display = ("when", "sender", "kind", "status_chip", "channel", "conversation_link")
     list_display_links = ("when",)
-    list_filter = (
-        BrandFilter,
-        TimeFilter,
-        choice_filter("status", MessageStatus),
-        choice_filter("direction", Direction),
-        choice_filter("kind", MessageKind),
-        choice_filter("audience", Audience),
-        ChannelFilter,
-        link_filter("conversation", title="conversation"),
-        link_filter("consumer", title="consumer"),
-    )
+    list_filter = MESSAGE_FILTERS
     list_select_related = ("channel", "consumer", "conversation")
     search_fields = ("channel_message_id",)
     search_help_text = "Id, or the channel's own id of the message"
@@ -190,7 +169,7 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
 
     list_display = ("who", "on_channel", "channel", "account", "last_seen")
     list_display_links = ("who",)
-    list_filter = (BrandFilter, TimeFilter, ChannelFilter)
+    list_filter = CONSUMER_FILTERS
     list_select_related = ("channel", "account")
     search_fields = ("channel_consumer_id",)
     search_help_text = "Id, the consumer's whole id on the channel, or ours at LivePerson (prefix:id)"

@@ -13,13 +13,12 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import acting, id_in
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
-from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
 from access.admin_records import RecordAdmin
 from access.rules import Verb, limit
 from access.templatetags.readable import chip, moment, seen
-from conversations.admin_filters import DirectionFilter, ErrorCodeFilter
+from conversations.admin_filters import DISPATCH_FILTERS
 from conversations.admin_sends import sent_of, tone_of
-from conversations.models import Attempt, Dispatch, DispatchKind, DispatchState
+from conversations.models import Attempt, Dispatch, DispatchState
 from conversations.services import operations
 from core.actor import Actor
 
@@ -85,16 +84,7 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
 
     list_display = ("when", "kind", "direction", "state_chip", "consumer", "tries", "trouble")
     list_display_links = ("when",)
-    list_filter = (
-        BrandFilter,
-        TimeFilter,
-        choice_filter("state", DispatchState),
-        choice_filter("kind", DispatchKind),
-        DirectionFilter,
-        ErrorCodeFilter,
-        link_filter("conversation", title="conversation"),
-        link_filter("message", title="message"),
-    )
+    list_filter = DISPATCH_FILTERS
     list_select_related = ("lane__consumer",)
     search_fields = ("id",)
     search_help_text = "Id, as the channel or LivePerson was told it too"

@@ -1,13 +1,21 @@
-"""Filters of the lists of conversations and sends."""
+"""Filters of the lists of consumers, conversations, messages and sends: in the admin and in the REST API."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.db import models
-from django.http import HttpRequest
 
-from access.admin_filters import OfferedFilter, RowFilter
+from access.admin_filters import BrandFilter, OfferedFilter, RowFilter, TimeFilter, choice_filter, link_filter
+from conversations.models import (
+    Audience,
+    ConversationState,
+    Direction,
+    DispatchKind,
+    DispatchState,
+    MessageKind,
+    MessageStatus,
+)
 from core import errors
 from installations.models import Channel
 
@@ -26,10 +34,12 @@ class ErrorCodeFilter(OfferedFilter):
     title = "what went wrong"
     parameter_name = "error_code"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
         return [(code, code.replace("_", " ")) for code in _codes()]
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         return queryset.filter(error_code=value)
 
 
@@ -45,8 +55,41 @@ class DirectionFilter(OfferedFilter):
     title = "direction"
     parameter_name = "direction"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
         return [("TO_LIVEPERSON", "To LivePerson"), ("TO_CHANNEL", "To the channel")]
 
-    def narrowed(self, queryset: models.QuerySet[Any], value: str) -> models.QuerySet[Any]:
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         return queryset.filter(lane__direction=value)
+
+
+CONSUMER_FILTERS = (BrandFilter, TimeFilter, ChannelFilter)
+CONVERSATION_FILTERS = (
+    BrandFilter,
+    TimeFilter,
+    choice_filter("state", ConversationState),
+    ChannelFilter,
+    link_filter("consumer", title="consumer"),
+)
+MESSAGE_FILTERS = (
+    BrandFilter,
+    TimeFilter,
+    choice_filter("status", MessageStatus),
+    choice_filter("direction", Direction),
+    choice_filter("kind", MessageKind),
+    choice_filter("audience", Audience),
+    ChannelFilter,
+    link_filter("conversation", title="conversation"),
+    link_filter("consumer", title="consumer"),
+)
+DISPATCH_FILTERS = (
+    BrandFilter,
+    TimeFilter,
+    choice_filter("state", DispatchState),
+    choice_filter("kind", DispatchKind),
+    DirectionFilter,
+    ErrorCodeFilter,
+    link_filter("conversation", title="conversation"),
+    link_filter("message", title="message"),
+)

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from django_filters import FilterSet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from access.models import Brand
-from access.rest.filters import CreatedAfter, CreatedBefore, IdOf, OneOf
+from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
+from access.rest.filters import IdOf, filters_like
 from access.rest.views import BrandScopedList
-from conversations.models import (
-    Attempt,
-    Consumer,
-    Conversation,
-    ConversationState,
-    Direction,
-    Dispatch,
-    DispatchKind,
-    DispatchState,
-    Message,
-    MessageStatus,
-    Outcome,
-    Step,
-)
+from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, DISPATCH_FILTERS, MESSAGE_FILTERS
+from conversations.models import Attempt, Consumer, Conversation, Dispatch, Message, Outcome, Step
 from conversations.serializers import (
     AttemptSerializer,
     ConsumerSerializer,
@@ -29,60 +16,16 @@ from conversations.serializers import (
     DispatchSerializer,
     MessageSerializer,
 )
-from installations.models import Account, Channel
+from installations.models import Account
 
-
-class ConsumerFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    account = IdOf("account_id", Account)
-    channel = IdOf("channel_id", Channel)
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
-
-
-class ConversationFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    account = IdOf("account_id", Account)
-    channel = IdOf("channel_id", Channel)
-    consumer = IdOf("consumer_id", Consumer)
-    state = OneOf(ConversationState, help_text="Where it stands.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
-
-
-class MessageFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    account = IdOf("channel__account_id", Account)
-    channel = IdOf("channel_id", Channel)
-    consumer = IdOf("consumer_id", Consumer)
-    conversation = IdOf("conversation_id", Conversation)
-    direction = OneOf(Direction, help_text="Where it goes.")
-    status = OneOf(MessageStatus, help_text="What became of it.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
-
-
-class DispatchFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    account = IdOf("lane__account_id", Account)
-    consumer = IdOf("lane__consumer_id", Consumer)
-    conversation = IdOf("conversation_id", Conversation)
-    message = IdOf("message_id", Message)
-    direction = OneOf(Direction, field_name="lane__direction", help_text="Which way it goes.")
-    kind = OneOf(DispatchKind, help_text="What is to be sent.")
-    state = OneOf(DispatchState, help_text="Where it stands.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
-
-
-class AttemptFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    dispatch = IdOf("dispatch_id", Dispatch)
-    message = IdOf("dispatch__message_id", Message)
-    step = OneOf(Step, help_text="What it tried.")
-    outcome = OneOf(Outcome, help_text="How it ended.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
+# The admin shows the attempts of one dispatch at a time, and so has no filters of them.
+ATTEMPT_FILTERS = (
+    BrandFilter,
+    TimeFilter,
+    choice_filter("step", Step),
+    choice_filter("outcome", Outcome),
+    link_filter("dispatch", title="dispatch"),
+)
 
 
 @extend_schema_view(
@@ -95,7 +38,7 @@ class ConsumerList(BrandScopedList):
     resource = "consumers"
     queryset = Consumer.objects.all()
     serializer_class = ConsumerSerializer
-    filterset_class = ConsumerFilters
+    filterset_class = filters_like(Consumer, CONSUMER_FILTERS, account=IdOf("account_id", Account))
 
 
 @extend_schema_view(
@@ -108,7 +51,8 @@ class ConversationList(BrandScopedList):
     resource = "conversations"
     queryset = Conversation.objects.all()
     serializer_class = ConversationSerializer
-    filterset_class = ConversationFilters
+    filterset_class = filters_like(Conversation, CONVERSATION_FILTERS, account=IdOf("account_id", Account))
+    walked_by = ("consumer",)
 
 
 @extend_schema_view(
@@ -123,7 +67,8 @@ class MessageList(BrandScopedList):
     resource = "messages"
     queryset = Message.objects.select_related("channel")
     serializer_class = MessageSerializer
-    filterset_class = MessageFilters
+    filterset_class = filters_like(Message, MESSAGE_FILTERS, account=IdOf("channel__account_id", Account))
+    walked_by = ("conversation", "consumer")
 
 
 @extend_schema_view(
@@ -136,7 +81,13 @@ class DispatchList(BrandScopedList):
     resource = "dispatches"
     queryset = Dispatch.objects.select_related("lane__consumer", "message")
     serializer_class = DispatchSerializer
-    filterset_class = DispatchFilters
+    filterset_class = filters_like(
+        Dispatch,
+        DISPATCH_FILTERS,
+        account=IdOf("lane__account_id", Account),
+        consumer=IdOf("lane__consumer_id", Consumer),
+    )
+    walked_by = ("message", "conversation")
 
 
 @extend_schema_view(
@@ -149,4 +100,5 @@ class AttemptList(BrandScopedList):
     resource = "attempts"
     queryset = Attempt.objects.select_related("dispatch")
     serializer_class = AttemptSerializer
-    filterset_class = AttemptFilters
+    filterset_class = filters_like(Attempt, ATTEMPT_FILTERS, message=IdOf("dispatch__message_id", Message))
+    walked_by = ("dispatch", "message")

@@ -6,24 +6,19 @@ Who a consumer is, and what an answer held, is masked for keys that may not read
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from rest_framework import serializers
 
 from access.rest.content import Masked, MaskedDigest, MaskedObject
 from access.rest.serializers import BrandFactsSerializer
 from conversations.models import Attempt, Consumer, Conversation, Direction, Dispatch, Message
-from core.ids import made_at
 
 
-class ConversationSerializer(serializers.ModelSerializer[Conversation]):
-    brand = serializers.UUIDField(source="brand_id", help_text="Id of the brand.")
+class ConversationSerializer(BrandFactsSerializer[Conversation]):
     account = serializers.UUIDField(source="account_id", help_text="Id of the LivePerson account.")
     installation = serializers.UUIDField(source="installation_id", help_text="Id of the app installation.")
     channel = serializers.UUIDField(source="channel_id", help_text="Id of the channel that owns it.")
     consumer = serializers.UUIDField(source="consumer_id", help_text="Id of the consumer.")
     agent_ids = serializers.ListField(child=serializers.CharField(), help_text="LivePerson's ids of the agents in it.")
-    created_at = serializers.SerializerMethodField(help_text="When it was stored here.")
 
     class Meta:
         model = Conversation
@@ -44,13 +39,16 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
             "created_at",
         )
         read_only_fields = fields
+        links = {
+            "brand": ("brand", "brand_id"),
+            "account": ("account", "account_id"),
+            "installation": ("installation", "installation_id"),
+            "channel": ("channel", "channel_id"),
+            "consumer": ("consumer", "consumer_id"),
+        }
 
-    def get_created_at(self, row: Conversation) -> datetime | None:
-        return made_at(row.pk)
 
-
-class MessageSerializer(serializers.ModelSerializer[Message]):
-    brand = serializers.UUIDField(source="brand_id", help_text="Id of the brand.")
+class MessageSerializer(BrandFactsSerializer[Message]):
     account = serializers.UUIDField(source="channel.account_id", help_text="Id of the LivePerson account.")
     channel = serializers.UUIDField(source="channel_id", help_text="Id of the channel.")
     consumer = serializers.UUIDField(source="consumer_id", help_text="Id of the consumer in the conversation.")
@@ -59,7 +57,6 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         allow_null=True,
         help_text="Id of the conversation; null until LivePerson has opened one for it.",
     )
-    created_at = serializers.SerializerMethodField(help_text="When it was stored here.")
 
     class Meta:
         model = Message
@@ -84,9 +81,13 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
             "correlation_id",
         )
         read_only_fields = fields
-
-    def get_created_at(self, row: Message) -> datetime | None:
-        return made_at(row.pk)
+        links = {
+            "brand": ("brand", "brand_id"),
+            "account": ("account", "channel.account_id"),
+            "channel": ("channel", "channel_id"),
+            "consumer": ("consumer", "consumer_id"),
+            "conversation": ("conversation", "conversation_id"),
+        }
 
 
 class ConsumerSerializer(BrandFactsSerializer[Consumer]):
@@ -117,6 +118,11 @@ class ConsumerSerializer(BrandFactsSerializer[Consumer]):
             "created_at",
         )
         read_only_fields = fields
+        links = {
+            "brand": ("brand", "brand_id"),
+            "account": ("account", "account_id"),
+            "channel": ("channel", "channel_id"),
+        }
 
 
 class DispatchSerializer(BrandFactsSerializer[Dispatch]):
@@ -171,6 +177,14 @@ class DispatchSerializer(BrandFactsSerializer[Dispatch]):
             "correlation_id",
         )
         read_only_fields = fields
+        links = {
+            "brand": ("brand", "brand_id"),
+            "account": ("account", "lane.account_id"),
+            "channel": ("channel", "channel_id"),
+            "consumer": ("consumer", "lane.consumer_id"),
+            "conversation": ("conversation", "conversation_id"),
+            "message": ("message", "message_id"),
+        }
 
 
 class AttemptSerializer(BrandFactsSerializer[Attempt]):
@@ -200,6 +214,11 @@ class AttemptSerializer(BrandFactsSerializer[Attempt]):
             "created_at",
         )
         read_only_fields = fields
+        links = {
+            "brand": ("brand", "brand_id"),
+            "dispatch": ("dispatch", "dispatch_id"),
+            "message": ("message", "dispatch.message_id"),
+        }
 
 
 __all__ = [

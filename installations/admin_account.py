@@ -10,10 +10,10 @@ from django.db import models
 from django.http import HttpRequest
 
 from access.admin_base import BrandScopedAdmin
-from access.admin_filters import BrandFilter
 from access.rules import Verb
 from core.actor import Actor
 from installations import editing
+from installations.admin_filters import ACCOUNT_FILTERS
 from installations.admin_forms import AccountForm
 from installations.models import Account
 
@@ -24,7 +24,7 @@ class AccountAdmin(BrandScopedAdmin):
     form = AccountForm
 
     list_display = ("lp_account_id", "name", "brand", "created_at")
-    list_filter = (BrandFilter,)
+    list_filter = ACCOUNT_FILTERS
     list_select_related = ("brand",)
     search_fields = ("lp_account_id",)
     search_help_text = "Account id at LivePerson, or our id"

@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import BrandScopedAdmin
 from access.admin_deeds import Deed, DeedsMixin, Told
-from access.admin_filters import BrandFilter, choice_filter, link_filter
 from access.rules import Verb
 from access.templatetags.readable import chip
 from adapters.base import ChannelAdapter
@@ -21,6 +20,7 @@ from adapters.registry import get_adapter, list_adapters
 from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, services
+from installations.admin_filters import CHANNEL_FILTERS
 from installations.admin_forms import ChannelSecretForm, RetireChannelSecretForm, channel_form, secrets_of_adapter
 from installations.admin_installation import STATE_DEEDS, STATE_TONES
 from installations.models import Channel, State
@@ -81,7 +81,7 @@ class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
     )
 
     list_display = ("name", "state_chip", "kind", "prefix", "installation", "brand")
-    list_filter = (BrandFilter, choice_filter("state", State), link_filter("installation", title="app installation"))
+    list_filter = CHANNEL_FILTERS
     list_select_related = ("brand", "installation")
     search_fields = ("name",)
     search_help_text = "Name, or our id"

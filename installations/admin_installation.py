@@ -14,12 +14,12 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import BrandScopedAdmin, id_in
 from access.admin_deeds import Deed, DeedsMixin, OptionalReasonForm, ReasonForm, Told
-from access.admin_filters import BrandFilter, choice_filter, link_filter
 from access.rules import Verb
 from access.templatetags.readable import chip, moment
 from adapters.registry import get_adapter
 from core.actor import Actor
 from installations import editing, services
+from installations.admin_filters import INSTALLATION_FILTERS
 from installations.admin_forms import ClientSecretForm, InstallationForm, RetireForm
 from installations.models import AppInstallation, State
 from installations.onboarding import liveperson_webhook_url, manifest_of
@@ -138,7 +138,7 @@ class AppInstallationAdmin(DeedsMixin, BrandScopedAdmin):
     )
 
     list_display = ("title", "state_chip", "account", "brand", "tested")
-    list_filter = (BrandFilter, choice_filter("state", State), link_filter("account", title="account"))
+    list_filter = INSTALLATION_FILTERS
     list_select_related = ("brand", "account")
     search_fields = ("client_id",)
     search_help_text = "Client id, or our id"

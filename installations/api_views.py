@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 from django.db.models import Prefetch
-from django_filters import FilterSet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from access.models import Brand
-from access.rest.filters import CreatedAfter, CreatedBefore, Exactly, IdOf, OneOf
+from access.admin_filters import link_filter
+from access.rest.filters import Exactly, filters_like
 from access.rest.views import BrandScopedList
-from installations.models import Account, AppInstallation, Channel, ChannelSecret, InstallationSecret, State
+from installations.admin_filters import ACCOUNT_FILTERS, CHANNEL_FILTERS, INSTALLATION_FILTERS
+from installations.models import Account, AppInstallation, Channel, ChannelSecret, InstallationSecret
 from installations.serializers import AccountSerializer, ChannelSerializer, InstallationSerializer
-
-
-class AccountFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    lp_account_id = Exactly("lp_account_id", help_text="LivePerson's id of the account.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
-
-
-class InstallationFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    account = IdOf("account_id", Account)
-    state = OneOf(State, help_text="Where it stands.")
-    client_id = Exactly("client_id", help_text="LivePerson's client id.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
-
-
-class ChannelFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    account = IdOf("account_id", Account)
-    installation = IdOf("installation_id", AppInstallation)
-    state = OneOf(State, help_text="Where it stands.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
 
 
 @extend_schema_view(
@@ -48,7 +23,9 @@ class AccountList(BrandScopedList):
     resource = "accounts"
     queryset = Account.objects.all()
     serializer_class = AccountSerializer
-    filterset_class = AccountFilters
+    filterset_class = filters_like(
+        Account, ACCOUNT_FILTERS, lp_account_id=Exactly("lp_account_id", help_text="LivePerson's id of the account.")
+    )
 
 
 @extend_schema_view(
@@ -64,7 +41,9 @@ class InstallationList(BrandScopedList):
         Prefetch("secrets", InstallationSecret.objects.defer("sealed"))
     )
     serializer_class = InstallationSerializer
-    filterset_class = InstallationFilters
+    filterset_class = filters_like(
+        AppInstallation, INSTALLATION_FILTERS, client_id=Exactly("client_id", help_text="LivePerson's client id.")
+    )
 
 
 @extend_schema_view(
@@ -77,4 +56,4 @@ class ChannelList(BrandScopedList):
     resource = "channels"
     queryset = Channel.objects.prefetch_related(Prefetch("secrets", ChannelSecret.objects.defer("sealed")))
     serializer_class = ChannelSerializer
-    filterset_class = ChannelFilters
+    filterset_class = filters_like(Channel, [*CHANNEL_FILTERS, link_filter("account", title="account")])

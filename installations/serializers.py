@@ -20,6 +20,7 @@ class AccountSerializer(BrandFactsSerializer[Account]):
         model = Account
         fields = ("id", "brand", "lp_account_id", "name", "domain_api", "created_at")
         read_only_fields = fields
+        links = {"brand": ("brand", "brand_id")}
 
 
 class InstallationSecretSerializer(serializers.ModelSerializer[InstallationSecret]):
@@ -63,6 +64,10 @@ class InstallationSerializer(BrandFactsSerializer[AppInstallation]):
             "created_at",
         )
         read_only_fields = fields
+        links = {
+            "brand": ("brand", "brand_id"),
+            "account": ("account", "account_id"),
+        }
 
 
 class ChannelSecretSerializer(serializers.ModelSerializer[ChannelSecret]):
@@ -110,6 +115,11 @@ class ChannelSerializer(BrandFactsSerializer[Channel]):
             "created_at",
         )
         read_only_fields = fields
+        links = {
+            "brand": ("brand", "brand_id"),
+            "account": ("account", "account_id"),
+            "installation": ("installation", "installation_id"),
+        }
 
     @extend_schema_field(serializers.CharField())
     def get_sends_to(self, row: Channel) -> str:

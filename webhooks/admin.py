@@ -11,14 +11,12 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
-from access.admin_filters import BrandFilter, RowFilter, TimeFilter, choice_filter
 from access.admin_records import RecordAdmin
 from access.templatetags.readable import chip, moment, seen, size
-from conversations.admin_filters import ChannelFilter
 from core.actor import Actor
-from installations.models import AppInstallation
 from webhooks import repairs
-from webhooks.models import Delivery, DeliveryBody, DeliveryState, EventOutcome
+from webhooks.admin_filters import DELIVERY_FILTERS
+from webhooks.models import Delivery, DeliveryBody, EventOutcome
 
 _MOST_SHOWN_CHARS = 64 * 1024
 STATE_TONES = {"STORED": "wait", "PROCESSED": "good", "QUARANTINED": "bad", "DEAD": "bad"}
@@ -30,12 +28,6 @@ _OUTCOME_TONES = {
     EventOutcome.CONFLICT: "bad",
     EventOutcome.UNREADABLE: "bad",
 }
-
-
-class InstallationFilter(RowFilter):
-    title = "app installation"
-    parameter_name = "installation"
-    model = AppInstallation
 
 
 def _apply_again(row: Delivery, given: dict[str, Any], actor: Actor) -> Told:
@@ -63,13 +55,7 @@ class DeliveryAdmin(DeedsMixin, RecordAdmin):
 
     list_display = ("when", "source", "state_chip", "bytes_", "remark")
     list_display_links = ("when",)
-    list_filter = (
-        BrandFilter,
-        TimeFilter,
-        choice_filter("state", DeliveryState),
-        InstallationFilter,
-        ChannelFilter,
-    )
+    list_filter = DELIVERY_FILTERS
     list_select_related = ("installation", "channel")
     search_fields = ("id",)
     search_help_text = "Id of the delivery"

@@ -5,24 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from django_filters import FilterSet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from access.models import Brand
-from access.rest.filters import CreatedAfter, CreatedBefore, IdOf, OneOf
+from access.rest.filters import filters_like
 from access.rest.views import BrandScopedList
-from installations.models import AppInstallation, Channel
-from webhooks.models import Delivery, DeliveryState, Event
+from webhooks.admin_filters import DELIVERY_FILTERS
+from webhooks.models import Delivery, Event
 from webhooks.serializers import DeliverySerializer, DeliveryWithEventsSerializer
-
-
-class DeliveryFilters(FilterSet):
-    brand = IdOf("brand_id", Brand)
-    installation = IdOf("installation_id", AppInstallation)
-    channel = IdOf("channel_id", Channel)
-    state = OneOf(DeliveryState, help_text="Where it stands.")
-    created_after = CreatedAfter()
-    created_before = CreatedBefore()
 
 
 @extend_schema_view(
@@ -35,7 +24,7 @@ class DeliveryList(BrandScopedList):
     resource = "deliveries"
     queryset = Delivery.objects.all()
     serializer_class = DeliverySerializer
-    filterset_class = DeliveryFilters
+    filterset_class = filters_like(Delivery, DELIVERY_FILTERS)
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
         return DeliveryWithEventsSerializer if self.action == "retrieve" else DeliverySerializer

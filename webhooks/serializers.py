@@ -60,6 +60,11 @@ class DeliverySerializer(BrandFactsSerializer[Delivery]):
             "created_at",
         )
         read_only_fields = fields
+        links = {
+            "brand": ("brand", "brand_id"),
+            "installation": ("installation", "installation_id"),
+            "channel": ("channel", "channel_id"),
+        }
 
 
 class DeliveryWithEventsSerializer(DeliverySerializer):

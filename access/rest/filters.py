@@ -1,19 +1,30 @@
-"""Filters of the lists, as strict as the rest: what is not understood is refused, never ignored."""
+"""
+Filters of the lists, as strict as the rest: what is not understood is refused, never ignored.
+
+`filters_like` makes them from the filters of the admin's list of the same rows: one declaration, two faces.
+"""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
 from django import forms
+from django.contrib.admin import SimpleListFilter
 from django.db.models import Model, QuerySet
+from django_filters import FilterSet
+from django_filters.constants import EMPTY_VALUES
 from drf_spectacular.utils import extend_schema_field
 
+from access.admin_filters import LinkFilter, OfferedFilter, RowFilter, TimeFilter
 from access.rules import limit
 from core.ids import first_id_at
+
+Narrowed = Callable[[QuerySet[Any], Any], QuerySet[Any]]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -34,7 +45,11 @@ class TimeField(forms.CharField):
             ) from None
 
 
-class _TimeFilter(django_filters.Filter):
+class ById(django_filters.Filter):
+    """A filter that bounds the id: it narrows whatever is walked, and nothing has to be looked at for it."""
+
+
+class _TimeFilter(ById):
     field_class = TimeField
 
     def filter(self, qs: QuerySet[Model], value: datetime | None) -> QuerySet[Model]:
@@ -66,14 +81,18 @@ class CreatedBefore(_TimeFilter):
 class OneOf(django_filters.ChoiceFilter):
     """One of a few words."""
 
-    def __init__(self, choices: Any, *, help_text: str, field_name: str | None = None) -> None:
-        words = ", ".join(value for value, _ in choices.choices)
+    def __init__(self, words: Sequence[tuple[str, str]], *, help_text: str, narrowed: Narrowed | None = None) -> None:
         super().__init__(
-            field_name=field_name,
-            choices=choices.choices,
+            choices=words,
             help_text=help_text,
-            error_messages={"invalid_choice": f"Give one of {words}."},
+            error_messages={"invalid_choice": f"Give one of {', '.join(word for word, _ in words)}."},
         )
+        self._narrowed = narrowed
+
+    def filter(self, qs: QuerySet[Model], value: Any) -> QuerySet[Model]:
+        if value in EMPTY_VALUES or self._narrowed is None:
+            return super().filter(qs, value)
+        return self._narrowed(qs, value)
 
 
 class Exactly(django_filters.CharFilter):
@@ -83,7 +102,28 @@ class Exactly(django_filters.CharFilter):
         super().__init__(field_name=field_name, lookup_expr="exact", strip=False, help_text=help_text)
 
 
-class IdOf(django_filters.UUIDFilter):
+class _Since(OneOf, ById):
+    """Rows of the last hours or days."""
+
+
+class PlainId(django_filters.UUIDFilter):
+    """Rows that hold an id, of whatever kind."""
+
+    def __init__(self, field_name: str, *, help_text: str, narrowed: Narrowed | None = None) -> None:
+        super().__init__(
+            field_name=field_name,
+            help_text=help_text,
+            error_messages={"invalid": "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."},
+        )
+        self._narrowed = narrowed
+
+    def filter(self, qs: QuerySet[Model], value: uuid.UUID | None) -> QuerySet[Model]:
+        if value is None or self._narrowed is None:
+            return super().filter(qs, value)
+        return self._narrowed(qs, value)
+
+
+class IdOf(PlainId):
     """
     Rows that belong to one row of another kind.
 
@@ -91,17 +131,51 @@ class IdOf(django_filters.UUIDFilter):
     id that does not exist.
     """
 
-    def __init__(self, field_name: str, model: type[Model]) -> None:
-        super().__init__(
-            field_name=field_name,
-            help_text=f"Id of the {model._meta.verbose_name}.",
-            error_messages={"invalid": "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."},
-        )
-        self._rows = model._default_manager.all()
+    def __init__(self, field_name: str, model: type[Model], *, narrowed: Narrowed | None = None) -> None:
+        super().__init__(field_name, help_text=f"Id of the {model._meta.verbose_name}.", narrowed=narrowed)
+        self._model = model
 
     def filter(self, qs: QuerySet[Model], value: uuid.UUID | None) -> QuerySet[Model]:
         if value is None:
             return qs
-        if not limit(self._rows.all(), self.parent.request.user).filter(pk=value).exists():
+        if not limit(self._model._default_manager.all(), self.parent.request.user).filter(pk=value).exists():
             return qs.none()
         return super().filter(qs, value)
+
+
+def filters_like(
+    model: type[Model], declared: Sequence[type[SimpleListFilter]], **more: django_filters.Filter
+) -> type[FilterSet]:
+    """The filters of a model's list in the admin, as those of a list of the API, with periods; `more` are added."""
+    members: dict[str, Any] = {str(like.parameter_name): _like(model, like) for like in declared}
+    members |= {"created_after": CreatedAfter(), "created_before": CreatedBefore()}
+    # `Meta.model` stays out of it: the library would add a filter for each field.
+    return type(f"{model.__name__}Filters", (FilterSet,), members | more)
+
+
+def _like(model: type[Model], like: type[SimpleListFilter]) -> django_filters.Filter:
+    name = str(like.parameter_name)
+    if issubclass(like, RowFilter):
+        return IdOf(name, like.model, narrowed=like.narrowed)
+    if issubclass(like, OfferedFilter):
+        kind = _Since if issubclass(like, TimeFilter) else OneOf
+        return kind(like.words(), help_text=_told_of(model, like), narrowed=like.narrowed)
+    if not issubclass(like, LinkFilter):
+        raise TypeError(f"{like.__name__} is of no kind that a list of the API could have.")
+    field = {one.name: one for one in model._meta.get_fields()}.get(name)
+    if field is None or not isinstance(field.related_model, type):
+        return PlainId(name, help_text=_told_of(model, like), narrowed=like.narrowed)
+    return IdOf(name, field.related_model, narrowed=like.narrowed)
+
+
+def _told_of(model: type[Model], like: type[SimpleListFilter]) -> str:
+    told = {one.name: getattr(one, "help_text", "") for one in model._meta.get_fields()}.get(str(like.parameter_name))
+    title = str(like.title)
+    return str(told or f"{title[:1].upper()}{title[1:]}.")
+
+
+def narrow_by(filterset: FilterSet, names: Iterable[str], rows: QuerySet[Any]) -> QuerySet[Any]:
+    """A queryset narrowed by some of the filters that were given. The set has been found valid."""
+    for name in names:
+        rows = filterset.filters[name].filter(rows, filterset.form.cleaned_data[name])
+    return rows

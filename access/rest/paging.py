@@ -14,14 +14,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from access.rest import newest
 from access.rest.errors import BadParameter
+from access.rest.facts import FIELDS
+from access.rest.newest import Listing, Page
 
 _TAG_BYTES = 16
 
 
 class NewestFirst(BasePagination):
     """
-    Pages by id, which grows with time. Nothing is ever counted.
+    Pages by id, which grows with time. Nothing is ever counted; see access.rest.newest.
 
     A cursor holds the last id of its page and is signed for one person, one list and its filters: it cannot be made up,
     and it cannot continue another list.
@@ -32,17 +35,15 @@ class NewestFirst(BasePagination):
     cursor_parameter = "cursor"
     page_size_parameter = "page_size"
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        size = self._size(request)
-        cursor = request.query_params.get(self.cursor_parameter)
-        if cursor is not None:
-            queryset = queryset.filter(pk__lt=self._open(cursor, request))
-        rows = list(queryset.order_by("-pk")[: size + 1])
+    def read(self, listing: Listing, request: Request) -> Page:
+        """The page that was asked for. Raises BadParameter for a cursor or a size that cannot be used."""
+        size, cursor = self._size(request), request.query_params.get(self.cursor_parameter)
+        page = newest.read(listing, below=None if cursor is None else self._open(cursor, request), size=size)
         self._next_url = None
-        if len(rows) > size:
-            sealed = self._seal(rows[size - 1].pk, request)
+        if page.next_below is not None:
+            sealed = self.seal(page.next_below, request)
             self._next_url = replace_query_param(request.build_absolute_uri(), self.cursor_parameter, sealed)
-        return rows[:size]
+        return page
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self._next_url, "results": data})
@@ -57,7 +58,8 @@ class NewestFirst(BasePagination):
                     "type": "string",
                     "format": "uri",
                     "nullable": True,
-                    "description": "Address of the next, older page; null on the last one.",
+                    "description": "Address of the next, older page; null on the last one. "
+                    "A page may be short, even empty, and have a next one.",
                 },
                 "results": schema,
             },
@@ -90,7 +92,8 @@ class NewestFirst(BasePagination):
             raise BadParameter(f"{self.page_size_parameter}: Give a whole number from 1 to {self.max_page_size}.")
         return int(given)
 
-    def _seal(self, last_id: uuid.UUID, request: Request) -> str:
+    def seal(self, last_id: uuid.UUID, request: Request) -> str:
+        """The cursor that continues after this row."""
         return base64.urlsafe_b64encode(last_id.bytes + self._tag(last_id, request)).decode().rstrip("=")
 
     def _open(self, cursor: str, request: Request) -> uuid.UUID:
@@ -107,7 +110,7 @@ class NewestFirst(BasePagination):
         return last_id
 
     def _tag(self, last_id: uuid.UUID, request: Request) -> bytes:
-        own = (self.cursor_parameter, self.page_size_parameter)
+        own = (self.cursor_parameter, self.page_size_parameter, FIELDS)
         filters = sorted((name, value) for name, value in request.query_params.items() if name not in own)
         bound_to = repr((request.path, str(request.user.pk), last_id.hex, filters))
         return salted_hmac("access.rest.paging", bound_to, algorithm="sha256").digest()[:_TAG_BYTES]

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db.models import Model
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.ids import made_at
-
-RowT = TypeVar("RowT", bound=Model)
-
-
-class FactsSerializer(serializers.ModelSerializer[RowT]):
-    """A row's facts. `created_at` is read from the id, which the lists are ordered by."""
-
-    created_at = serializers.SerializerMethodField(help_text="When it was stored here.")
-
-    def get_created_at(self, row: RowT) -> datetime | None:
-        return made_at(row.pk)
+from access.rest.facts import FactsSerializer, RowT
 
 
 class BrandFactsSerializer(FactsSerializer[RowT]):

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
+from django.http import HttpResponseBase
+from django.utils.cache import get_conditional_response
 from django_filters import FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework import mixins, viewsets
+from django_filters.utils import translate_validation
+from rest_framework import mixins, status, viewsets
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access import rules
 from access.rest.errors import BadParameter
+from access.rest.facts import FIELDS, FactsSerializer, chosen_fields
+from access.rest.filters import ById, narrow_by
+from access.rest.newest import Listing
 from access.rest.paging import NewestFirst
+from access.rest.schema import ListSchema
 
 _LONGEST_VALUE = 1024
+# Readers of more brands than this walk the newest rows of all brands, and look whose each is.
+MOST_BRANCHES = 16
 
 
 class _NoOverride:
@@ -29,40 +40,80 @@ class _ByHeader(DefaultContentNegotiation):
     settings: Any = _NoOverride
 
 
-class BrandScopedList(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
+class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
     """
-    A list, and one row by its id. A row of a brand that the key's owner does not see does not exist.
+    A list, and one row by its id. A row of a brand that the reader does not see does not exist.
 
     A subclass names its resource, queryset, serializer_class and filterset_class; its model says where its brand is.
+    walked_by: filters whose column has an index that ends in the id, the narrowest first.
     """
 
     resource: ClassVar[str]
     queryset: QuerySet[Any]
+    serializer_class: ClassVar[type[FactsSerializer[Any]]]
     filterset_class: ClassVar[type[FilterSet]]
+    walked_by: ClassVar[tuple[str, ...]] = ()
     http_method_names = ["get", "head"]
     lookup_value_converter = "uuid"
     pagination_class = NewestFirst
     filter_backends = (DjangoFilterBackend,)
     content_negotiation_class = _ByHeader
+    schema = ListSchema()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self._check_parameters(request)
+
+    def list(self, request: Request) -> Response:
+        """One page."""
+        page = self.paginator.read(self.listing(), request)
+        return self.paginator.get_paginated_response(self.get_serializer(page.rows, many=True).data)
+
+    def listing(self) -> Listing:
+        """All rows that the reader asked for. Raises ValidationError for a value that a filter cannot use."""
+        filterset = self.filterset_class(self.request.query_params, self.queryset.all(), request=self.request)
+        if not filterset.is_valid():
+            raise translate_validation(filterset.errors)
+        given = [name for name in filterset.filters if name in self.request.query_params]
+        way = next((name for name in (*self.walked_by, "brand") if name in given), None)
+        # A range of ids narrows whatever is walked.
+        led = [name for name in given if name == way or isinstance(filterset.filters[name], ById)]
+        left = [name for name in given if name not in led]
+        rows, user = narrow_by(filterset, led, self.queryset.all()), self.request.user
+        branches = [rules.limit(rows, user)] if way else rules.limit_each(rows, user)
+        if len(branches) > MOST_BRANCHES:
+            return Listing(
+                branches=[rows], narrow=lambda any_row: narrow_by(filterset, left, rules.limit(any_row, user))
+            )
+        return Listing(branches=branches, narrow=(lambda rows: narrow_by(filterset, left, rows)) if left else None)
 
     def get_queryset(self) -> QuerySet[Model]:
         if getattr(self, "swagger_fake_view", False):
             return self.queryset.none()
         return rules.limit(self.queryset.all(), self.request.user)
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        context = super().get_serializer_context()
+        if getattr(self, "swagger_fake_view", False):
+            return context
+        return {**context, "fields": chosen_fields(self.request, self.get_serializer_class())}
+
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Cache-Control"] = "no-store"
+        if answer.status_code == status.HTTP_200_OK:
+            answer.add_post_render_callback(lambda rendered: _conditional(request, rendered))
         return answer
 
-    def _check_parameters(self, request: Request) -> None:
-        known: list[str] = []
+    def takes(self) -> Iterable[str]:
+        """The query parameters that this address knows."""
         if self.action == "list":
-            known = [*self.filterset_class.base_filters, NewestFirst.cursor_parameter, NewestFirst.page_size_parameter]
+            own = (NewestFirst.cursor_parameter, NewestFirst.page_size_parameter)
+            return (*self.filterset_class.base_filters, *own, FIELDS)
+        return (FIELDS,)
+
+    def _check_parameters(self, request: Request) -> None:
+        known = list(self.takes())
         for name, values in request.query_params.lists():
             if name not in known:
                 usable = f"Known here: {', '.join(known)}." if known else "None is taken here."
@@ -73,3 +124,11 @@ class BrandScopedList(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
                 raise BadParameter(
                     f"{name}: Its value is {'too long' if values[0] else 'empty'}. Leave it out, or give one."
                 )
+
+
+def _conditional(request: Request, answer: HttpResponseBase) -> HttpResponseBase | None:
+    """Give the answer the tag of its bytes; to somebody who has just these already, 304 without them."""
+    assert isinstance(answer, Response)
+    etag = f'"{sha256(answer.rendered_content).hexdigest()[:32]}"'
+    answer["ETag"] = etag
+    return get_conditional_response(request._request, etag=etag, response=answer)

@@ -50,20 +50,19 @@ def test_every_operation_asks_for_a_key_and_tells_of_errors(document):
     assert set(document["components"]["schemas"]["Error"]["required"]) == {"code", "detail", "correlation_id"}
 
 
+_EVERYWHERE = {"brand", "since", "created_after", "created_before", "cursor", "page_size", "fields"}
+
+
 @pytest.mark.parametrize(
     ("name", "filters"),
     [
-        ("conversations", {"brand", "account", "channel", "consumer", "state", "created_after", "created_before"}),
-        (
-            "messages",
-            {"brand", "account", "channel", "consumer", "conversation", "direction", "status", "created_after"}
-            | {"created_before"},
-        ),
+        ("conversations", {"account", "channel", "consumer", "state"}),
+        ("messages", {"account", "channel", "consumer", "conversation", "direction", "status", "kind", "audience"}),
     ],
 )
 def test_every_parameter_is_described(document, name, filters):
     described = {entry["name"]: entry for entry in document["paths"][f"/api/v1/{name}/"]["get"]["parameters"]}
-    assert set(described) == filters | {"cursor", "page_size"}
+    assert set(described) == filters | _EVERYWHERE
     assert all(entry["schema"] for entry in described.values())
     assert all(entry.get("description") for entry in described.values())
     assert described["page_size"]["schema"]["maximum"] == 500
