@@ -35,6 +35,7 @@ NAMES = (
     "REDIS_URL",
     "METRICS_TOKEN",
     "IDENTITY_DAYS",
+    "API_REQUESTS_PER_MINUTE",
 )
 
 

@@ -12,7 +12,7 @@ from connector_site import errors
 from connector_site.logs import first_line
 from core.ids import new_id
 from core.postgres import patience
-from core.postgres.reach import is_unreachable
+from core.postgres.reach import is_unreachable, stores_nothing
 
 logger = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class DatabasePatience:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Called by Django for what a view did not answer."""
-        if not is_unreachable(exception):
+        if not (is_unreachable(exception) or stores_nothing(exception)):
             return None
         connection.close()  # the next request makes a fresh one
         logger.warning("request.database_away", reason=first_line(exception))

@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "access.rest.limits.RateLimitHeaders",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -397,6 +398,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "EXCEPTION_HANDLER": "access.rest.errors.answer_error",
     "DATETIME_FORMAT": "iso-8601",
 }
+# Of one key, over all processes.
+API_REQUESTS_PER_MINUTE = _number("API_REQUESTS_PER_MINUTE", default=600, low=1, high=1_000_000)
 # The prefix lets scanners of repositories and logs recognise a key that got lost.
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_PREFIX": "consite_", "TOKEN_TTL": timedelta(days=90)}
 # Its default; migrations of what refers to it read it here.

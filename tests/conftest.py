@@ -41,6 +41,7 @@ def _prepare() -> EmbeddedPostgres | None:
         "ENCRYPTION_KEYS": b64encode(secrets.token_bytes(32)).decode(),
         "ADMIN_PASSWORD": secrets.token_urlsafe(12),
         "ALLOW_PRIVATE_OUTBOUND": "1",
+        "API_REQUESTS_PER_MINUTE": "1000000",
         "DJANGO_SETTINGS_MODULE": "connector_site.settings",
     }
     if os.environ.get("DATABASE_URL", "").strip():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
@@ -13,8 +12,10 @@ from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 
 from access.models import ApiKey, ApiKeyBrand, User
+from access.rest.limits import TooManyRequests, note_use
 
 KEY_LIFE_MAX = timedelta(days=90)
 _KEY = re.compile(rb"[A-Za-z0-9_]{20,128}")
@@ -29,12 +30,23 @@ class KeyAuthentication(TokenAuthentication):
     is too far away, is refused however it was made.
     """
 
-    def authenticate(self, request: Any) -> tuple[User, AuthToken] | None:
+    def authenticate(self, request: Request) -> tuple[User, AuthToken] | None:
+        """Two statements: who asks, and the count of their requests. Raises TooManyRequests too."""
         try:
             found: tuple[User, AuthToken] | None = super().authenticate(request)
         except AuthenticationFailed:
             raise AuthenticationFailed(_REFUSED) from None
+        if found is not None:
+            self._note_use(found[0], request)
         return found
+
+    def _note_use(self, owner: User, request: Request) -> None:
+        assert owner.key is not None
+        use = note_use(owner.key, request)
+        if use is None:
+            raise AuthenticationFailed(_REFUSED)
+        if use.is_too_many:
+            raise TooManyRequests(use)
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, AuthToken]:
         # Before the database is asked: it takes neither NUL nor bytes that are not text.
