@@ -4,6 +4,8 @@ from typing import Any
 
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 
+from access.rest.views import LONGEST_VALUE
+
 _ERROR = {
     "type": "object",
     "description": "The one shape of every error.",
@@ -39,6 +41,20 @@ def free_members(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         if "links" in schema.get("properties", {}):
             schema["required"] = ["id"]
     return result
+
+
+def limit_values(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Tell of each parameter of a query that it is never empty, how long it may be, and that it holds no NUL."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "query" and _is_free_text(parameter["schema"]):
+                    parameter["schema"] |= {"minLength": 1, "maxLength": LONGEST_VALUE, "pattern": "^[^\\u0000]*$"}
+    return result
+
+
+def _is_free_text(schema: dict[str, Any]) -> bool:
+    return schema.get("type") == "string" and not {"enum", "format", "pattern"} & set(schema)
 
 
 def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -137,7 +137,9 @@ class DispatchSerializer(BrandFactsSerializer[Dispatch]):
     message = serializers.UUIDField(
         source="message_id", allow_null=True, help_text="Id of the message it is sent for; null where it is for none."
     )
-    direction = serializers.ChoiceField(source="lane.direction", choices=Direction, help_text="Which way it goes.")
+    direction = serializers.ChoiceField(
+        source="lane.direction", choices=Direction.choices, help_text="Which way it goes."
+    )
     provider_ids = serializers.ListField(child=serializers.CharField(), help_text="The channel's ids of it.")
     content_digest = MaskedDigest(
         help_text="SHA-256 of the text sent, by which its echo is recognised; null where there is none. Words can be "

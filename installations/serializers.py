@@ -119,6 +119,7 @@ class ChannelSerializer(BrandFactsSerializer[Channel]):
             "brand": ("brand", "brand_id"),
             "account": ("account", "account_id"),
             "installation": ("installation", "installation_id"),
+            "former_installation": ("installation", "former_installation_id"),
         }
 
     @extend_schema_field(serializers.CharField())

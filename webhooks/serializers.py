@@ -72,9 +72,11 @@ class DeliveryWithEventsSerializer(DeliverySerializer):
 
     events = EventSerializer(many=True, read_only=True, help_text="What was in it, in its order, and what each did.")
 
-    class Meta(DeliverySerializer.Meta):
+    class Meta:
+        model = Delivery
         fields = (*DeliverySerializer.Meta.fields, "events")
         read_only_fields = fields
+        links = DeliverySerializer.Meta.links
 
 
 __all__ = ["DeliverySerializer", "DeliveryWithEventsSerializer", "EventSerializer"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from django.db.models import Model
+from django.db.models import Model, URLField
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -28,6 +28,12 @@ class FactsSerializer(serializers.ModelSerializer[RowT]):
     {"account": ("account", "channel.account_id")}; and `on_request`: members that are told only to who asks for them.
     """
 
+    # An address that may be left empty is a text to whoever reads it: "" is no address.
+    serializer_field_mapping: ClassVar[Any] = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        URLField: serializers.CharField,
+    }
+
     created_at = serializers.SerializerMethodField(help_text="When it was stored here.")
     links = serializers.SerializerMethodField(help_text="Addresses of this row and of those that it belongs to.")
 
@@ -46,6 +52,12 @@ class FactsSerializer(serializers.ModelSerializer[RowT]):
             return fields
         wanted = self.context["fields"] or [name for name in fields if name not in on_request(type(self))]
         return {name: field for name, field in fields.items() if name in wanted or name in _ALWAYS}
+
+    def include_extra_kwargs(self, kwargs: Any, extra_kwargs: Any) -> Any:
+        """Keep of a read-only field that it may be empty: the document has to say so of fields with few words."""
+        may_be_empty = kwargs.get("allow_blank", False)
+        chosen = super().include_extra_kwargs(kwargs, extra_kwargs)
+        return {**chosen, "allow_blank": True} if may_be_empty else chosen
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string", "format": "uri"}})
     def get_links(self, row: RowT) -> dict[str, str]:

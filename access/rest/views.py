@@ -25,7 +25,7 @@ from access.rest.newest import Listing
 from access.rest.paging import NewestFirst
 from access.rest.schema import ListSchema
 
-_LONGEST_VALUE = 1024
+LONGEST_VALUE = 1024
 # Readers of more brands than this walk the newest rows of all brands, and look whose each is.
 MOST_BRANCHES = 16
 
@@ -62,7 +62,9 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self._check_parameters(request)
+        # Another method is refused as such, whatever comes with it.
+        if str(request.method).lower() in self.http_method_names:
+            self._check_parameters(request)
 
     def list(self, request: Request) -> Response:
         """One page."""
@@ -120,7 +122,7 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
                 raise BadParameter(f"There is no parameter {name[:60]!r}. {usable}")
             if len(values) > 1:
                 raise BadParameter(f"{name}: It is given more than once. Give one value.")
-            if not values[0] or len(values[0]) > _LONGEST_VALUE:
+            if not values[0] or len(values[0]) > LONGEST_VALUE:
                 raise BadParameter(
                     f"{name}: Its value is {'too long' if values[0] else 'empty'}. Leave it out, or give one."
                 )

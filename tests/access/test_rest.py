@@ -197,6 +197,7 @@ def test_what_cannot_be_served_in_the_form_asked_for_is_406_or_json(program, acc
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options", "trace"])
 def test_other_methods_are_refused(program, address, method):
     assert_refused(getattr(program, method)(address), 405, "method_not_allowed")
+    assert_refused(getattr(program, method)(f"{address}?state=x"), 405, "method_not_allowed")
 
 
 def test_answers_are_not_kept_by_caches(program):

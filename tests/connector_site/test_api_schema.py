@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.validation import validate_schema
+from openapi_spec_validator import OpenAPIV30SpecValidator
 
 LISTS = {
     "brands", "accounts", "installations", "channels", "consumers", "conversations", "messages", "deliveries",
@@ -32,6 +33,7 @@ def test_the_document_is_made_without_a_warning():
 
 def test_the_document_is_valid_openapi(document):
     validate_schema(document)
+    OpenAPIV30SpecValidator(document).validate()
 
 
 def test_every_list_is_described_with_its_row_and_nothing_else_is(document):
