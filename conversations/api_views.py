@@ -7,7 +7,13 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
 from access.rest.filters import IdOf, filters_like
 from access.rest.views import BrandScopedList
-from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, DISPATCH_FILTERS, MESSAGE_FILTERS
+from conversations.admin_filters import (
+    CONSUMER_FILTERS,
+    CONVERSATION_FILTERS,
+    DISPATCH_FILTERS,
+    MESSAGE_FILTERS,
+    ErrorCodeFilter,
+)
 from conversations.models import Attempt, Consumer, Conversation, Dispatch, Message, Outcome, Step
 from conversations.serializers import (
     AttemptSerializer,
@@ -24,6 +30,7 @@ ATTEMPT_FILTERS = (
     TimeFilter,
     choice_filter("step", Step),
     choice_filter("outcome", Outcome),
+    ErrorCodeFilter,
     link_filter("dispatch", title="dispatch"),
 )
 

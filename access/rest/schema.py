@@ -14,8 +14,13 @@ class ListSchema(AutoSchema):
     """Of access.rest.views.BrandScopedList."""
 
     def get_override_parameters(self) -> list[Any]:
+        members = list(self.view.get_serializer_class()().fields)
         return [
             OpenApiParameter(
-                FIELDS, str, description="Only these members, their names with commas between; the id is always told."
+                FIELDS,
+                {"type": "array", "items": {"type": "string", "enum": members}, "minItems": 1},
+                style="form",
+                explode=False,
+                description="Only these members, their names with commas between; the id is always told.",
             )
         ]
