@@ -16,6 +16,8 @@ from core.actor import Actor
 
 # Sent in the transaction of the act: action, actor, subject, data, reason.
 done = Signal()
+# Sent in a transaction of its own: action, actor, subject.
+done_again = Signal()
 
 
 def tell(
@@ -25,3 +27,13 @@ def tell(
     if not done.has_listeners():
         raise RuntimeError("No trail listens to access.acts: is the app audit installed?")
     done.send(sender=type(subject), action=action, actor=actor, subject=subject, data=data or {}, reason=reason)
+
+
+def tell_once(action: str, *, actor: Actor, subject: models.Model) -> None:
+    """
+    Have something recorded that changes nothing and can be done again and again: once an hour for each actor and
+    subject. Raises RuntimeError when nobody listens.
+    """
+    if not done_again.has_listeners():
+        raise RuntimeError("No trail listens to access.acts: is the app audit installed?")
+    done_again.send(sender=type(subject), action=action, actor=actor, subject=subject)

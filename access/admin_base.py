@@ -25,6 +25,7 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator as UnfoldInfinitePaginator
 from unfold.views import ChangeList
 
+from access import refusals
 from access.models import User
 from access.people import actor_of
 from access.rules import Verb, limit, may
@@ -117,7 +118,13 @@ class GuardedAdmin(ModelAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """By the id alone: another field would let somebody ask whether a value exists."""
-        return super().get_object(request, object_id, None)
+        found = super().get_object(request, object_id, None)
+        if found is None:
+            self._note_refusal(request, object_id)
+        return found
+
+    def _note_refusal(self, request: HttpRequest, object_id: str) -> None:
+        """Rows of no brand are refused to nobody but those who may not open their pages at all."""
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
         return to_field == self.opts.pk.name
@@ -251,6 +258,9 @@ class BrandScopedAdmin(GuardedAdmin):
 
     def _limited(self, request: HttpRequest, queryset: models.QuerySet[Any], verb: Verb) -> models.QuerySet[Any]:
         return limit(queryset, request.user, verb=verb)
+
+    def _note_refusal(self, request: HttpRequest, object_id: str) -> None:
+        refusals.note(request.user, self.model, object_id, request)
 
 
 class PlatformAdmin(GuardedAdmin):

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from psycopg.errors import QueryCanceled
 
-from access.admin_base import BrandScopedAdmin
+from access import acts
+from access.admin_base import BrandScopedAdmin, acting
 
 _LIST_MAY_TAKE_MS = 5_000
 
@@ -20,10 +21,12 @@ class RecordAdmin(BrandScopedAdmin):
     """
     Pages of records: what happened is looked at, never added, changed or deleted.
 
-    page_template shows one row; `page_context` tells it what it needs.
+    page_template shows one row; `page_context` tells it what it needs. read_action: what opening the page is in the
+    trail, where it shows what somebody said; not shown unless it can be recorded.
     """
 
     page_template: ClassVar[str]
+    read_action: ClassVar[str] = ""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A list that would read for too long is ended by the database, and the person asked to narrow it."""
@@ -50,6 +53,8 @@ class RecordAdmin(BrandScopedAdmin):
             return self.missing(request)
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, obj):
             raise PermissionDenied
+        if self.read_action:
+            acts.tell_once(self.read_action, actor=acting(request), subject=getattr(obj, "nameless", obj))
         # Read by the template unfold/helpers/header_title.html, which is given nothing but the request.
         request.page_title = self.title_of(obj)  # type: ignore[attr-defined]
         context = {

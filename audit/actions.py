@@ -7,7 +7,6 @@ ACTIONS: dict[str, str] = {
     "brand.changed": "changed the brand",
     "user.created": "added the person",
     "user.changed": "changed the person",
-    "user.deleted": "removed the person",
     "user.signed_in": "signed in",
     "user.signed_out": "signed out",
     "user.sign_in_failed": "failed to sign in",
@@ -52,4 +51,22 @@ ACTIONS: dict[str, str] = {
     "lanes.held": "restored a backup: outbound lanes are held",
     "lane.released": "released a lane that a restore had held",
     "secrets.reencrypted": "moved the stored secrets to the newest key",
+    "backup.taken": "took a backup",
+    "backup.restored": "restored a backup",
+    "message.content_read": "read what was said",
+    "delivery.body_read": "read what arrived",
+    "access.refused": "asked for something of a brand that they do not see",
+}
+
+# Members of `data` that name a person who works here, by action: for whoever exports or removes what is personal.
+# A consumer's name, number or address never stands in `data`: an erasure can take words out of an entry's reason and
+# of its subject's name, and out of nothing else.
+PERSONAL: dict[str, frozenset[str]] = {
+    "user.created": frozenset({"username", "first_name", "last_name", "email"}),
+    "user.changed": frozenset({"username", "first_name", "last_name", "email"}),
+    "membership.created": frozenset({"user"}),
+    "membership.changed": frozenset({"user"}),
+    "membership.deleted": frozenset({"user"}),
+    "brand.hold_lifted": frozenset({"held_by"}),
+    "consumer.hold_lifted": frozenset({"held_by"}),
 }

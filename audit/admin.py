@@ -14,6 +14,7 @@ from access.admin_filters import BrandFilter, LinkFilter, OfferedFilter, TimeFil
 from access.admin_records import RecordAdmin
 from access.templatetags.readable import moment, seen
 from audit.actions import ACTIONS
+from audit.api import WHOLE_SITE
 from audit.models import ActorKind, AuditEntry
 
 # Subject types that have a page of their own: model name to app label.
@@ -26,8 +27,11 @@ _PAGES = {
     "channel": "installations",
     "consumer": "conversations",
     "conversation": "conversations",
+    "message": "conversations",
     "dispatch": "conversations",
+    "delivery": "webhooks",
 }
+_WITHOUT_A_PAGE = ("lane", "apikey", "auditentry", WHOLE_SITE)
 
 
 class ActionFilter(OfferedFilter):
@@ -57,7 +61,7 @@ class SubjectTypeFilter(OfferedFilter):
 
     @classmethod
     def words(cls) -> list[tuple[str, str]]:
-        return [(name, name) for name in _PAGES]
+        return [(name, name) for name in (*_PAGES, *_WITHOUT_A_PAGE)]
 
     @classmethod
     def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:

@@ -6,17 +6,22 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import connection, models, transaction
+from django.utils import timezone
 
 from access.models import Brand
 from access.rules import brand_path_of
 from audit.actions import ACTIONS
 from audit.models import ActorKind, AuditEntry
 from core.actor import Actor
+from core.ids import first_id_at
 
+# What an act on no row in particular was done to.
+WHOLE_SITE = "site"
 _MASK = "•••"
 # A shorter name or id is a part of many a word: it counts only where it stands alone.
 _LONG_ENOUGH = 3
@@ -32,7 +37,7 @@ def record(
     action: str,
     *,
     actor: Actor,
-    subject: models.Model,
+    subject: models.Model | None,
     data: dict[str, Any] | None = None,
     reason: str = "",
     brand_id: uuid.UUID | None = None,
@@ -40,9 +45,10 @@ def record(
     """
     Write one entry, in the transaction of the act itself.
 
-    data: before and after, without secrets. brand_id: in whose trail it stands, where the subject itself belongs to no
-    brand. Raises UnknownAction for an action that is not registered, and
-    RuntimeError outside a transaction: an act and its record stand or fall together.
+    subject: None for the whole site. data: before and after, without secrets, and without what is personal of a
+    consumer: it could not be taken out again. brand_id: in whose trail it stands, where the subject itself belongs to
+    no brand. Raises UnknownAction for an action that is not registered, and RuntimeError outside a transaction: an act
+    and its record stand or fall together.
     """
     if action not in ACTIONS:
         raise UnknownAction(f"{action} is not listed in audit/actions.py.")
@@ -55,13 +61,42 @@ def record(
         actor_id=actor.id,
         actor_name=actor.name[:150],
         address=actor.address,
-        subject_type=subject._meta.model_name or "",
-        subject_id=str(subject.pk),
-        subject_name=str(subject)[:200],
+        subject_type=(subject._meta.model_name or "") if subject else WHOLE_SITE,
+        subject_id=str(subject.pk) if subject else "",
+        subject_name=str(subject)[:200] if subject else "the whole site",
         data=data or {},
         reason=reason[:500],
         correlation_id=str(structlog.contextvars.get_contextvars().get("correlation_id", "")),
     )
+
+
+def record_once(
+    action: str, *, actor: Actor, subject: models.Model, within: timedelta, data: dict[str, Any] | None = None
+) -> AuditEntry | None:
+    """
+    Write one entry, unless the same actor did the same to the same subject a short while ago; then None.
+
+    For what can be done again and again without an effect, so that a loop does not flood the trail. Of two that do it
+    at the same moment one is written.
+    """
+    if not _is_alone(f"{action} {actor.kind} {actor.id} {subject._meta.label} {subject.pk}"):
+        return None
+    known = AuditEntry.objects.filter(
+        subject_type=subject._meta.model_name,
+        subject_id=str(subject.pk),
+        pk__gte=first_id_at(timezone.now() - within),
+        action=action,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+    )
+    return None if known.exists() else record(action, actor=actor, subject=subject, data=data)
+
+
+def _is_alone(deed: str) -> bool:
+    """Until the end of the transaction; whoever comes second does not wait."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [deed])
+        return bool(cursor.fetchone()[0])
 
 
 def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str]) -> int:
@@ -108,12 +143,12 @@ def _pattern_of(words: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(forms) or r"(?!)", re.IGNORECASE)
 
 
-def _brand_id(subject: models.Model) -> Any:
+def _brand_id(subject: models.Model | None) -> Any:
     if isinstance(subject, Brand):
         return subject.pk
-    if not hasattr(subject, "brand_path"):
+    if subject is None or not hasattr(subject, "brand_path"):
         return None
     return getattr(subject, f"{brand_path_of(type(subject))}_id")
 
 
-__all__ = ["UnknownAction", "mask", "names_any", "record"]
+__all__ = ["WHOLE_SITE", "UnknownAction", "mask", "names_any", "record", "record_once"]

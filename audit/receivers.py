@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -15,6 +16,9 @@ from access.people import actor_of, address_of
 from audit import api as audit
 from core.actor import Actor
 
+# However often somebody does again what changes nothing.
+_APART = timedelta(hours=1)
+
 
 @receiver(acts.done)
 def record_act(
@@ -22,6 +26,12 @@ def record_act(
 ) -> None:
     """Runs in the transaction of the act: what goes wrong here undoes the act."""
     audit.record(action, actor=actor, subject=subject, data=data, reason=reason)
+
+
+@receiver(acts.done_again)
+def record_act_once(*, action: str, actor: Actor, subject: models.Model, **_: Any) -> None:
+    with transaction.atomic():
+        audit.record_once(action, actor=actor, subject=subject, within=_APART)
 
 
 @receiver(user_logged_in)

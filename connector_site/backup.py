@@ -20,10 +20,11 @@ from typing import Any
 
 import psycopg
 from django.core.files.storage import default_storage
-from django.db import models
+from django.db import models, transaction
 from psycopg import sql
 
 from access.models import Brand
+from audit import api as audit
 from audit.models import AuditEntry
 from connector_site import postgres_tools
 from connector_site.backup_folder import DUMP, FILE_SUMS, Manifest, copy, open_private, sum_of, write_manifest
@@ -32,6 +33,7 @@ from connector_site.postgres_tools import Place
 from connector_site.reencryption import sealed_models
 from conversations.media import storage_path
 from conversations.models import Consumer, Conversation, Dispatch, MediaFile, Message
+from core.actor import COMMAND
 from core.errors import ConfigurationError
 from core.vault import search_key_id
 from installations.models import AppInstallation, Channel
@@ -73,8 +75,16 @@ def take(folder: Path, *, tell: Tell) -> Manifest:
         manifest.sums = {name: sum_of(unfinished / name) for name in (DUMP, FILE_SUMS)}
         manifest.finished_at = datetime.now(UTC).isoformat()
         write_manifest(unfinished, manifest)
+        _record(manifest)
     tell(f"The backup is in {folder}. It holds no key: keep ENCRYPTION_KEYS and SECRET_KEY in another place.")
     return manifest
+
+
+@transaction.atomic
+def _record(manifest: Manifest) -> None:
+    """Before the folder has its name: there is no backup that the trail does not tell of."""
+    data = {"started_at": manifest.started_at, "rows": sum(manifest.counts.values())}
+    audit.record("backup.taken", actor=COMMAND, subject=None, data=data)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
+from audit import api as audit
 from connector_site import environment, postgres_tools, restore_checks, restoring
 from connector_site.backup_folder import DUMP, Manifest, listed_files
 from connector_site.postgres_tools import Place, Tool
@@ -148,6 +149,8 @@ def _make_safe(manifest: Manifest, report: Report, *, tell: Tell) -> None:
     with transaction.atomic():
         held_lanes.hold_all(made_before=made_before)
         report.held = held_lanes.record_hold(actor=COMMAND, reason=f"Restored the backup of {manifest.started_at}.")
+        data = {"backup_of": manifest.started_at, "applied": report.applied, **report.held}
+        audit.record("backup.restored", actor=COMMAND, subject=None, data=data)
         restoring.end()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")

@@ -68,6 +68,7 @@ class ConversationAdmin(DeedsMixin, RecordAdmin):
     search_fields = ("lp_conversation_id",)
     search_help_text = "Id, LivePerson's id, or id of the consumer on the channel"
     page_template = "admin/conversations/conversation.html"
+    read_action = "message.content_read"
 
     @admin.display(description="Consumer")
     def who(self, obj: Conversation) -> SafeString:
@@ -124,6 +125,7 @@ class MessageAdmin(RecordAdmin):
     search_fields = ("channel_message_id",)
     search_help_text = "Id, or the channel's own id of the message"
     page_template = "admin/conversations/message.html"
+    read_action = "message.content_read"
 
     @admin.display(description="When")
     def when(self, obj: Message) -> SafeString | str:
@@ -174,6 +176,7 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
     search_fields = ("channel_consumer_id",)
     search_help_text = "Id, the consumer's whole id on the channel, or ours at LivePerson (prefix:id)"
     page_template = "admin/conversations/consumer.html"
+    read_action = "message.content_read"
 
     @admin.display(description="Consumer")
     def who(self, obj: Consumer) -> SafeString:

@@ -107,11 +107,11 @@ def pause(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
 @transaction.atomic
 def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") -> None:
     """Send again, and take webhooks again if they were refused; what has waited goes out in its order."""
-    done = "enabled" if row.state == State.DISABLED else "resumed"
+    was_disabled, noun = row.state == State.DISABLED, _noun(row)
     _set_state(row, State.ACTIVE, "")
     if isinstance(row, AppInstallation):
         tokens.forget(row.pk)
-    audit.record(f"{_noun(row)}.{done}", actor=actor, subject=row, reason=reason)
+    audit.record(f"{noun}.enabled" if was_disabled else f"{noun}.resumed", actor=actor, subject=row, reason=reason)
     installation_id = row.installation_id if isinstance(row, Channel) else row.pk
     sending_resumed.send(sender=type(row), installation_id=installation_id)
 

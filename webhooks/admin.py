@@ -60,6 +60,7 @@ class DeliveryAdmin(DeedsMixin, RecordAdmin):
     search_fields = ("id",)
     search_help_text = "Id of the delivery"
     page_template = "admin/webhooks/delivery.html"
+    read_action = "delivery.body_read"
 
     @admin.display(description="Arrived")
     def when(self, obj: Delivery) -> SafeString | str:

@@ -20,6 +20,7 @@ from django_filters import FilterSet
 from django_filters.constants import EMPTY_VALUES
 from drf_spectacular.utils import extend_schema_field
 
+from access import refusals
 from access.admin_filters import LinkFilter, OfferedFilter, RowFilter, TimeFilter
 from access.rules import limit
 from core.ids import first_id_at
@@ -138,7 +139,9 @@ class IdOf(PlainId):
     def filter(self, qs: QuerySet[Model], value: uuid.UUID | None) -> QuerySet[Model]:
         if value is None:
             return qs
-        if not limit(self._model._default_manager.all(), self.parent.request.user).filter(pk=value).exists():
+        request = self.parent.request
+        if not limit(self._model._default_manager.all(), request.user).filter(pk=value).exists():
+            refusals.note(request.user, self._model, value, request)
             return qs.none()
         return super().filter(qs, value)
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
-from django.http import HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django_filters import FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
@@ -17,7 +17,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from access import rules
+from access import refusals, rules
 from access.rest.errors import BadParameter
 from access.rest.facts import FIELDS, FactsSerializer, chosen_fields
 from access.rest.filters import ById, narrow_by
@@ -93,6 +93,13 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
         if getattr(self, "swagger_fake_view", False):
             return self.queryset.none()
         return rules.limit(self.queryset.all(), self.request.user)
+
+    def get_object(self) -> Any:
+        try:
+            return super().get_object()
+        except Http404:
+            refusals.note(self.request.user, self.queryset.model, self.kwargs[self.lookup_field], self.request)
+            raise
 
     def get_serializer_context(self) -> dict[str, Any]:
         context = super().get_serializer_context()

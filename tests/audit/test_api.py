@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -13,15 +12,12 @@ from django.db import transaction
 from access.models import Brand, User
 from access.people import actor_of
 from audit import api
-from audit.actions import ACTIONS
 from audit.models import AuditEntry
 from core.actor import COMMAND, SYSTEM, Actor
 from tests.conversations.conftest import transactional_db
 from tests.conversations.stand import Door, make_door
 
 __all__ = ["transactional_db"]
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -134,19 +130,20 @@ def test_a_brand_with_a_trail_cannot_be_deleted(brand: Brand) -> None:
         brand.delete()
 
 
-def test_every_action_is_a_dotted_name_in_the_past_tense_with_a_sentence() -> None:
-    for action, sentence in ACTIONS.items():
-        assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", action)
-        assert sentence
-        assert sentence[0].islower()
-        assert not sentence.endswith(".")
+def test_what_was_done_to_no_row_was_done_to_the_whole_site(db: None) -> None:
+    with transaction.atomic():
+        entry = api.record("backup.taken", actor=COMMAND, subject=None)
+
+    assert (entry.subject_type, entry.subject_id, entry.brand_id) == ("site", "", None)
 
 
-def test_every_action_that_the_code_records_is_registered() -> None:
-    recorded = set()
-    for package in ("access", "installations", "conversations", "webhooks", "connector_site"):
-        for path in (ROOT / package).rglob("*.py"):
-            recorded |= set(re.findall(r'audit\.record\(\s*"([a-z_.]+)"', path.read_text()))
+def test_the_same_of_the_same_actor_is_recorded_once_in_a_while(brand: Brand) -> None:
+    eve, ada = (Actor(kind="PERSON", id=name, name=name) for name in ("eve", "ada"))
+    other = Brand.objects.create(slug="birch", name="Birch")
+    hour = timedelta(hours=1)
 
-    assert recorded
-    assert recorded <= set(ACTIONS)
+    assert api.record_once("access.refused", actor=eve, subject=brand, within=hour) is not None
+    assert api.record_once("access.refused", actor=eve, subject=brand, within=hour) is None
+    assert api.record_once("access.refused", actor=ada, subject=brand, within=hour) is not None
+    assert api.record_once("access.refused", actor=eve, subject=other, within=hour) is not None
+    assert api.record_once("access.refused", actor=eve, subject=brand, within=timedelta(0)) is not None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -229,6 +229,7 @@ def test_the_transcript_asks_the_same_for_three_and_for_thirty_messages(world):
             assert client.get(url).status_code == 200
         return len(queries)
 
+    statements()  # who reads it for the first time is written down
     few = statements()
     for number in range(30):
         say(world, f"message {number}")
@@ -423,3 +424,30 @@ def test_an_auditor_is_offered_no_action(world):
     assert "send_again_together" not in page
     together(world.auditor, "drop_together", [world.dead], reason="x")
     assert Dispatch.objects.get(pk=world.dead.pk).state == DispatchState.DEAD
+
+
+# --- who read what was said ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["conversation", "message", "consumer"])
+def test_who_read_what_was_said_stands_in_the_trail_once_an_hour(world: World, kind: str) -> None:
+    row = {"conversation": world.conversation, "message": world.from_agent, "consumer": world.consumer}[kind]
+    client = Client()
+    client.force_login(world.auditor)
+    for _ in range(3):
+        assert client.get(f"/admin/conversations/{kind}/{row.pk}/change/").status_code == 200
+    entry = AuditEntry.objects.get(action="message.content_read")
+    assert (entry.subject_type, entry.subject_id, entry.actor_id) == (kind, str(row.pk), str(world.auditor.pk))
+    assert str(world.consumer.name) not in entry.subject_name
+
+
+def test_what_was_said_is_not_shown_unless_it_can_be_recorded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DatabaseError("the trail is full")
+
+    client = Client(raise_request_exception=False)
+    client.force_login(world.auditor)
+    monkeypatch.setattr("audit.api.record", fail)
+    answer = client.get(f"/admin/conversations/conversation/{world.conversation.pk}/change/")
+    assert answer.status_code >= 500
+    assert world.mark.encode() not in answer.content

@@ -53,7 +53,7 @@ def test_an_owner_puts_a_hold_and_lifts_it(world: World, subject: str) -> None:
     do(world.owner, row, "lift-hold", "settled")
     row.refresh_from_db()
     assert row.held_at is None
-    acts = AuditEntry.objects.filter(subject_id=str(row.pk)).order_by("id")
+    acts = AuditEntry.objects.filter(subject_id=str(row.pk), action__contains=".hold_").order_by("id")
     assert [(one.action, one.reason, one.actor_name) for one in acts] == [
         (f"{subject}.hold_set", "case 12", world.owner.get_username()),
         (f"{subject}.hold_lifted", "settled", world.owner.get_username()),

@@ -1,0 +1,43 @@
+"""
+Who asks for a row of a brand that they do not see is told that there is nothing, and the brand's own trail tells of it.
+
+The answer is made without this: its body, status and headers are those of an id that does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, models
+from django.http import HttpRequest
+
+from access import acts
+from access.models import User
+from access.people import actor_of
+from access.rules import Person, Verb, may
+
+logger = structlog.get_logger(__name__)
+
+
+def note(reader: Person, model: type[models.Model], row_id: Any, request: HttpRequest | None) -> None:
+    """
+    Have a refusal recorded, if this row was refused because of its brand.
+
+    Called where nothing was found for the reader. What goes wrong here is logged and does not reach them: another
+    answer would tell that the row exists.
+    """
+    if not isinstance(reader, User):
+        return
+    try:
+        row = model._base_manager.filter(pk=row_id).first()
+        if row is not None and not may(reader, Verb.VIEW, row):
+            acts.tell_once("access.refused", actor=actor_of(reader, request), subject=getattr(row, "nameless", row))
+    except (ValidationError, ValueError):
+        return  # not an id at all
+    except DatabaseError:
+        logger.exception("access.refusal_not_recorded", model=model._meta.label)
+
+
+__all__ = ["note"]
