@@ -34,6 +34,8 @@ from core.errors import ConfigurationError
 
 # Labels of the models whose pages are for those alone who run the whole site: their rows belong to no brand.
 PLATFORM_ONLY: frozenset[str] = frozenset({"access.User"})
+# Labels of the models whose rows belong to people: each sees their own, who runs the site sees all.
+OWN_ROWS: frozenset[str] = frozenset({"access.ApiKey"})
 
 _MOST_PAGES = 100
 
@@ -274,6 +276,26 @@ class PlatformAdmin(GuardedAdmin):
         return queryset if self._allows(request, verb, None) else queryset.none()
 
 
+class OwnRowsAdmin(GuardedAdmin):
+    """
+    Pages of rows that belong to a person each, their `owner`: for whoever has a role, about what is theirs.
+
+    Who runs the site sees those of all. The model stands in OWN_ROWS.
+    """
+
+    def _allows(self, request: HttpRequest, verb: Verb | None, obj: models.Model | None) -> bool:
+        user = request.user
+        if verb is None or not isinstance(user, User) or not may(user, Verb.VIEW):
+            return False
+        return obj is None or user.is_superuser or getattr(obj, "owner_id", None) == user.pk
+
+    def _limited(self, request: HttpRequest, queryset: models.QuerySet[Any], verb: Verb) -> models.QuerySet[Any]:
+        user = request.user
+        if not self._allows(request, verb, None) or not isinstance(user, User):
+            return queryset.none()
+        return queryset if user.is_superuser else queryset.filter(owner=user)
+
+
 def id_in(term: str) -> uuid.UUID | None:
     """The id that somebody typed or pasted, None when it is none."""
     try:
@@ -283,9 +305,11 @@ def id_in(term: str) -> uuid.UUID | None:
 
 
 __all__ = [
+    "OWN_ROWS",
     "PLATFORM_ONLY",
     "BrandScopedAdmin",
     "GuardedAdmin",
+    "OwnRowsAdmin",
     "PlatformAdmin",
     "acting",
     "id_in",

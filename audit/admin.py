@@ -22,6 +22,7 @@ _PAGES = {
     "brand": "access",
     "user": "access",
     "membership": "access",
+    "apikey": "access",
     "account": "installations",
     "appinstallation": "installations",
     "channel": "installations",

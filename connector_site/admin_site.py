@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
-from access.admin_base import PLATFORM_ONLY, BrandScopedAdmin, PlatformAdmin, acting
+from access.admin_base import OWN_ROWS, PLATFORM_ONLY, BrandScopedAdmin, OwnRowsAdmin, PlatformAdmin, acting
 from access.rules import Verb, may
 from access.services import record_new_password
 from connector_site import dashboard
@@ -89,4 +89,6 @@ class ConnectorAdminSite(UnfoldAdminSite):
 def _is_ours(model: type[models.Model], admin_class: type[ModelAdmin]) -> bool:
     if issubclass(admin_class, PlatformAdmin):
         return model._meta.label in PLATFORM_ONLY
+    if issubclass(admin_class, OwnRowsAdmin):
+        return model._meta.label in OWN_ROWS
     return issubclass(admin_class, BrandScopedAdmin)

@@ -24,6 +24,7 @@ from core.errors import ConfigurationError
 
 PREFIX = str(settings.REST_KNOX["TOKEN_PREFIX"])
 USUAL_NAME = "key"
+PREFIX_LENGTH: int = CONSTANTS.TOKEN_KEY_LENGTH
 _LEAST_OWN_CHARS = 4  # of the random part, in what names a key
 
 
@@ -63,7 +64,7 @@ def create(*, owner: User, days: int, actor: Actor, wanted: Wanted | None = None
         raise ConfigurationError(f"A key lives from 1 to {KEY_LIFE_MAX.days} days. Make a new one before it ends.")
     if not owner.is_active:
         raise ConfigurationError(f"{owner.get_username()} may not sign in, so a key of theirs would open nothing.")
-    _check(wanted, owner)
+    check(wanted, owner)
     token, secret = AuthToken.objects.create(user=owner, expiry=timedelta(days=days))
     key = ApiKey.objects.create(
         owner=owner,
@@ -111,7 +112,7 @@ def find(beginning: str) -> ApiKey:
         )
     keys = ApiKey.objects.filter(revoked_at=None).select_related("owner")
     found = list(keys.filter(token_id=hash_token(beginning))) or list(
-        keys.filter(prefix__startswith=beginning[: CONSTANTS.TOKEN_KEY_LENGTH])[:2]
+        keys.filter(prefix__startswith=beginning[:PREFIX_LENGTH])[:2]
     )
     if len(found) != 1:
         raise ConfigurationError(
@@ -120,7 +121,8 @@ def find(beginning: str) -> ApiKey:
     return found[0]
 
 
-def _check(wanted: Wanted, owner: User) -> None:
+def check(wanted: Wanted, owner: User) -> None:
+    """Raises ConfigurationError for what a key of this person cannot be made for."""
     name = wanted.name.strip()
     if not name or len(name) > ApiKey._meta.get_field("name").max_length or not name.isprintable():
         raise ConfigurationError("Give the key a name of 1 to 80 characters that says what it is for.")

@@ -101,7 +101,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     def page(title: str, icon: str, model: str) -> dict[str, Any]:
         return {"title": title, "icon": icon, "link": reverse(f"admin:{model}_changelist")}
 
-    people = [page("Roles", "badge", "access_membership")]
+    people = [page("Roles", "badge", "access_membership"), page("API keys", "key", "access_apikey")]
     if getattr(request.user, "is_superuser", False):
         people.insert(0, page("People", "person", "access_user"))
     return [

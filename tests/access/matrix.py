@@ -86,7 +86,9 @@ class Stage:
         """A program with this person's key."""
         if part.name not in self._programs:
             self._programs[part.name] = (
-                Program(part.user) if part.user is not None else Client(raise_request_exception=False)
+                Program(part.user, name=f"program of {part.name}")
+                if part.user is not None
+                else Client(raise_request_exception=False)
             )
         return self._programs[part.name]
 

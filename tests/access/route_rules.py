@@ -34,6 +34,10 @@ class Rule(enum.Enum):
     ROW_CHANGE = enum.auto()  # changes a row: never for auditors
     DEED = enum.auto()  # does one of an admin's `deeds` to a row: never for auditors
     PLATFORM = enum.auto()  # for those who run the site
+    OWN_LIST = enum.auto()  # of rows of one's own, whatever the role; who runs the site sees those of all
+    OWN_ADD = enum.auto()
+    OWN_ROW = enum.auto()
+    OWN_DEED = enum.auto()
 
 
 # Routes by their text.
@@ -78,6 +82,15 @@ _OF_MODEL: dict[str, Rule] = {
 }
 # Models whose rows belong to no brand.
 _PLATFORM_MODELS = frozenset({"access.User"})
+# Models whose rows belong to a person each; nobody changes or deletes one but by a deed.
+_OWN_MODELS = frozenset({"access.ApiKey"})
+_OF_OWN_MODEL = {
+    Rule.LIST: Rule.OWN_LIST,
+    Rule.ADD: Rule.OWN_ADD,
+    Rule.ROW: Rule.OWN_ROW,
+    Rule.ROW_CHANGE: Rule.OWN_ROW,
+    Rule.DEED: Rule.OWN_DEED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +121,8 @@ def _rule_of_page(route: Route, found: re.Match[str]) -> Ruled | None:
         return None
     if model._meta.label in _PLATFORM_MODELS:
         return Ruled(route=route, rule=Rule.PLATFORM, model=model)
+    if model._meta.label in _OWN_MODELS and rule in _OF_OWN_MODEL:
+        return Ruled(route=route, rule=_OF_OWN_MODEL[rule], model=model)
     if not hasattr(model, "brand_path") or rule is Rule.PLATFORM:
         return None
     return Ruled(route=route, rule=rule, model=model)
