@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 
 from access.rest.views import LONGEST_VALUE
+from connector_site import api_examples
 
 _ERROR = {
     "type": "object",
@@ -21,6 +22,7 @@ _ANSWER = {
     "description": "Anything else: an error.",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
+_UNCHANGED = {"description": "What you have already, by the ETag in your If-None-Match, is what there is."}
 
 
 class ApiKeyScheme(KnoxTokenScheme):
@@ -55,6 +57,18 @@ def limit_values(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 def _is_free_text(schema: dict[str, Any]) -> bool:
     return schema.get("type") == "string" and not {"enum", "format", "pattern"} & set(schema)
+
+
+def add_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Show a row of each list, and tell that nothing is sent twice."""
+    for address, operations in result["paths"].items():
+        resource, _slash, rest = address.removeprefix("/api/v1/").partition("/")
+        make = {"": api_examples.of_list, "{id}/": api_examples.of_row}.get(rest)
+        if make is not None and resource in api_examples.EXAMPLES:
+            answers = operations["get"]["responses"]
+            answers["200"]["content"]["application/json"]["example"] = make(resource)
+            answers["304"] = _UNCHANGED
+    return result
 
 
 def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:

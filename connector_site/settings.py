@@ -415,6 +415,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "connector_site.api_schema.free_members",
         "connector_site.api_schema.limit_values",
+        "connector_site.api_schema.add_examples",
         "connector_site.api_schema.add_errors",
     ],
     # Several things have a state or a kind: each of these sets of words gets the name of its own.

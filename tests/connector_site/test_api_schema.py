@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import json
 import re
+import uuid
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.validation import validate_schema
+from openapi_schema_validator import OAS30ReadValidator
 from openapi_spec_validator import OpenAPIV30SpecValidator
+
+from access.rest.facts import on_request
+from connector_site.api_examples import EXAMPLES
+from connector_site.api_urls import router
 
 LISTS = {
     "brands", "accounts", "installations", "channels", "consumers", "conversations", "messages", "deliveries",
@@ -69,6 +75,31 @@ def test_every_parameter_is_described(document, name, filters):
     assert all(entry.get("description") for entry in described.values())
     assert described["page_size"]["schema"]["maximum"] == 500
     assert described["created_after"]["schema"]["format"] == "date-time"
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+def test_every_answer_has_an_example_that_is_one(document, name):
+    for address in (f"/api/v1/{name}/", f"/api/v1/{name}/{{id}}/"):
+        content = document["paths"][address]["get"]["responses"]["200"]["content"]["application/json"]
+        OAS30ReadValidator({"components": document["components"], **content["schema"]}).validate(content["example"])
+        for row in content["example"].get("results", [content["example"]]):
+            assert uuid.UUID(row["id"]).version == 7
+            assert row["links"]["self"].endswith(f"/api/v1/{name}/{row['id']}/")
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+def test_an_example_tells_all_members_that_a_row_tells_unasked(document, name):
+    content = document["paths"][f"/api/v1/{name}/{{id}}/"]["get"]["responses"]["200"]["content"]["application/json"]
+    view = next(view for resource, view, _ in router.registry if resource == name)
+    serializer = view(action="retrieve").get_serializer_class()
+    unasked = [member for member in serializer().fields if member not in on_request(serializer)]
+    assert set(content["example"]) == set(unasked)
+
+
+def test_the_examples_belong_together():
+    """Every link among them leads to another one of them."""
+    known = {example["links"]["self"] for example in EXAMPLES.values()}
+    assert {link for example in EXAMPLES.values() for link in example["links"].values()} <= known
 
 
 def test_no_field_of_an_answer_can_hold_what_was_said(document):
