@@ -1,0 +1,126 @@
+"""The web server beside clients that do not speak: it has threads for those who do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+
+import pytest
+
+from connector_site import web_worker
+from connector_site.environment import BASE_DIR
+from tests.stack import free_ports
+
+THREADS = 2
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """A web server of one process with two threads."""
+    (port,) = free_ports(1)
+    values = os.environ | {
+        "PORT": str(port),
+        "WEB_CONCURRENCY": "1",
+        "GUNICORN_CMD_ARGS": f"--threads {THREADS}",
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:connector_site.gunicorn_settings", "connector_site.wsgi"]
+    process = subprocess.Popen(command, env=values, cwd=BASE_DIR, stderr=subprocess.DEVNULL)
+    try:
+        _wait_until_it_answers(port)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+
+
+def _wait_until_it_answers(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(OSError):
+            assert answered_in(port) < 10
+            return
+        assert time.monotonic() < deadline, "The web server does not answer."
+        time.sleep(0.1)
+
+
+def answered_in(port: int) -> float:
+    """Seconds until somebody who asks properly has an answer."""
+    began_at = time.monotonic()
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/healthz")
+    answer = connection.getresponse()
+    assert answer.status == 200
+    answer.read()
+    connection.close()
+    return time.monotonic() - began_at
+
+
+@contextlib.contextmanager
+def clients(port: int, count: int, *, saying: bytes) -> Iterator[list[socket.socket]]:
+    """Connections that say this and then nothing."""
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30)) for _ in range(count)]
+        for one in opened:
+            one.sendall(saying)
+        time.sleep(0.3)
+        yield opened
+
+
+@pytest.mark.parametrize("saying", [b"", b"G", REQUEST[:-1]], ids=["nothing", "a byte", "all but the last byte"])
+def test_who_says_no_whole_head_holds_no_thread(port: int, saying: bytes) -> None:
+    with clients(port, 4 * THREADS, saying=saying):
+        assert answered_in(port) < 2
+
+
+def test_a_head_that_comes_in_pieces_is_answered(port: int) -> None:
+    with clients(port, 1, saying=b"") as (client,):
+        for number in range(len(REQUEST)):
+            client.sendall(REQUEST[number : number + 1])
+            time.sleep(0.01)
+        assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_that_was_kept_alive_and_begins_again_holds_no_thread(port: int) -> None:
+    with clients(port, 4 * THREADS, saying=REQUEST) as opened:
+        for client in opened:
+            assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
+            client.sendall(REQUEST[:20])
+        time.sleep(0.3)
+        assert answered_in(port) < 2
+        opened[0].sendall(REQUEST[20:])
+        assert opened[0].recv(1024).startswith(b"HTTP/1.1 200 ")
+
+
+def test_two_requests_at_once_on_one_connection_are_both_answered(port: int) -> None:
+    with clients(port, 1, saying=REQUEST * 2) as (client,):
+        client.settimeout(5)
+        told = b""
+        while told.count(b"HTTP/1.1 200 ") < 2:
+            piece = client.recv(4096)
+            assert piece
+            told += piece
+
+
+def test_who_says_no_whole_head_is_let_go_after_a_while(port: int) -> None:
+    with clients(port, 1, saying=REQUEST[:-1]) as (client,):
+        client.settimeout(web_worker.HEAD_MAY_TAKE_S + 3)
+        began_at = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1024) == b""
+        assert time.monotonic() - began_at > web_worker.HEAD_MAY_TAKE_S - 2
+
+
+def test_a_head_without_an_end_is_refused(port: int) -> None:
+    with clients(port, 1, saying=b"GET /healthz HTTP/1.1\r\n") as (client,), contextlib.suppress(OSError):
+        for number in range(3_000):
+            client.sendall(b"X-%d: %s\r\n" % (number, b"x" * 100))
+        assert client.recv(1024)[:13] in (b"HTTP/1.1 400 ", b"HTTP/1.1 431 ")
+    assert answered_in(port) < 2
