@@ -1,0 +1,89 @@
+"""What a request costs: its statements, and the pages that PostgreSQL touches to answer them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+LOG_TABLES = frozenset(
+    {
+        "conversations_consumer",
+        "conversations_conversation",
+        "conversations_message",
+        "conversations_messagecontent",
+        "conversations_dispatch",
+        "conversations_attempt",
+        "conversations_lane",
+        "webhooks_delivery",
+        "webhooks_event",
+        "webhooks_seen",
+        "audit_auditentry",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """pages: buffers of tables and indexes, found in memory or read. scanned: log tables that were read as a whole."""
+
+    statements: int
+    pages: int
+    rows: int
+    has_more: bool
+    scanned: tuple[str, ...]
+
+
+class Recorder:
+    """Notes the statements of what runs inside."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, Any]] = []
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.statements.append((sql, params))
+        return execute(sql, params, many, context)
+
+
+def cost_of(client: Any, address: str, body: Any = None) -> Cost:
+    """Make a request, and explain each of its statements. Raises SystemExit for an answer that is not 200."""
+    recorder = Recorder()
+    with connection.execute_wrapper(recorder):
+        answer = client.get(address) if body is None else client.post(address, body, content_type="application/json")
+        content = answer.content
+    if answer.status_code != 200:
+        raise SystemExit(f"{address} was answered {answer.status_code}: {content[:300]!r}")
+    told = json.loads(content)
+    listed = told.get("results") if isinstance(told, dict) else None
+    plans = [plan for sql, params in recorder.statements if (plan := _explained(sql, params)) is not None]
+    return Cost(
+        statements=len(recorder.statements),
+        pages=sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans),
+        rows=len(listed) if isinstance(listed, list) else 0,
+        has_more=bool(isinstance(told, dict) and told.get("next")),
+        scanned=tuple(sorted({name for plan in plans for name in _scanned(plan)})),
+    )
+
+
+def _explained(sql: str, params: Any) -> dict[str, Any] | None:
+    """The plan as it ran; None for what has none. What it writes is undone."""
+    if not sql.lstrip(" (").upper().startswith(("SELECT", "WITH", "UPDATE", "INSERT", "DELETE")):
+        return None
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Whatever the first run leaves to be tidied up, the second one does not pay for.
+        for _ in range(2):
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", params)
+            ((found,),) = cursor.fetchall()
+        transaction.set_rollback(True)
+    plan: dict[str, Any] = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    return plan
+
+
+def _scanned(plan: dict[str, Any]) -> Iterator[str]:
+    if plan["Node Type"] == "Seq Scan" and plan["Relation Name"] in LOG_TABLES:
+        yield plan["Relation Name"]
+    for below in plan.get("Plans", ()):
+        yield from _scanned(below)
