@@ -62,5 +62,8 @@ def _end_of_stretch(branches: Sequence[QuerySet[Any]]) -> uuid.UUID | None:
 
 
 def _newest(branches: Sequence[QuerySet[Any]], count: int) -> list[Any]:
-    first, *others = [branch.order_by("-pk")[:count] for branch in branches]
-    return list(first.union(*others, all=True).order_by("-pk")[:count] if others else first)
+    # A filter that names a hidden row leaves nothing, and of nothing no union can be made.
+    newest = [branch.order_by("-pk")[:count] for branch in branches if not branch.query.is_empty()]
+    if len(newest) < 2:
+        return list(newest[0]) if newest else []
+    return list(newest[0].union(*newest[1:], all=True).order_by("-pk")[:count])

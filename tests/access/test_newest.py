@@ -190,3 +190,11 @@ def test_an_address_without_its_last_slash_is_the_same(amber, address):
     program = Program(amber.auditor)
     assert program.get(address).content == program.get(f"{address}/").content
     assert program.post(address).status_code == 405
+
+
+def test_a_hidden_row_leaves_nothing_for_a_reader_of_several_brands(everybodys):
+    amber, birch, cedar = everybodys
+    reader = make_user("two", role=Role.AUDITOR, brand=amber.brand)
+    Membership.objects.create(user=reader, brand=birch.brand, role=Role.AUDITOR)
+    for name, row in (("channel", cedar.channel), ("account", cedar.account), ("consumer", cedar.consumer)):
+        assert walked(Program(reader), **{name: row.pk}) == ([], [0])
