@@ -23,7 +23,6 @@ from conversations.models import (
 from conversations.services import retention, usage
 from conversations.services.erasure import erase_consumer
 from core.actor import SYSTEM
-from tests.conversations.database import empty
 from tests.conversations.stand import in_thread
 from tests.factories import World, make_two_brands
 from tests.webhooks.usages import (
@@ -143,33 +142,28 @@ def test_a_crash_in_the_middle_of_a_portion_doubles_nothing_and_loses_nothing(am
         assert counted(amber, month) == asked_directly(amber, month)
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=False)
-def test_several_workers_at_once_count_everything_once(monkeypatch):
-    empty()
-    try:
-        amber, _ = make_two_brands()
-        nothing_counted()
-        busy(amber, messages=40)
-        monkeypatch.setattr(usage, "PORTION", 3)
-        troubles: list[str] = []
+def test_several_workers_at_once_count_everything_once(transactional_db, monkeypatch):
+    amber, _ = make_two_brands()
+    nothing_counted()
+    busy(amber, messages=40)
+    monkeypatch.setattr(usage, "PORTION", 3)
+    troubles: list[str] = []
 
-        def work() -> None:
-            try:
-                for _ in range(5):
-                    count(now=MUCH_LATER)
-            except Exception as error:
-                troubles.append(repr(error))
+    def work() -> None:
+        try:
+            for _ in range(5):
+                count(now=MUCH_LATER)
+        except Exception as error:
+            troubles.append(repr(error))
 
-        for thread in [in_thread(work) for _ in range(4)]:
-            thread.join()
-        count(now=MUCH_LATER)
+    for thread in [in_thread(work) for _ in range(4)]:
+        thread.join()
+    count(now=MUCH_LATER)
 
-        assert troubles == []
-        for month in (date(2025, 8, 1), date(2025, 9, 1), OCTOBER, NOVEMBER):
-            assert counted(amber, month) == asked_directly(amber, month)
-        assert stored() == stored_directly()
-    finally:
-        empty()
+    assert troubles == []
+    for month in (date(2025, 8, 1), date(2025, 9, 1), OCTOBER, NOVEMBER):
+        assert counted(amber, month) == asked_directly(amber, month)
+    assert stored() == stored_directly()
 
 
 # --- months ----------------------------------------------------------------------------------------------------------
