@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 
-from access.rest.views import LONGEST_VALUE
+from access.rest.parameters import LONGEST_VALUE
 from connector_site import api_examples
 
 _ERROR = {

@@ -18,14 +18,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access import refusals, rules
-from access.rest.errors import BadParameter
 from access.rest.facts import FIELDS, FactsSerializer, chosen_fields
 from access.rest.filters import ById, narrow_by
 from access.rest.newest import Listing
 from access.rest.paging import NewestFirst
+from access.rest.parameters import check_parameters
 from access.rest.schema import ListSchema
 
-LONGEST_VALUE = 1024
 # Readers of more brands than this walk the newest rows of all brands, and look whose each is.
 MOST_BRANCHES = 16
 
@@ -34,7 +33,7 @@ class _NoOverride:
     URL_FORMAT_OVERRIDE = None
 
 
-class _ByHeader(DefaultContentNegotiation):
+class ByHeader(DefaultContentNegotiation):
     """The Accept header alone chooses the form; `?format=` is an unknown parameter like any other."""
 
     settings: Any = _NoOverride
@@ -57,7 +56,7 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
     lookup_value_converter = "uuid"
     pagination_class = NewestFirst
     filter_backends = (DjangoFilterBackend,)
-    content_negotiation_class = _ByHeader
+    content_negotiation_class = ByHeader
     schema = ListSchema()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -122,17 +121,7 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
         return (FIELDS,)
 
     def _check_parameters(self, request: Request) -> None:
-        known = list(self.takes())
-        for name, values in request.query_params.lists():
-            if name not in known:
-                usable = f"Known here: {', '.join(known)}." if known else "None is taken here."
-                raise BadParameter(f"There is no parameter {name[:60]!r}. {usable}")
-            if len(values) > 1:
-                raise BadParameter(f"{name}: It is given more than once. Give one value.")
-            if not values[0] or len(values[0]) > LONGEST_VALUE:
-                raise BadParameter(
-                    f"{name}: Its value is {'too long' if values[0] else 'empty'}. Leave it out, or give one."
-                )
+        check_parameters(request, list(self.takes()))
 
 
 def _conditional(request: Request, answer: HttpResponseBase) -> HttpResponseBase | None:

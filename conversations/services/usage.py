@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q, QuerySet
@@ -42,12 +42,18 @@ class Source:
     Rows of one kind that are walked through.
 
     keys: their places (moment or null, id) from a place on. counts: what a range of places adds, one row a brand and
-    channel: their ids, then columns named as the figures they add to.
+    channel: their ids, then columns named as the figures they add to. walked_by: what the keys are ordered by.
     """
 
     name: str
     keys: str
     counts: str
+    walked_by: Literal["id", "moment"] = "id"
+
+    def place_at(self, moment: datetime) -> Place:
+        """Behind all that happened before this moment, before all else."""
+        last_id = uuid.UUID(int=first_id_at(moment).int - 1) if self.walked_by == "id" else _NO_ID
+        return Place(at=moment, id=last_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +118,7 @@ _MESSAGES = Source(
 # One row of the outbox is one send of one part. A send that may have arrived twice is one: the brand asked for one.
 _SEGMENTS = Source(
     name="segments",
+    walked_by="moment",
     keys="""
         SELECT finished_at, id FROM conversations_dispatch
         WHERE state = 'SENT' AND message_id IS NOT NULL
@@ -171,9 +178,10 @@ def count_some(source: Source, reckoning: Reckoning, *, now: datetime) -> bool:
             portion = [one for one in places if month_of(one.at) == month]
             cursor.execute(source.counts, _range(after, portion[-1], month=month, reckoning=reckoning.value))
             _add(cursor, _ADD_COUNT, {"reckoning": reckoning.value, "month": month})
-            walk.place = portion[-1].as_json()
         is_more = len(places) == PORTION or (bool(places) and len(portion) < len(places))
-        walk.counted_to = portion[-1].at if is_more else before
+        # What is committed so late that the walk has passed its place changes no figure any more.
+        to = portion[-1] if is_more else source.place_at(before)
+        walk.place, walk.counted_to = to.as_json(), to.at
         walk.save()
     return is_more
 
@@ -315,6 +323,10 @@ class MonthOfChannel:
     is_final: bool
     figures: dict[str, int]
     measured_at: datetime | None
+
+    @property
+    def named_month(self) -> str:
+        return f"{self.month:%Y-%m}"
 
 
 @dataclass(frozen=True, kw_only=True)

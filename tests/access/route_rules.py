@@ -28,6 +28,7 @@ class Rule(enum.Enum):
     SIGNED_IN = enum.auto()  # pages of the admin about no row: each sees there what is theirs
     API_LIST = enum.auto()
     API_ROW = enum.auto()
+    API_TABLE = enum.auto()  # of sums over rows of the brands that one sees
     LIST = enum.auto()  # of rows of the brands that one sees
     ADD = enum.auto()
     ROW = enum.auto()  # shows a row to whoever sees its brand
@@ -48,6 +49,7 @@ _SITE: dict[str, Rule] = {
     "metrics": Rule.PUBLIC,
     "api/v1/schema/": Rule.PUBLIC,
     "api/v1/docs/": Rule.PUBLIC,
+    "api/v1/usage/": Rule.API_TABLE,
     "webhooks/": Rule.NOWHERE,
     "webhooks/liveperson/<uuid:installation_id>/": Rule.SIGNED,
     r"webhooks/^channels/(?P<channel_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<suffix>[\w./-]{0,64})$": (

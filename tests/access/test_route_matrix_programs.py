@@ -59,6 +59,32 @@ def ask_list(stage: Stage, part: Part, ruled: Ruled) -> None:
                 assert bool(narrowed.json()["results"]) == (world in part.sees), (part.name, url, name)
 
 
+def test_sums_are_those_of_their_owners_brands(stage):
+    before = state_of_everything()
+    for ruled in RULED:
+        if ruled.rule is Rule.API_TABLE:
+            for part in stage.parts:
+                ask_table(stage, part, ruled.route.url())
+    assert state_of_everything() == before
+
+
+def ask_table(stage: Stage, part: Part, url: str) -> None:
+    assert stage.ask(part, "get", url).status_code == 401
+    answer = stage.ask(part, "get", url, by_key=True)
+    if part.user is None:
+        assert answer.status_code == 401
+        return
+    assert {row["brand"] for row in answer.json()["results"]} == {str(world.brand.pk) for world in part.sees}
+    for world in stage.worlds:
+        for name, row in (("brand", world.brand), ("channel", world.channel)):
+            narrowed = stage.ask(part, "get", url, {name: str(row.pk)}, by_key=True)
+            assert bool(narrowed.json()["results"]) == (world in part.sees), (part.name, url, name)
+            as_csv = stage.ask(part, "get", url, {name: str(row.pk), "as": "csv"}, by_key=True)
+            assert (str(row.pk) in as_csv.content.decode()) == (world in part.sees), (part.name, url, name)
+    for method in ("post", "put", "patch", "delete", "options"):
+        assert stage.ask(part, method, url, {}, by_key=True, content_type="application/json").status_code == 405
+
+
 def ask_row(stage: Stage, part: Part, ruled: Ruled) -> None:
     missing = stage.ask(part, "get", ruled.route.url(pk=new_id()), by_key=True)
     for world in stage.worlds:

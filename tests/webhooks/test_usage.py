@@ -193,6 +193,17 @@ def test_a_send_belongs_to_the_month_in_which_it_was_accepted(amber):
     assert counted(amber, NOVEMBER)["segments_to_liveperson"] == 1
 
 
+def test_sends_that_were_accepted_at_the_very_moment_the_count_has_come_to_are_not_passed_over(amber):
+    said = message(amber, DURING - timedelta(days=1))
+    count(now=DURING + timedelta(days=1))
+    for _ in range(3):
+        sent(said, DURING)
+
+    count(now=MUCH_LATER)
+
+    assert counted(amber, NOVEMBER)["segments_to_liveperson"] == 3
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -1,0 +1,1 @@
+"""What brands used, month by month, as the REST API tells it."""

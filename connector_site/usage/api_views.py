@@ -1,0 +1,123 @@
+"""The REST API's table of usage."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any, ClassVar
+
+from django import forms
+from django.db.models import Q
+from django.http import HttpResponse, HttpResponseBase
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from access import rules
+from access.rest.errors import BadParameter
+from access.rest.parameters import check_parameters
+from access.rest.views import ByHeader
+from connector_site.exports.forms import FORMS
+from connector_site.usage.serializers import UsageSerializer, UsagesSerializer
+from conversations.models import UsageCount, UsageStorage
+from conversations.services import usage
+
+_MONTH = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])")
+_MOST_MONTHS = 36
+_NOT_AN_ID = "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."
+
+
+class _MonthField(forms.CharField):
+    def to_python(self, value: Any) -> date | None:
+        if not value:
+            return None
+        if not _MONTH.fullmatch(value):
+            raise forms.ValidationError("Give a month such as 2026-11.")
+        return date.fromisoformat(f"{value}-01")
+
+
+class _Asked(forms.Form):
+    """The parameters; without a month, the one that runs."""
+
+    month = _MonthField(required=False)
+    first_month = _MonthField(required=False)
+    last_month = _MonthField(required=False)
+    brand = forms.UUIDField(required=False, error_messages={"invalid": _NOT_AN_ID})
+    channel = forms.UUIDField(required=False, error_messages={"invalid": _NOT_AN_ID})
+    form = forms.ChoiceField(choices=[("json", ""), ("csv", "")], required=False)
+
+    def months(self) -> tuple[date, date]:
+        """The first and the last one. Raises BadParameter."""
+        asked = self.cleaned_data
+        if asked["month"] and (asked["first_month"] or asked["last_month"]):
+            raise BadParameter("month: Give either month, or first_month and last_month.")
+        now = usage.month_of(timezone.now())
+        first = asked["month"] or asked["first_month"] or asked["last_month"] or now
+        last = asked["month"] or asked["last_month"] or max(first, now)
+        if first > last:
+            raise BadParameter("first_month: It lies after last_month.")
+        if (last.year - first.year) * 12 + last.month - first.month >= _MOST_MONTHS:
+            raise BadParameter(f"first_month: Ask for {_MOST_MONTHS} months at most.")
+        return first, last
+
+
+_MONTHS = {"type": "string", "pattern": f"^{_MONTH.pattern}$"}
+_PARAMETERS = {
+    "month": OpenApiParameter("month", _MONTHS, description="One month, such as 2026-11; by default the one that runs."),
+    "first_month": OpenApiParameter("first_month", _MONTHS, description=f"The first of up to {_MOST_MONTHS} months."),
+    "last_month": OpenApiParameter("last_month", _MONTHS, description="The last of these months; by default this one."),
+    "brand": OpenApiParameter("brand", OpenApiTypes.UUID, description="Id of the brand."),
+    "channel": OpenApiParameter("channel", OpenApiTypes.UUID, description="Id of the channel."),
+    "as": OpenApiParameter("as", str, enum=["json", "csv"], description="The form of the answer; JSON by default."),
+}
+
+
+class UsageTable(APIView):
+    """What brands used: one row for each channel and month, the newest month first."""
+
+    resource: ClassVar[str] = "usage"
+    http_method_names = ["get", "head"]
+    content_negotiation_class = ByHeader
+
+    @extend_schema(
+        operation_id="usage",
+        summary="What brands used, month by month",
+        parameters=list(_PARAMETERS.values()),
+        responses={(200, "application/json"): UsagesSerializer, (200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        check_parameters(request, list(_PARAMETERS))
+        asked = self._asked(request)
+        first, last = asked.months()
+        rows = {name: asked.cleaned_data[name] for name in ("brand", "channel") if asked.cleaned_data[name]}
+        try:
+            found = usage.usage_in(
+                Q(month__gte=first, month__lte=last, **rows),
+                counts=rules.limit(UsageCount.objects.all(), request.user),
+                storage=rules.limit(UsageStorage.objects.all(), request.user),
+            )
+        except usage.TooMuch:
+            raise BadParameter(
+                f"month: These are more than {usage.MOST_ROWS} rows. Ask for fewer months, or for one brand."
+            ) from None
+        answer = self._as_csv(found) if asked.cleaned_data["form"] == "csv" else Response(UsagesSerializer(found).data)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    def _asked(self, request: Request) -> _Asked:
+        given = {"form" if name == "as" else name: value for name, value in request.query_params.items()}
+        asked = _Asked(given)
+        for name, told in asked.errors.items():
+            if name == "form":
+                raise BadParameter("as: Give one of json, csv.")
+            raise BadParameter(f"{name}: {' '.join(str(one) for one in told)}")
+        return asked
+
+    def _as_csv(self, found: usage.Usage) -> HttpResponse:
+        form, names = FORMS["csv"], list(UsageSerializer().fields)
+        lines = form.head(names) + form.write(names, UsageSerializer(found.rows, many=True).data)
+        headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
+        return HttpResponse(lines, content_type=form.content_type, headers=headers)
