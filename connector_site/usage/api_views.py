@@ -25,50 +25,39 @@ from connector_site.usage.serializers import UsageSerializer, UsagesSerializer
 from conversations.models import UsageCount, UsageStorage
 from conversations.services import usage
 
-_MONTH = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])")
-_MOST_MONTHS = 36
+_ONE_MONTH = "[12][0-9]{3}-(0[1-9]|1[0-2])"
+_MONTHS = re.compile(rf"({_ONE_MONTH})(\.\.({_ONE_MONTH}))?")
 _NOT_AN_ID = "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."
 
 
-class _MonthField(forms.CharField):
-    def to_python(self, value: Any) -> date | None:
+class _MonthsField(forms.CharField):
+    """The first and the last of some months."""
+
+    def to_python(self, value: Any) -> tuple[date, date]:
         if not value:
-            return None
-        if not _MONTH.fullmatch(value):
-            raise forms.ValidationError("Give a month such as 2026-11.")
-        return date.fromisoformat(f"{value}-01")
+            now = usage.month_of(timezone.now())
+            return now, now
+        found = _MONTHS.fullmatch(value)
+        if not found:
+            raise forms.ValidationError("Give a month such as 2026-11, or several such as 2026-01..2026-11.")
+        return date.fromisoformat(f"{found[1]}-01"), date.fromisoformat(f"{found[4] or found[1]}-01")
 
 
 class _Asked(forms.Form):
     """The parameters; without a month, the one that runs."""
 
-    month = _MonthField(required=False)
-    first_month = _MonthField(required=False)
-    last_month = _MonthField(required=False)
+    month = _MonthsField(required=False)
     brand = forms.UUIDField(required=False, error_messages={"invalid": _NOT_AN_ID})
     channel = forms.UUIDField(required=False, error_messages={"invalid": _NOT_AN_ID})
     form = forms.ChoiceField(choices=[("json", ""), ("csv", "")], required=False)
 
-    def months(self) -> tuple[date, date]:
-        """The first and the last one. Raises BadParameter."""
-        asked = self.cleaned_data
-        if asked["month"] and (asked["first_month"] or asked["last_month"]):
-            raise BadParameter("month: Give either month, or first_month and last_month.")
-        now = usage.month_of(timezone.now())
-        first = asked["month"] or asked["first_month"] or asked["last_month"] or now
-        last = asked["month"] or asked["last_month"] or max(first, now)
-        if first > last:
-            raise BadParameter("first_month: It lies after last_month.")
-        if (last.year - first.year) * 12 + last.month - first.month >= _MOST_MONTHS:
-            raise BadParameter(f"first_month: Ask for {_MOST_MONTHS} months at most.")
-        return first, last
 
-
-_MONTHS = {"type": "string", "pattern": f"^{_MONTH.pattern}$"}
 _PARAMETERS = {
-    "month": OpenApiParameter("month", _MONTHS, description="One month, such as 2026-11; by default the one that runs."),
-    "first_month": OpenApiParameter("first_month", _MONTHS, description=f"The first of up to {_MOST_MONTHS} months."),
-    "last_month": OpenApiParameter("last_month", _MONTHS, description="The last of these months; by default this one."),
+    "month": OpenApiParameter(
+        "month",
+        {"type": "string", "pattern": f"^{_ONE_MONTH}(\\.\\.{_ONE_MONTH})?$"},
+        description="A month such as 2026-11, or several such as 2026-01..2026-11; by default the one that runs.",
+    ),
     "brand": OpenApiParameter("brand", OpenApiTypes.UUID, description="Id of the brand."),
     "channel": OpenApiParameter("channel", OpenApiTypes.UUID, description="Id of the channel."),
     "as": OpenApiParameter("as", str, enum=["json", "csv"], description="The form of the answer; JSON by default."),
@@ -91,7 +80,7 @@ class UsageTable(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         check_parameters(request, list(_PARAMETERS))
         asked = self._asked(request)
-        first, last = asked.months()
+        first, last = asked.cleaned_data["month"]
         rows = {name: asked.cleaned_data[name] for name in ("brand", "channel") if asked.cleaned_data[name]}
         try:
             found = usage.usage_in(
