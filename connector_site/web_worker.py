@@ -8,6 +8,7 @@ loop waits, a thread is taken when the head has come, and whoever then falls sil
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import selectors
 import socket
@@ -22,9 +23,9 @@ HEAD_MAY_TAKE_S = 10.0
 # Without a byte from a body, or room for a byte of the answer: longer than any network that still works.
 SILENCE_S = 20
 _LOOK_AGAIN_S = 0.2
-# More than this in one head is for gunicorn's own limits to refuse.
-_LOOK_AT_BYTES = 64 * 1024
+_MOST_OF_A_HEAD = 64 * 1024
 _HEAD_ENDS = b"\r\n\r\n"
+_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _SILENCE = struct.pack("ll", SILENCE_S, 0)
 
 
@@ -94,17 +95,21 @@ class HeadFirstWorker(ThreadWorker):
 
     def _look_at(self, conn: TConn) -> None:
         try:
-            begun = conn.sock.recv(_LOOK_AT_BYTES, socket.MSG_PEEK)
+            begun = conn.sock.recv(_MOST_OF_A_HEAD, socket.MSG_PEEK)
         except BlockingIOError:
             return
         except OSError:
             begun = b""
         if not begun:
             self._let_go(conn)
-        elif _HEAD_ENDS in begun or len(begun) == _LOOK_AT_BYTES:
+        elif _HEAD_ENDS in begun:
             del self._waiting[conn]
             conn.data_ready = True
             self.enqueue_req(conn)
+        elif len(begun) == _MOST_OF_A_HEAD:
+            with contextlib.suppress(OSError):
+                conn.sock.send(_TOO_LONG)
+            self._let_go(conn)
 
     def _let_go(self, conn: TConn) -> None:
         if self._waiting.pop(conn):

@@ -118,9 +118,11 @@ def test_who_says_no_whole_head_is_let_go_after_a_while(port: int) -> None:
         assert time.monotonic() - began_at > web_worker.HEAD_MAY_TAKE_S - 2
 
 
-def test_a_head_without_an_end_is_refused(port: int) -> None:
-    with clients(port, 1, saying=b"GET /healthz HTTP/1.1\r\n") as (client,), contextlib.suppress(OSError):
-        for number in range(3_000):
-            client.sendall(b"X-%d: %s\r\n" % (number, b"x" * 100))
-        assert client.recv(1024)[:13] in (b"HTTP/1.1 400 ", b"HTTP/1.1 431 ")
+def test_a_head_that_is_too_long_is_refused(port: int) -> None:
+    too_long = b"GET /healthz HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 300_000
+    with clients(port, 1, saying=b"") as (client,):
+        with contextlib.suppress(OSError):
+            client.sendall(too_long)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1024).startswith(b"HTTP/1.1 431 ")
     assert answered_in(port) < 2
