@@ -61,14 +61,14 @@ class FactsSerializer(serializers.ModelSerializer[RowT]):
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string", "format": "uri"}})
     def get_links(self, row: RowT) -> dict[str, str]:
-        known: dict[str, tuple[str, str]] = getattr(self.Meta, "links", {})  # type: ignore[attr-defined]
+        known: dict[str, tuple[str, str]] = getattr(self.Meta, "links", {})
         own = self.context["view"].basename
         ids = {"self": (own, row.pk)} | {name: (to, at_end_of(path, row)) for name, (to, path) in known.items()}
         return {name: f"{self._address(to)}{row_id}/" for name, (to, row_id) in ids.items() if row_id is not None}
 
     def _address(self, basename: str) -> str:
         """Of a list; looked up once for all rows of a page."""
-        addresses: dict[str, str] = self.context.setdefault("addresses", {})
+        addresses: dict[str, str] = self.context["addresses"]
         if basename not in addresses:
             addresses[basename] = reverse(f"{basename}-list", request=self.context["request"])
         return addresses[basename]
@@ -87,7 +87,7 @@ def at_end_of(path: str, row: Any) -> Any:
 
 def on_request(serializer: type[FactsSerializer[Any]]) -> tuple[str, ...]:
     """The members that are told only to who asks for them."""
-    return tuple(getattr(serializer.Meta, "on_request", ()))  # type: ignore[attr-defined]
+    return tuple(getattr(serializer.Meta, "on_request", ()))
 
 
 def chosen_fields(request: Request, serializer: type[FactsSerializer[Any]]) -> frozenset[str] | None:

@@ -14,7 +14,8 @@ class ListSchema(AutoSchema):
     """Of access.rest.views.BrandScopedList."""
 
     def get_override_parameters(self) -> list[Any]:
-        members = list(self.view.get_serializer_class()().fields)
+        view: Any = self.view
+        members = list(view.get_serializer_class()().fields)
         return [
             OpenApiParameter(
                 FIELDS,

@@ -49,7 +49,7 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
 
     resource: ClassVar[str]
     queryset: QuerySet[Any]
-    serializer_class: ClassVar[type[FactsSerializer[Any]]]
+    serializer_class: type[FactsSerializer[Any]]
     filterset_class: ClassVar[type[FilterSet]]
     walked_by: ClassVar[tuple[str, ...]] = ()
     http_method_names = ["get", "head"]
@@ -67,8 +67,9 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
 
     def list(self, request: Request) -> Response:
         """One page."""
-        page = self.paginator.read(self.listing(), request)
-        return self.paginator.get_paginated_response(self.get_serializer(page.rows, many=True).data)
+        paginator = NewestFirst()
+        page = paginator.read(self.listing(), request)
+        return paginator.get_paginated_response(self.get_serializer(page.rows, many=True).data)
 
     def listing(self) -> Listing:
         """All rows that the reader asked for. Raises ValidationError for a value that a filter cannot use."""
@@ -100,11 +101,15 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
             refusals.note(self.request.user, self.queryset.model, self.kwargs[self.lookup_field], self.request)
             raise
 
+    def get_serializer_class(self) -> type[FactsSerializer[Any]]:
+        return self.serializer_class
+
     def get_serializer_context(self) -> dict[str, Any]:
-        context = super().get_serializer_context()
-        if getattr(self, "swagger_fake_view", False):
-            return context
-        return {**context, "fields": chosen_fields(self.request, self.get_serializer_class())}
+        context = {**super().get_serializer_context()}
+        if not getattr(self, "swagger_fake_view", False):
+            # Addresses of lists are looked up once for all rows of a page.
+            context |= {"fields": chosen_fields(self.request, self.get_serializer_class()), "addresses": {}}
+        return context
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
