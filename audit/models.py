@@ -70,7 +70,10 @@ class AuditEntry(models.Model):
     class Meta:
         verbose_name_plural = "audit entries"
         ordering = ("-id",)
-        indexes = [models.Index(fields=["subject_type", "subject_id"], name="audit_subject")]
+        indexes = [
+            models.Index(fields=["subject_type", "subject_id"], name="audit_subject"),
+            models.Index(fields=["correlation_id"], condition=~models.Q(correlation_id=""), name="audit_correlation"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor_name}"

@@ -137,9 +137,9 @@ def tell_typing(
     )
 
 
-def delivered_to_consumer(consumer: Consumer, message: Message) -> None:
+def delivered_to_consumer(consumer: Consumer, message: Message, *, now: datetime) -> None:
     """The channel has it: the message climbs, and LivePerson is told."""
-    if message.climb_to(MessageStatus.DELIVERED):
+    if message.climb_to(MessageStatus.DELIVERED, at=now):
         tell_liveperson(consumer, message, status="ACCEPT")
 
 

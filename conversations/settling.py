@@ -195,7 +195,7 @@ def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought, connector: Connec
         dispatch.provider_ids = list(brought.provider_ids)
     mark_sent(turn, dispatch, resolution="answer", sequence=brought.sequence)
     if brought.is_delivered and dispatch.message is not None and _is_last_part(dispatch.message, dispatch):
-        life.delivered_to_consumer(consumer, dispatch.message)
+        life.delivered_to_consumer(consumer, dispatch.message, now=turn.now)
         turn.save_message(dispatch.message)
 
 
@@ -307,7 +307,7 @@ def _raise_message(turn: Turn, dispatch: Dispatch, status: str) -> None:
         if message.lp_sequence is None:
             message.lp_sequence = dispatch.lp_sequence
     if _is_last_part(message, dispatch):
-        message.climb_to(status)
+        message.climb_to(status, at=turn.now)
     turn.save_message(message)
 
 

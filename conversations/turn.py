@@ -51,7 +51,8 @@ _SAVE_MESSAGE = """
             WHEN status IN ('FAILED', 'EXPIRED')
                 OR array_position(%s::varchar[], status) >= array_position(%s::varchar[], %s) THEN status
             ELSE %s END,
-        error_code = %s, conversation_id = %s, lp_dialog_id = %s, lp_sequence = %s
+        error_code = %s, conversation_id = %s, lp_dialog_id = %s, lp_sequence = %s,
+        delivered_at = COALESCE(delivered_at, %s)
     WHERE id = %s
 """
 _RAISE_SEQUENCE = """
@@ -212,5 +213,6 @@ def _message_values(m: Message) -> tuple[Any, ...]:
         m.conversation_id,
         m.lp_dialog_id,
         m.lp_sequence,
+        m.delivered_at,
         m.pk,
     )

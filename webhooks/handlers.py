@@ -57,7 +57,7 @@ _CHANNEL: dict[type, Callable[[Channel, Any, str, datetime], Effect]] = {
         channel=channel, event=event, correlation_id=correlation_id, now=now
     ),
     MessageStatusReported: lambda channel, event, correlation_id, now: consumer_side.accept_status(
-        channel=channel, event=event
+        channel=channel, event=event, now=now
     ),
 }
 

@@ -145,7 +145,7 @@ class Event(BrandOwned):
     account_id = models.UUIDField(null=True, blank=True, help_text="The account, while it waits.")
     outcome = models.CharField(max_length=16, choices=EventOutcome, help_text="What it did.")
     detail = models.CharField(max_length=300, blank=True, help_text="More about that.")
-    message_id = models.UUIDField(null=True, blank=True, help_text="The message that it made.")
+    message_id = models.UUIDField(null=True, blank=True, help_text="The message that it made, or tells about.")
     at = models.DateTimeField(help_text="When it was applied, or last looked at.")
 
     class Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
@@ -103,6 +104,8 @@ class Message(BrandOwned):
     channel_message_id = models.CharField(max_length=256, blank=True, help_text="The channel's own id of it.")
     occurred_at = models.DateTimeField(help_text="When it was said, by the clock of the side that said it.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When it was stored here.")
+    delivered_at = models.DateTimeField(null=True, blank=True, help_text="When the other side was known to have it.")
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When the other side was known to have read it.")
     correlation_id = models.CharField(max_length=64, blank=True, help_text="Ties it to deliveries and log lines.")
     removed_at = models.DateTimeField(null=True, blank=True, help_text="When its words were removed.")
     removed_by = models.CharField(
@@ -128,16 +131,25 @@ class Message(BrandOwned):
         indexes = [
             models.Index(fields=["conversation", "id"], name="message_conversation"),
             models.Index(fields=["brand", "-id"], name="message_brand"),
+            models.Index(fields=["correlation_id"], condition=~Q(correlation_id=""), name="message_correlation"),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"
 
-    def climb_to(self, status: str) -> bool:
-        """Raise the status; False when it stands as high already or has ended. The row is not saved by this."""
+    def climb_to(self, status: str, *, at: datetime) -> bool:
+        """
+        Raise the status; False when it stands as high already or has ended. The row is not saved by this.
+
+        at: when this was learnt; of delivery and reading it is kept.
+        """
         if self.status not in STATUS_RANK or STATUS_RANK.get(status, -1) <= STATUS_RANK[self.status]:
             return False
         self.status = status
+        if status == MessageStatus.DELIVERED:
+            self.delivered_at = at
+        elif status == MessageStatus.READ:
+            self.read_at = at
         return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -174,6 +175,19 @@ class Dispatch(BrandOwned):
             ),
             models.Index(
                 fields=["brand", "id"], condition=Q(payload__has_key="metadata"), name="dispatch_with_metadata"
+            ),
+            # For tracing and finding. What has a message is found by that.
+            models.Index(fields=["conversation", "id"], condition=Q(kind="RECEIPT"), name="dispatch_receipt"),
+            models.Index(
+                fields=["correlation_id"],
+                condition=Q(message__isnull=True) & ~Q(correlation_id=""),
+                name="dispatch_correlation",
+            ),
+            GinIndex(
+                fields=["provider_ids"],
+                opclasses=["jsonb_path_ops"],
+                condition=~Q(provider_ids=[]),
+                name="dispatch_provider_ids",
             ),
         ]
 

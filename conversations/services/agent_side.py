@@ -86,7 +86,7 @@ def apply_accept_status(
     *, conversation: Conversation, consumer: Consumer, event: AcceptStatusChanged, correlation_id: str, now: datetime
 ) -> Effect:
     """The agent's side received or read what the consumer said: the messages climb, the channel is told of reading."""
-    effect = _apply_receipt(conversation, consumer, event, correlation_id)
+    effect = _apply_receipt(conversation, consumer, event, correlation_id, now)
     return dataclasses.replace(effect, seen=_note(conversation, event))
 
 
@@ -198,22 +198,24 @@ def _client_ids(installation: AppInstallation, channel: Channel) -> set[str]:
 
 
 def _apply_receipt(
-    conversation: Conversation, consumer: Consumer, event: AcceptStatusChanged, correlation_id: str
+    conversation: Conversation, consumer: Consumer, event: AcceptStatusChanged, correlation_id: str, now: datetime
 ) -> Effect:
     if event.is_from_consumer:
         return Effect(kind=EffectKind.ECHO)
     status = _STATUS_OF_RECEIPT.get(event.status)
     if status is None:
         return ignored(f"Receipts of the kind {event.status[:32]} change nothing.")
-    read_ids = []
+    read_ids, message_id = [], None
     for message in _messages_with(conversation, event):
-        if message.climb_to(status):
-            message.save(update_fields=["status"])
+        message_id = message.pk
+        if message.climb_to(status, at=now):
+            message.save(update_fields=["status", "delivered_at", "read_at"])
             if status == MessageStatus.READ and message.channel_message_id:
                 read_ids.append(message.channel_message_id)
     if read_ids:
         _queue_read(consumer, conversation, read_ids, correlation_id)
-    return APPLIED
+    # Where it is about several: the newest of them. When each was received or read stands with the message.
+    return Effect(kind=EffectKind.APPLIED, message_id=message_id)
 
 
 def _apply_echo(conversation: Conversation, event: ContentPublished) -> Effect:

@@ -114,7 +114,7 @@ def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation
 
 
 @transaction.atomic(savepoint=False)
-def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
+def accept_status(*, channel: Channel, event: MessageStatusReported, now: datetime) -> Effect:
     """The channel tells what became of an agent's message. A status only climbs."""
     found = _sent_as(channel, event.message_id)
     if found is None or found.message is None:
@@ -127,9 +127,9 @@ def accept_status(*, channel: Channel, event: MessageStatusReported) -> Effect:
     if event.status == "failed":
         return _report_failure(consumer, message, event.reason)
     status = MessageStatus.DELIVERED if event.status == "delivered" else MessageStatus.READ
-    if not message.climb_to(status):
+    if not message.climb_to(status, at=now):
         return Effect(kind=EffectKind.STALE, message_id=message.pk, detail=f"It is {message.status} already.")
-    message.save(update_fields=["status"])
+    message.save(update_fields=["status", "delivered_at", "read_at"])
     life.tell_liveperson(consumer, message, status="ACCEPT" if status == MessageStatus.DELIVERED else "READ")
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
