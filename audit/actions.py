@@ -50,6 +50,7 @@ ACTIONS: dict[str, str] = {
     "dispatch.resolved_as_sent": "marked a dispatch as sent",
     "lanes.held": "restored a backup: outbound lanes are held",
     "lane.released": "released a lane that a restore had held",
+    "find.asked": "searched by an id, and found something in the brand",
     "secrets.reencrypted": "moved the stored secrets to the newest key",
     "backup.taken": "took a backup",
     "backup.restored": "restored a backup",

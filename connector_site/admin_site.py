@@ -17,6 +17,7 @@ from django.db.models.base import ModelBase
 from django.forms import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import path
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
@@ -24,6 +25,7 @@ from access.admin_base import OWN_ROWS, PLATFORM_ONLY, BrandScopedAdmin, OwnRows
 from access.rules import Verb, may
 from access.services import record_new_password
 from connector_site import dashboard
+from connector_site.find import page as find_page
 
 
 class SignInForm(AuthenticationForm):
@@ -65,7 +67,12 @@ class ConnectorAdminSite(UnfoldAdminSite):
 
     def get_urls(self) -> list[Any]:
         """Without the links by type and id: none of our rows has a page elsewhere, and a NUL in one is an error."""
-        return [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
+        ours = [path("find/", self.admin_view(self.find), name="find")]
+        return ours + [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
+
+    def find(self, request: HttpRequest) -> HttpResponse:
+        """One search over everything that this person sees."""
+        return find_page.view(request, self)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {**dashboard.context(request), **(extra_context or {})})

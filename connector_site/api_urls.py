@@ -5,6 +5,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from access.api_views import BrandList
+from connector_site.find.api_views import FindView
+from connector_site.trace.api_views import TraceList, TraceView
 from connector_site.usage.api_views import UsageTable
 from conversations.api_views import AttemptList, ConsumerList, ConversationList, DispatchList, MessageList
 from installations.api_views import AccountList, ChannelList, InstallationList
@@ -27,6 +29,9 @@ router.register("attempts", AttemptList, basename="attempt")
 urlpatterns = [
     path("", include(router.urls)),
     path("usage/", UsageTable.as_view(), name="usage"),
+    path("find/", FindView.as_view(), name="find"),
+    path("messages/<uuid:pk>/trace/", TraceView.as_view(), name="trace"),
+    path("trace/", TraceList.as_view(), name="trace-list"),
     # The version is given, or the library takes it from the query and writes it into a header unchecked.
     path("schema/", SpectacularAPIView.as_view(http_method_names=_READ, api_version="1"), name="schema"),
     # The split view keeps its script in a request of its own: nothing inline for a content policy to allow.

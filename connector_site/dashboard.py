@@ -105,7 +105,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     if getattr(request.user, "is_superuser", False):
         people.insert(0, page("People", "person", "access_user"))
     return [
-        {"title": "", "items": [{"title": "Overview", "icon": "monitoring", "link": reverse("admin:index")}]},
+        {
+            "title": "",
+            "items": [
+                {"title": "Overview", "icon": "monitoring", "link": reverse("admin:index")},
+                {"title": "Find", "icon": "search", "link": reverse("admin:find")},
+            ],
+        },
         {
             "title": "Conversations",
             "items": [

@@ -428,6 +428,8 @@ SPECTACULAR_SETTINGS = {
         "MessageKind": "conversations.models.MessageKind",
         "EventOutcome": "webhooks.models.EventOutcome",
         "AttemptOutcome": "conversations.models.Outcome",
+        "Direction": "conversations.models.Direction",
+        "FoundKind": "connector_site.find.api_views.KINDS",
     },
     # The docs page takes its scripts from our own host, not from a public one.
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -46,8 +46,8 @@ class FactsSerializer(serializers.ModelSerializer[RowT]):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields = super().get_fields()
         if self._is_inside_another():
-            del fields["links"]
-            return fields
+            hidden = ("links", *on_request(type(self)))
+            return {name: field for name, field in fields.items() if name not in hidden}
         if "fields" not in self.context:  # for the OpenAPI document: all of them
             return fields
         wanted = self.context["fields"] or [name for name in fields if name not in on_request(type(self))]

@@ -29,6 +29,9 @@ class Rule(enum.Enum):
     API_LIST = enum.auto()
     API_ROW = enum.auto()
     API_TABLE = enum.auto()  # of sums over rows of the brands that one sees
+    API_FIND = enum.auto()  # a POST that asks by a term, and changes nothing but the trail of what it finds
+    FIND_PAGE = enum.auto()  # the same as a page
+    API_TRACES = enum.auto()  # a GET that asks by a correlation id
     LIST = enum.auto()  # of rows of the brands that one sees
     ADD = enum.auto()
     ROW = enum.auto()  # shows a row to whoever sees its brand
@@ -50,6 +53,8 @@ _SITE: dict[str, Rule] = {
     "api/v1/schema/": Rule.PUBLIC,
     "api/v1/docs/": Rule.PUBLIC,
     "api/v1/usage/": Rule.API_TABLE,
+    "api/v1/find/": Rule.API_FIND,
+    "api/v1/trace/": Rule.API_TRACES,
     "webhooks/": Rule.NOWHERE,
     "webhooks/liveperson/<uuid:installation_id>/": Rule.SIGNED,
     r"webhooks/^channels/(?P<channel_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<suffix>[\w./-]{0,64})$": (
@@ -60,6 +65,7 @@ _SITE: dict[str, Rule] = {
     "admin/logout/": Rule.SIGN_IN,
     "admin/": Rule.SIGNED_IN,
     "admin/search/": Rule.SIGNED_IN,
+    "admin/find/": Rule.FIND_PAGE,
     "admin/password_change/": Rule.SIGNED_IN,
     "admin/password_change/done/": Rule.SIGNED_IN,
     "admin/autocomplete/": Rule.SIGNED_IN,
@@ -69,6 +75,7 @@ _SITE: dict[str, Rule] = {
 _APP_LIST = re.compile(r"admin/\^\(\?P<app_label>[a-z_|]+\)/\$")
 _API = re.compile(r"api/v1/(?P<resource>[a-z-]+)/(?P<rest>.*)")
 _OF_API = {"": Rule.API_LIST, "<uuid:pk>/": Rule.API_ROW}
+_ABOUT_ROWS = {"api/v1/messages/<uuid:pk>/trace/"}
 
 # Routes of a model's admin, by what comes after admin/<app>/<model>/.
 _MODEL = re.compile(r"admin/(?P<app>[a-z_]+)/(?P<model>[a-z_]+)/(?P<rest>.*)")
@@ -110,6 +117,8 @@ def rule_of(route: Route) -> Ruled | None:
         return Ruled(route=route, rule=rule)
     if _APP_LIST.fullmatch(route.text):
         return Ruled(route=route, rule=Rule.SIGNED_IN)
+    if (found := _API.fullmatch(route.text)) and route.text in _ABOUT_ROWS:
+        return Ruled(route=route, rule=Rule.API_ROW, model=_model_of_resource(found["resource"]))
     if (found := _API.fullmatch(route.text)) and found["rest"] in _OF_API:
         return Ruled(route=route, rule=_OF_API[found["rest"]], model=_model_of_resource(found["resource"]))
     if found := _MODEL.fullmatch(route.text):

@@ -23,6 +23,8 @@ LISTS = {
     "dispatches", "attempts",
 }  # fmt: skip
 
+QUESTIONS = {"/api/v1/usage/", "/api/v1/find/", "/api/v1/trace/", "/api/v1/messages/{id}/trace/"}
+
 
 @pytest.fixture(scope="module")
 def document() -> dict:
@@ -44,17 +46,18 @@ def test_the_document_is_valid_openapi(document):
 
 def test_every_list_is_described_with_its_row_and_nothing_else_is(document):
     wanted = {f"/api/v1/{name}/" for name in LISTS} | {f"/api/v1/{name}/{{id}}/" for name in LISTS}
-    assert set(document["paths"]) == wanted | {"/api/v1/usage/"}
-    for operations in document["paths"].values():
-        assert set(operations) == {"get"}
+    assert set(document["paths"]) == wanted | QUESTIONS
+    for address, operations in document["paths"].items():
+        assert set(operations) == ({"post"} if address == "/api/v1/find/" else {"get"})
 
 
 def test_every_operation_asks_for_a_key_and_tells_of_errors(document):
     scheme = document["components"]["securitySchemes"]["apiKey"]
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
     for operations in document["paths"].values():
-        assert operations["get"]["security"] == [{"apiKey": []}]
-        assert "Error" in json.dumps(operations["get"]["responses"]["default"])
+        for operation in operations.values():
+            assert operation["security"] == [{"apiKey": []}]
+            assert "Error" in json.dumps(operation["responses"]["default"])
     assert set(document["components"]["schemas"]["Error"]["required"]) == {"code", "detail", "correlation_id"}
 
 

@@ -70,6 +70,7 @@ ODD = [
     "urn:uuid:01900000-0000-7000-8000-000000000000",
     "01900000000070008000000000000000",
 ]
+NEEDS_ITS_PARAMETER = "/api/v1/trace/"
 HOSTILE_IDS = [
     "x" * 10_000,
     "1",
@@ -101,8 +102,9 @@ def documented(program: Program) -> Iterator[tuple[str, list[str]]]:
     found = program.get("/api/v1/schema/", {}, headers={"Accept": "application/vnd.oai.openapi+json"})
     document: dict[str, Any] = found.json()
     for address, methods in document["paths"].items():
-        asked = [one["name"] for one in methods["get"].get("parameters", []) if one["in"] == "query"]
-        yield address, asked
+        if "get" in methods:
+            asked = [one["name"] for one in methods["get"].get("parameters", []) if one["in"] == "query"]
+            yield address, asked
 
 
 def lists(program: Program) -> list[str]:
@@ -126,7 +128,7 @@ def assert_in_shape(answer: Any, *statuses: int) -> None:
 def test_every_parameter_of_every_list_with_odd_values(program: Program, record_property: Any) -> None:
     count = place = 0
     for address, names in documented(program):
-        if "{" in address or not names:
+        if "{" in address or not names or address == NEEDS_ITS_PARAMETER:
             continue
         good = program.read(address)
         for name in [*names, "no_such_parameter"]:

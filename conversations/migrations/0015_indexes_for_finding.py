@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('conversations', '0012_when_delivered_and_read'),
+        ('conversations', '0014_when_delivered_and_read'),
     ]
 
     operations = [

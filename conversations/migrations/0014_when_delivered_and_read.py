@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('conversations', '0011_no_last_message_at'),
+        ('conversations', '0013_index_of_accepted'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('audit', '0001_initial'),
+        ('audit', '0003_append_only'),
     ]
 
     operations = [

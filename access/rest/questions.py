@@ -1,0 +1,72 @@
+"""Addresses of the API that are no lists: one question, one answer."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import IO, Any, ClassVar
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from access.rest.errors import BadParameter
+from access.rest.parameters import check_parameters
+from access.rest.views import ByHeader
+
+_MOST_BYTES = 64 * 1024
+
+
+class SmallJson(JSONParser):
+    """A body of JSON, read no further than a question can be long, whatever length it claims to have."""
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        raw = stream.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise ParseError(f"The body is longer than {_MOST_BYTES // 1024} KiB. Send less.")
+        try:
+            return super().parse(io.BytesIO(raw), media_type, parser_context)
+        except (ParseError, RecursionError):
+            raise ParseError("The body cannot be read as JSON. Send a plain object.") from None
+
+
+class QuestionView(APIView):
+    """
+    One question to the site, strict as the lists are.
+
+    A subclass names its resource and the parameters of its query, and answers by one call of a service.
+    """
+
+    resource: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]] = ()
+    http_method_names: ClassVar[list[str]] = ["get", "head"]
+    content_negotiation_class = ByHeader
+    parser_classes = (SmallJson,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        check_parameters(request, self.parameters)
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    def context(self) -> dict[str, Any]:
+        """What serializers have to know of the request."""
+        return {"request": self.request, "view": self}
+
+    def members(self, *known: str) -> Mapping[str, Any]:
+        """The body of a POST: an object with these members and no other. Raises BadParameter, ParseError."""
+        body = self.request.data
+        if not isinstance(body, dict):
+            raise BadParameter("The body has to be a JSON object.")
+        for name in body:
+            if name not in known:
+                raise BadParameter(f"There is no member {name[:60]!r}. Known here: {', '.join(known)}.")
+        return body
+
+
+__all__ = ["QuestionView", "SmallJson"]
