@@ -11,11 +11,13 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access import refusals
 from access.rest.errors import BadParameter
 from access.rest.questions import QuestionView
 from connector_site.trace import rows as trace_rows
 from connector_site.trace.serializers import TraceListSerializer, TraceSerializer
 from connector_site.trace.steps import trace_of
+from conversations.models import Message
 
 _CORRELATION_ID = re.compile(r"[\x21-\x7e]{1,64}")
 
@@ -29,6 +31,7 @@ class TraceView(QuestionView):
     def get(self, request: Request, pk: uuid.UUID) -> Response:
         found = trace_rows.read(pk, request.user)
         if found is None:
+            refusals.note(request.user, Message, pk, request._request)
             raise Http404
         return Response(TraceSerializer(trace_of(found), context=self.context()).data)
 

@@ -16,6 +16,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from access.rules import Person, limit
+from audit.actions import ACTIONS
 from audit.models import AuditEntry
 from conversations.models import Attempt, Direction, Dispatch, DispatchKind, Message
 from core.ids import first_id_at
@@ -26,6 +27,7 @@ RowT = TypeVar("RowT", bound=Model)
 MOST_ATTEMPTS = 500
 MOST_OF_OTHERS = 100
 MOST_MESSAGES = 50
+_DEEDS = ["delivery.reapplied", *(action for action in ACTIONS if action.startswith("dispatch."))]
 # A receipt may wait for so long, and take along what is told about a message that came after it.
 _RECEIPTS_WAIT = timedelta(days=1)
 _RECEIPTS_LOOKED_AT = 2_000
@@ -91,7 +93,7 @@ def read(message_id: uuid.UUID, reader: Person) -> Rows | None:
     sends = [one.pk for one in (*dispatches, *receipts)]
     deliveries = _deliveries(message, events, reader)
     attempts, more_attempts = _newest(_attempts(sends, reader), most=MOST_ATTEMPTS)
-    acts, more_acts = _newest(_acts(message, sends, [one.pk for one in deliveries], reader))
+    acts, more_acts = _newest(_acts(sends, [one.pk for one in deliveries], reader))
     more = {
         "events": more_events,
         "dispatches": more_dispatches,
@@ -151,13 +153,11 @@ def _attempts(dispatch_ids: Sequence[uuid.UUID], reader: Person) -> QuerySet[Att
     return limit(Attempt.objects.filter(pk__in=newest), reader).select_related("dispatch")
 
 
-def _acts(
-    message: Message, sends: Sequence[uuid.UUID], deliveries: Sequence[uuid.UUID], reader: Person
-) -> QuerySet[AuditEntry]:
+def _acts(sends: Sequence[uuid.UUID], deliveries: Sequence[uuid.UUID], reader: Person) -> QuerySet[AuditEntry]:
+    """What was done to these; who only looked, or was refused a look, is not a part of the message's story."""
     on_sends = Q(subject_type="dispatch", subject_id__in=[str(one) for one in sends])
     on_deliveries = Q(subject_type="delivery", subject_id__in=[str(one) for one in deliveries])
-    on_message = Q(subject_type="message", subject_id=str(message.pk))
-    return limit(AuditEntry.objects.filter(on_sends | on_deliveries | on_message), reader)
+    return limit(AuditEntry.objects.filter(on_sends | on_deliveries, action__in=_DEEDS), reader)
 
 
 def _id_in(text: str) -> Any:
