@@ -208,3 +208,25 @@ class ApiKeyBrand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} in {self.brand}"
+
+
+class KeptAnswer(models.Model):
+    """
+    What an act by a key was answered, so that its repetition is answered alike and done no second time.
+
+    Stands in the transaction of the act; goes after a day.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier, ordered by time.")
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="+", help_text="The key that asked.")
+    idempotency_key = models.CharField(max_length=128, help_text="By what the program names the request.")
+    digest = models.BinaryField(max_length=32, help_text="SHA-256 of what was asked for.")
+    answer = models.TextField(help_text="The JSON of the answer.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "idempotency_key"], name="answer_once_per_key_and_request")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.idempotency_key} of {self.key_id}"

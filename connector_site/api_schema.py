@@ -59,6 +59,9 @@ def _is_free_text(schema: dict[str, Any]) -> bool:
     return schema.get("type") == "string" and not {"enum", "format", "pattern"} & set(schema)
 
 
+_REASON = {"reason": "The gateway was down until noon"}
+
+
 def add_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Show a row of each list, and tell that nothing is sent twice."""
     for address, operations in result["paths"].items():
@@ -68,6 +71,10 @@ def add_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             answers = operations["get"]["responses"]
             answers["200"]["content"]["application/json"]["example"] = make(resource)
             answers["304"] = _UNCHANGED
+        elif "post" in operations and resource in api_examples.EXAMPLES:
+            operations["post"]["requestBody"]["content"]["application/json"]["example"] = _REASON
+            answer = operations["post"]["responses"]["200"]["content"]["application/json"]
+            answer["example"] = api_examples.of_row(resource)
     return result
 
 

@@ -8,7 +8,9 @@ from access.api_views import BrandList
 from connector_site.find.api_views import FindView
 from connector_site.trace.api_views import TraceList, TraceView
 from connector_site.usage.api_views import UsageTable
+from conversations.api_acts import DropDispatch, ResendDispatch, ResolveDispatch
 from conversations.api_views import AttemptList, ConsumerList, ConversationList, DispatchList, MessageList
+from installations.api_acts import PauseInstallation, ResumeInstallation
 from installations.api_views import AccountList, ChannelList, InstallationList
 from webhooks.api_views import DeliveryList
 
@@ -26,7 +28,16 @@ router.register("deliveries", DeliveryList, basename="delivery")
 router.register("dispatches", DispatchList, basename="dispatch")
 router.register("attempts", AttemptList, basename="attempt")
 
+acts = [
+    path("dispatches/<uuid:pk>/resend/", ResendDispatch.as_view(), name="dispatch-resend"),
+    path("dispatches/<uuid:pk>/resolve/", ResolveDispatch.as_view(), name="dispatch-resolve"),
+    path("dispatches/<uuid:pk>/drop/", DropDispatch.as_view(), name="dispatch-drop"),
+    path("installations/<uuid:pk>/pause/", PauseInstallation.as_view(), name="installation-pause"),
+    path("installations/<uuid:pk>/resume/", ResumeInstallation.as_view(), name="installation-resume"),
+]
+
 urlpatterns = [
+    path("", include(acts)),
     path("", include(router.urls)),
     path("usage/", UsageTable.as_view(), name="usage"),
     path("find/", FindView.as_view(), name="find"),

@@ -32,6 +32,10 @@ from liveperson.client import LivePersonClient
 logger = structlog.get_logger(__name__)
 
 
+class NotPossible(Exception):
+    """The installation is not in a state in which this can be done; the text says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tested:
     """How a test of the connection went, with a sentence about it."""
@@ -117,6 +121,24 @@ def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") ->
 
 
 @transaction.atomic
+def pause_active(installation_id: uuid.UUID, *, actor: Actor, reason: str) -> None:
+    """Pause an installation as it stands in the database. Raises NotPossible where it is not active."""
+    row = _locked(installation_id)
+    if row.state != State.ACTIVE:
+        raise NotPossible(f"It is {row.get_state_display().lower()}: only an active one is paused.")
+    pause(row, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def resume_paused(installation_id: uuid.UUID, *, actor: Actor, reason: str) -> None:
+    """Resume an installation as it stands in the database. Raises NotPossible where it is not paused."""
+    row = _locked(installation_id)
+    if row.state != State.PAUSED:
+        raise NotPossible(f"It is {row.get_state_display().lower()}: only a paused one is resumed.")
+    resume(row, actor=actor, reason=reason)
+
+
+@transaction.atomic
 def disable(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
     """Send nothing, and refuse its webhooks."""
     _set_state(row, State.DISABLED, reason)
@@ -187,6 +209,11 @@ def _pause_by_itself(model: type[AppInstallation] | type[Channel], row_id: uuid.
             audit.record(action, actor=SYSTEM, subject=row, reason=detail)
             logger.warning(action, id=str(row_id))
     forget_connectors()
+
+
+def _locked(installation_id: uuid.UUID) -> AppInstallation:
+    # Not the key: what refers to the row meanwhile need not wait.
+    return AppInstallation.objects.select_for_update(no_key=True).get(pk=installation_id)
 
 
 def _set_state(row: AppInstallation | Channel, state: State, reason: str, *, paused_for: str = "") -> None:

@@ -15,6 +15,7 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
+from access import leftovers
 from access.models import Brand
 from conversations.services import retention
 from conversations.services.retention import BATCH, Batch, Page, Place, batch_transaction, count_removed, read_page
@@ -25,6 +26,7 @@ from webhooks.models import Seen
 logger = structlog.get_logger(__name__)
 
 BODIES, IDENTITIES = "delivery_bodies", "identities"
+ANSWERS_TO_KEYS, ENDED_KEYS = "answers_to_api_keys", "digests_of_ended_api_keys"
 Now = Callable[[], datetime]
 
 
@@ -39,6 +41,8 @@ def walk(*, now: Now = timezone.now) -> Iterator[Batch]:
         yield from _repeat(retention.ANSWERS, partial(retention.clear_answers, brand=brand, now=now()))
         yield from _repeat(retention.CHOICES, partial(retention.clear_choices, brand=brand, now=now()))
     yield from _forget_identities(now)
+    for kind, forget in ((ANSWERS_TO_KEYS, leftovers.forget_answers), (ENDED_KEYS, leftovers.forget_ended_keys)):
+        yield from _repeat(kind, partial(_forget_of_keys, forget, now=now))
     for folder in retention.file_folders():
         yield Batch(kind="lost_files", count=retention.remove_lost_files(folder=folder, now=now()))
     retention.tell_trail(actor=SYSTEM)
@@ -56,6 +60,11 @@ def _pages(kind: str, remove: Callable[..., Page]) -> Iterator[Batch]:
 def _repeat(kind: str, remove: Callable[[], int]) -> Iterator[Batch]:
     while count := remove():
         yield Batch(kind=kind, count=count)
+
+
+def _forget_of_keys(forget: Callable[..., int], *, now: Now) -> int:
+    with batch_transaction():
+        return forget(now=now(), at_most=BATCH)
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

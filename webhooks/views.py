@@ -20,8 +20,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.errors import BodyUnusable, ConfigurationError, WebhookRejected
+from core.reading import BodyRefused, read_body
 from webhooks import receiving
-from webhooks.reading import BodyRefused, read_body
 
 logger = structlog.get_logger(__name__)
 

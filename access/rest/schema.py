@@ -9,6 +9,8 @@ from drf_spectacular.utils import OpenApiParameter
 
 from access.rest.facts import FIELDS
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
 
 class ListSchema(AutoSchema):
     """Of access.rest.views.BrandScopedList."""
@@ -25,3 +27,25 @@ class ListSchema(AutoSchema):
                 description="Only these members, their names with commas between; the id is always told.",
             )
         ]
+
+
+class ActSchema(AutoSchema):
+    """Of access.rest.acting.ActView."""
+
+    def get_override_parameters(self) -> list[Any]:
+        return [
+            OpenApiParameter(
+                IDEMPOTENCY_KEY,
+                {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+                location=OpenApiParameter.HEADER,
+                required=True,
+                description="Names this request among those of the key. The same again within a day is answered as the "
+                "first was, and done no second time.",
+            )
+        ]
+
+    def get_request_serializer(self) -> Any:
+        return self.view.asked_for
+
+    def get_response_serializers(self) -> Any:
+        return {200: self.view.serializer_class}

@@ -32,6 +32,7 @@ class Rule(enum.Enum):
     API_FIND = enum.auto()  # a POST that asks by a term, and changes nothing but the trail of what it finds
     FIND_PAGE = enum.auto()  # the same as a page
     API_TRACES = enum.auto()  # a GET that asks by a correlation id
+    API_ACT = enum.auto()  # does something to a row: by keys made for it, of owners who may
     LIST = enum.auto()  # of rows of the brands that one sees
     ADD = enum.auto()
     ROW = enum.auto()  # shows a row to whoever sees its brand
@@ -74,7 +75,11 @@ _SITE: dict[str, Rule] = {
 }
 _APP_LIST = re.compile(r"admin/\^\(\?P<app_label>[a-z_|]+\)/\$")
 _API = re.compile(r"api/v1/(?P<resource>[a-z-]+)/(?P<rest>.*)")
-_OF_API = {"": Rule.API_LIST, "<uuid:pk>/": Rule.API_ROW}
+_OF_API = {
+    "": Rule.API_LIST,
+    "<uuid:pk>/": Rule.API_ROW,
+    **dict.fromkeys((f"<uuid:pk>/{act}/" for act in ("resend", "resolve", "drop", "pause", "resume")), Rule.API_ACT),
+}
 _ABOUT_ROWS = {"api/v1/messages/<uuid:pk>/trace/"}
 
 # Routes of a model's admin, by what comes after admin/<app>/<model>/.

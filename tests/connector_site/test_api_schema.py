@@ -24,6 +24,9 @@ LISTS = {
 }  # fmt: skip
 
 QUESTIONS = {"/api/v1/usage/", "/api/v1/find/", "/api/v1/trace/", "/api/v1/messages/{id}/trace/"}
+ACTS = {f"/api/v1/dispatches/{{id}}/{act}/" for act in ("resend", "resolve", "drop")} | {
+    f"/api/v1/installations/{{id}}/{act}/" for act in ("pause", "resume")
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +49,22 @@ def test_the_document_is_valid_openapi(document):
 
 def test_every_list_is_described_with_its_row_and_nothing_else_is(document):
     wanted = {f"/api/v1/{name}/" for name in LISTS} | {f"/api/v1/{name}/{{id}}/" for name in LISTS}
-    assert set(document["paths"]) == wanted | QUESTIONS
+    assert set(document["paths"]) == wanted | QUESTIONS | ACTS
     for address, operations in document["paths"].items():
-        assert set(operations) == ({"post"} if address == "/api/v1/find/" else {"get"})
+        assert set(operations) == ({"post"} if address in ACTS | {"/api/v1/find/"} else {"get"})
+
+
+def test_every_act_is_described_with_its_header_its_body_and_its_answer(document):
+    for address in ACTS:
+        act = document["paths"][address]["post"]
+        described = {entry["name"]: entry for entry in act["parameters"]}
+        assert set(described) == {"id", "Idempotency-Key"}
+        assert (described["Idempotency-Key"]["in"], described["Idempotency-Key"]["required"]) == ("header", True)
+        assert set(act["requestBody"]["content"]) == {"application/json"}
+        assert act["requestBody"]["required"]
+        assert set(act["responses"]) == {"200", "default"}
+        content = act["responses"]["200"]["content"]["application/json"]
+        OAS30ReadValidator({"components": document["components"], **content["schema"]}).validate(content["example"])
 
 
 def test_every_operation_asks_for_a_key_and_tells_of_errors(document):

@@ -21,7 +21,7 @@ class BodyRefused(Exception):
         self.detail = detail
 
 
-def read_body(request: HttpRequest) -> bytes:
+def read_body(request: HttpRequest, *, at_most: int = MAX_BODY_BYTES) -> bytes:
     """
     The raw bytes of a request. Raises BodyRefused: 411, 413 or 415, and 400 when the body ends early or its chunks
     are broken.
@@ -39,15 +39,15 @@ def read_body(request: HttpRequest) -> bytes:
     if not is_chunked and not (length.isascii() and length.isdigit()):
         raise BodyRefused(411, "Send Content-Length, or a chunked body.")
     # The digits are counted first: Python refuses to read thousands of them.
-    if not is_chunked and (len(length) > 12 or int(length) > MAX_BODY_BYTES):
-        raise BodyRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    if not is_chunked and (len(length) > 12 or int(length) > at_most):
+        raise BodyRefused(413, f"The body is larger than {at_most} bytes.")
     try:
-        return _read_capped(request.META["wsgi.input"]) if is_chunked else _read_all(request, int(length))
+        return _read_capped(request.META["wsgi.input"], at_most) if is_chunked else _read_all(request, int(length))
     except BodyRefused:
         raise
     except Exception as error:
         # The sender went away, or its chunks make no sense: the web server has errors of its own for that.
-        logger.info("webhook.body_broken", error=type(error).__name__)
+        logger.info("request.body_broken", error=type(error).__name__)
         raise BodyRefused(400, "The body ended early, or its chunks are broken.") from None
 
 
@@ -58,10 +58,10 @@ def _read_all(request: HttpRequest, length: int) -> bytes:
     return body
 
 
-def _read_capped(stream: Any) -> bytes:
+def _read_capped(stream: Any, at_most: int) -> bytes:
     body = bytearray()
-    while chunk := stream.read(min(65536, MAX_BODY_BYTES + 1 - len(body))):
+    while chunk := stream.read(min(65536, at_most + 1 - len(body))):
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+        if len(body) > at_most:
+            raise BodyRefused(413, f"The body is larger than {at_most} bytes.")
     return bytes(body)
