@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
+from access.rest.content import may_read_content
 from access.rest.filters import IdOf, filters_like
 from access.rest.views import BrandScopedList
 from conversations.admin_filters import (
@@ -22,6 +25,7 @@ from conversations.serializers import (
     DispatchSerializer,
     MessageSerializer,
 )
+from conversations.services import content
 from installations.models import Account
 
 # The admin shows the attempts of one dispatch at a time, and so has no filters of them.
@@ -68,7 +72,10 @@ class ConversationList(BrandScopedList):
 )
 class MessageList(BrandScopedList):
     """
-    Messages as facts: who, when, which way, what became of them. What was said is not told here.
+    Messages as facts: who, when, which way, what became of them.
+
+    What was said is told to who asks for it (`fields=id,content`) with a key that may read content; each reading stands
+    in the audit log. A page of contents may be short.
     """
 
     resource = "messages"
@@ -76,6 +83,11 @@ class MessageList(BrandScopedList):
     serializer_class = MessageSerializer
     filterset_class = filters_like(Message, MESSAGE_FILTERS, account=IdOf("channel__account_id", Account))
     walked_by = ("conversation", "consumer")
+
+    def fitting(self, rows: Sequence[Message]) -> int:
+        if "content" not in self.get_serializer().fields or not may_read_content(self.request.user):
+            return len(rows)
+        return content.fitting(rows)
 
 
 @extend_schema_view(

@@ -1,16 +1,23 @@
 """
 What the REST API tells of consumers, of what they say, and of what is sent for it: facts, related ids, times.
 
-Who a consumer is, and what an answer held, is masked for keys that may not read content.
+Who a consumer is, what was said, and what an answer held, is masked for keys that may not read content.
 """
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from access.rest.content import Masked, MaskedDigest, MaskedObject
+from access.people import actor_of
+from access.rest.content import MASK, Masked, MaskedDigest, MaskedObject, may_read_content
 from access.rest.serializers import BrandFactsSerializer
-from conversations.models import Attempt, Consumer, Conversation, Direction, Dispatch, Message
+from conversations.models import Attempt, Consumer, Conversation, Direction, Dispatch, Message, MessageContent
+from conversations.services import content
 
 
 class ConversationSerializer(BrandFactsSerializer[Conversation]):
@@ -48,7 +55,48 @@ class ConversationSerializer(BrandFactsSerializer[Conversation]):
         }
 
 
+_CONTENT = "content"
+_TEXT_OR_NULL = {"type": "string", "nullable": True}
+_CONTENT_SCHEMA = {
+    "oneOf": [
+        {"type": "string", "enum": [MASK], "description": "Masked."},
+        {
+            "type": "object",
+            "nullable": True,
+            "required": ["text", "attachments", "structured", "quick_replies"],
+            "properties": {
+                "text": {"type": "string", "description": "The text as it was said."},
+                "attachments": {
+                    "type": "array",
+                    "description": "Files that came with it; the files themselves are not told.",
+                    "items": {"type": "object", "properties": {"name": _TEXT_OR_NULL, "mime": _TEXT_OR_NULL}},
+                },
+                "structured": {"description": "Structured content as LivePerson sent it; null where there is none."},
+                "quick_replies": {
+                    "type": "array",
+                    "description": "Choices offered to the consumer.",
+                    "items": {"type": "object", "additionalProperties": True},
+                },
+            },
+        },
+    ]
+}
+
+
+class _ReadTogether(serializers.ListSerializer[Message]):
+    """The contents of a page are read, and recorded, as a whole."""
+
+    child: MessageSerializer
+
+    def to_representation(self, data: Any) -> Any:
+        rows = list(data)
+        self.child.read_contents_of(rows)
+        return super().to_representation(rows)
+
+
 class MessageSerializer(BrandFactsSerializer[Message]):
+    """A message. What was said is told to who asks for `content`, and recorded; not where it stands in another row."""
+
     account = serializers.UUIDField(source="channel.account_id", help_text="Id of the LivePerson account.")
     channel = serializers.UUIDField(source="channel_id", help_text="Id of the channel.")
     consumer = serializers.UUIDField(source="consumer_id", help_text="Id of the consumer in the conversation.")
@@ -57,9 +105,15 @@ class MessageSerializer(BrandFactsSerializer[Message]):
         allow_null=True,
         help_text="Id of the conversation; null until LivePerson has opened one for it.",
     )
+    content = serializers.SerializerMethodField(
+        help_text="What was said, told only to who asks for it by `fields`. Keys that may not read content are told "
+        "that something was said; null where it was removed. Each reading stands in the audit log."
+    )
 
     class Meta:
         model = Message
+        list_serializer_class = _ReadTogether
+        on_request = (_CONTENT,)
         fields = (
             "id",
             "brand",
@@ -79,6 +133,7 @@ class MessageSerializer(BrandFactsSerializer[Message]):
             "occurred_at",
             "created_at",
             "correlation_id",
+            _CONTENT,
         )
         read_only_fields = fields
         links = {
@@ -87,6 +142,41 @@ class MessageSerializer(BrandFactsSerializer[Message]):
             "channel": ("channel", "channel_id"),
             "consumer": ("consumer", "consumer_id"),
             "conversation": ("conversation", "conversation_id"),
+        }
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        fields = super().get_fields()
+        if self._is_inside_another():
+            del fields[_CONTENT]
+        return fields
+
+    def to_representation(self, instance: Message) -> Any:
+        if self.parent is None:
+            self.read_contents_of([instance])
+        return super().to_representation(instance)
+
+    def read_contents_of(self, rows: Sequence[Message]) -> None:
+        """Before they are told: their contents, or only whether there are some. Read contents are recorded."""
+        self._contents: Mapping[uuid.UUID, MessageContent] = {}
+        self._masked: frozenset[uuid.UUID] = frozenset()
+        if _CONTENT not in self.fields:
+            return
+        request = self.context["request"]
+        if may_read_content(request.user):
+            self._contents = content.read(rows, actor=actor_of(request.user, request))
+        else:
+            self._masked = content.kept_for(rows)
+
+    @extend_schema_field(_CONTENT_SCHEMA)
+    def get_content(self, row: Message) -> dict[str, Any] | str | None:
+        said = self._contents.get(row.pk)
+        if said is None:
+            return MASK if row.pk in self._masked else None
+        return {
+            "text": said.text,
+            "attachments": [{"name": one.get("name"), "mime": one.get("mime")} for one in said.attachments],
+            "structured": said.element,
+            "quick_replies": said.quick_replies,
         }
 
 

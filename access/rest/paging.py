@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.utils.crypto import salted_hmac
@@ -35,10 +36,16 @@ class NewestFirst(BasePagination):
     cursor_parameter = "cursor"
     page_size_parameter = "page_size"
 
-    def read(self, listing: Listing, request: Request) -> Page:
-        """The page that was asked for. Raises BadParameter for a cursor or a size that cannot be used."""
+    def read(self, listing: Listing, request: Request, *, fitting: Callable[[Sequence[Any]], int] = len) -> Page:
+        """
+        The page that was asked for. Raises BadParameter for a cursor or a size that cannot be used.
+
+        fitting: how many of its rows, from the first one on, can be told together.
+        """
         size, cursor = self._size(request), request.query_params.get(self.cursor_parameter)
         page = newest.read(listing, below=None if cursor is None else self._open(cursor, request), size=size)
+        if (count := fitting(page.rows)) < len(page.rows):
+            page = Page(rows=page.rows[:count], next_below=page.rows[count - 1].pk)
         self._next_url = None
         if page.next_below is not None:
             sealed = self.seal(page.next_below, request)

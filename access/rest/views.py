@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -68,8 +68,12 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
     def list(self, request: Request) -> Response:
         """One page."""
         paginator = NewestFirst()
-        page = paginator.read(self.listing(), request)
+        page = paginator.read(self.listing(), request, fitting=self.fitting)
         return paginator.get_paginated_response(self.get_serializer(page.rows, many=True).data)
+
+    def fitting(self, rows: Sequence[Any]) -> int:
+        """How many of the rows of a page, from the first one on, can be told together; the rest is the next page's."""
+        return len(rows)
 
     def listing(self) -> Listing:
         """All rows that the reader asked for. Raises ValidationError for a value that a filter cannot use."""
