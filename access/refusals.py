@@ -6,6 +6,7 @@ The answer is made without this: its body, status and headers are those of an id
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -17,6 +18,10 @@ from access import acts
 from access.models import User
 from access.people import actor_of
 from access.rules import Person, Verb, may
+
+# The brand's own people read it, and who works for another brand is not theirs to know. Whoever runs the site finds the
+# person or the key by the id.
+_SOMEBODY = "somebody outside the brand"
 
 logger = structlog.get_logger(__name__)
 
@@ -33,7 +38,8 @@ def note(reader: Person, model: type[models.Model], row_id: Any, request: HttpRe
     try:
         row = model._base_manager.filter(pk=row_id).first()
         if row is not None and not may(reader, Verb.VIEW, row):
-            acts.tell_once("access.refused", actor=actor_of(reader, request), subject=getattr(row, "nameless", row))
+            actor = replace(actor_of(reader, request), name=_SOMEBODY)
+            acts.tell_once("access.refused", actor=actor, subject=getattr(row, "nameless", row))
     except (ValidationError, ValueError):
         return  # not an id at all
     except DatabaseError:

@@ -10,71 +10,18 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from access.admin_base import id_in
-from access.admin_filters import BrandFilter, LinkFilter, OfferedFilter, TimeFilter, choice_filter
 from access.admin_records import RecordAdmin
 from access.templatetags.readable import moment, seen
 from audit.actions import ACTIONS
-from audit.api import WHOLE_SITE
-from audit.models import ActorKind, AuditEntry
-
-# Subject types that have a page of their own: model name to app label.
-_PAGES = {
-    "brand": "access",
-    "user": "access",
-    "membership": "access",
-    "apikey": "access",
-    "account": "installations",
-    "appinstallation": "installations",
-    "channel": "installations",
-    "consumer": "conversations",
-    "conversation": "conversations",
-    "message": "conversations",
-    "dispatch": "conversations",
-    "delivery": "webhooks",
-}
-_WITHOUT_A_PAGE = ("lane", "apikey", "auditentry", WHOLE_SITE)
-
-
-class ActionFilter(OfferedFilter):
-    title = "what was done"
-    parameter_name = "action"
-
-    @classmethod
-    def words(cls) -> list[tuple[str, str]]:
-        return list(ACTIONS.items())
-
-    @classmethod
-    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
-        return queryset.filter(action=value)
-
-
-class SubjectFilter(LinkFilter):
-    """Set by the History button of every page."""
-
-    title = "subject"
-    parameter_name = "subject_id"
-    lookup = "subject_id"
-
-
-class SubjectTypeFilter(OfferedFilter):
-    title = "kind of subject"
-    parameter_name = "subject_type"
-
-    @classmethod
-    def words(cls) -> list[tuple[str, str]]:
-        return [(name, name) for name in (*_PAGES, *_WITHOUT_A_PAGE)]
-
-    @classmethod
-    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
-        return queryset.filter(subject_type=value)
+from audit.admin_filters import AUDIT_FILTERS, PAGES
+from audit.models import AuditEntry
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RecordAdmin):
     list_display = ("when", "actor_name", "what", "subject", "why", "address")
     list_display_links = ("when",)
-    list_filter = (BrandFilter, TimeFilter, choice_filter("actor_kind", ActorKind, title="kind of actor"),
-                   ActionFilter, SubjectTypeFilter, SubjectFilter)  # fmt: skip
+    list_filter = AUDIT_FILTERS
     list_select_related = ("brand",)
     search_fields = ("subject_id",)
     search_help_text = "Id of the entry, of what it was done to, or who did it"
@@ -92,7 +39,7 @@ class AuditEntryAdmin(RecordAdmin):
     def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         return {
             "sentence": ACTIONS.get(obj.action, obj.action),
-            "subject_app": _PAGES.get(obj.subject_type, ""),
+            "subject_app": PAGES.get(obj.subject_type, ""),
             "changes": [_change(name, value) for name, value in obj.data.items()],
         }
 

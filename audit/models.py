@@ -70,8 +70,11 @@ class AuditEntry(models.Model):
     class Meta:
         verbose_name_plural = "audit entries"
         ordering = ("-id",)
+        # What leads to many ends in the id: it is read newest first, page by page.
         indexes = [
-            models.Index(fields=["subject_type", "subject_id"], name="audit_subject"),
+            models.Index(fields=["brand", "-id"], name="audit_brand"),
+            models.Index(fields=["subject_id", "-id"], name="audit_of_subject"),
+            models.Index(fields=["actor_id", "-id"], name="audit_of_actor"),
             models.Index(fields=["correlation_id"], condition=~models.Q(correlation_id=""), name="audit_correlation"),
         ]
 

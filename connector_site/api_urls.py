@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from access.api_views import BrandList
+from audit.api_views import AuditLogList
 from connector_site.find.api_views import FindView
 from connector_site.trace.api_views import TraceList, TraceView
 from connector_site.usage.api_views import UsageTable
@@ -27,6 +28,7 @@ router.register("messages", MessageList, basename="message")
 router.register("deliveries", DeliveryList, basename="delivery")
 router.register("dispatches", DispatchList, basename="dispatch")
 router.register("attempts", AttemptList, basename="attempt")
+router.register("audit-log", AuditLogList, basename="audit-log")
 
 acts = [
     path("dispatches/<uuid:pk>/resend/", ResendDispatch.as_view(), name="dispatch-resend"),

@@ -144,12 +144,6 @@ class MessageSerializer(BrandFactsSerializer[Message]):
             "conversation": ("conversation", "conversation_id"),
         }
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        fields = super().get_fields()
-        if self._is_inside_another():
-            del fields[_CONTENT]
-        return fields
-
     def to_representation(self, instance: Message) -> Any:
         if self.parent is None:
             self.read_contents_of([instance])

@@ -118,7 +118,9 @@ def test_those_whom_it_concerns_see_it_and_the_asker_does_not(worlds, client):
     page = f"/admin/audit/auditentry/{refused()[0].pk}/change/"
     assert client.get(page).status_code == 404
     client.force_login(birch.auditor)
-    assert "asked for something of a brand" in client.get(page).content.decode()
+    shown = client.get(page).content.decode()
+    assert "asked for something of a brand" in shown
+    assert worlds[0].mark not in shown  # nor who works for another brand
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 import pytest
 from django.core.signing import Signer
@@ -15,7 +16,7 @@ from adapters.base import Secret
 from connector_site.invariants import all_invariants, check
 from conversations.media import link_to
 from core.ids import new_id
-from tests.access.matrix import Part, Stage, shape_of, state_of, state_of_everything, told_by, undone
+from tests.access.matrix import LOOKING, Part, Stage, shape_of, state_of, state_of_everything, told_by, undone
 from tests.access.pages import RULED, is_sent_to_sign_in
 from tests.access.route_rules import Rule, Ruled
 from tests.conversations import notifications
@@ -43,13 +44,19 @@ def test_keys_open_the_rows_of_their_owners_brands(stage):
     assert state_of_everything() == before
 
 
+def is_of_the_stage(row: dict[str, Any]) -> bool:
+    """Whether an entry of the trail tells of the people of the stage, not of the brands' own rows."""
+    action = row.get("action", "")
+    return action in LOOKING or action.startswith("api_key.") or row.get("brand", "") is None
+
+
 def ask_list(stage: Stage, part: Part, ruled: Ruled) -> None:
     url = ruled.route.url()
-    answer = stage.ask(part, "get", url, by_key=True)
+    answer = stage.ask(part, "get", url, {"page_size": 500}, by_key=True)
     if part.user is None:
         assert answer.status_code == 401
         return
-    found = {row["id"] for row in answer.json()["results"]}
+    found = {row["id"] for row in answer.json()["results"] if not is_of_the_stage(row)}
     wanted = {str(row.pk) for world in part.sees for row in world.rows if type(row) is ruled.model}
     assert found == wanted, (part.name, url)
     for world in stage.worlds:

@@ -1,0 +1,34 @@
+"""The REST API's list of the trail."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema, extend_schema_view
+
+from access.rest.filters import Exactly, filters_like
+from access.rest.views import BrandScopedList
+from audit.admin_filters import AUDIT_FILTERS
+from audit.models import AuditEntry
+from audit.serializers import AuditEntrySerializer
+
+
+@extend_schema_view(
+    list=extend_schema(summary="The audit trail, newest first"),
+    retrieve=extend_schema(summary="One entry of the trail"),
+)
+class AuditLogList(BrandScopedList):
+    """
+    Who did what to which row, when, from where and why. Nothing in it is ever changed or deleted.
+
+    Entries of the whole site are told to those alone who see all brands.
+    """
+
+    resource = "audit-log"
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditEntrySerializer
+    filterset_class = filters_like(
+        AuditEntry,
+        AUDIT_FILTERS,
+        actor=Exactly("actor_id", help_text="Id of the person or the key that did it."),
+        correlation_id=Exactly("correlation_id", help_text="What ties an act to log lines and messages."),
+    )
+    walked_by = ("correlation_id", "subject_id", "actor")
