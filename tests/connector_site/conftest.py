@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from tests.conversations.conftest import transactional_db
+
+__all__ = ["transactional_db"]
+
 
 @pytest.fixture
-def served_site(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+def served_site(transactional_db: None) -> Iterator[str]:
     """The address of the site, served to other processes on this machine; its rows are committed, and go afterwards."""
     from knox.models import AuthToken
     from pytest_django.live_server_helper import LiveServer
 
-    from tests.conversations.database import empty
-
-    with django_db_blocker.unblock():
-        server = LiveServer("localhost")
-        yield server.url
-        server.stop()
-        AuthToken.objects.all().delete()
-        empty()
+    server = LiveServer("localhost")
+    yield server.url
+    server.stop()
+    AuthToken.objects.all().delete()
