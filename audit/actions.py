@@ -55,6 +55,7 @@ ACTIONS: dict[str, str] = {
     "backup.taken": "took a backup",
     "backup.restored": "restored a backup",
     "message.content_read": "read what was said",
+    "content.read": "read what is personal, or what somebody else answered",
     "delivery.body_read": "read what arrived",
     "access.refused": "asked for something of a brand that they do not see",
 }

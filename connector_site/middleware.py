@@ -1,13 +1,14 @@
 """What every request passes before any app sees it."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 from django.conf import settings
-from django.db import connection
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db import DatabaseError, connection
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
+from access.rest import content
 from connector_site import errors
 from connector_site.logs import first_line
 from core.ids import new_id
@@ -146,3 +147,30 @@ class LastSlash:
             request.path_info += "/"
             request.path += "/"
         return self._next(request)
+
+
+class ReadingsTold:
+    """What a program was let read stands in the trail before the program has it; or else it gets nothing."""
+
+    def __init__(self, get_response: NextHandler) -> None:
+        self._next = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Only requests by a key open anything."""
+        response = self._next(request)
+        if isinstance(response, StreamingHttpResponse):
+            response.streaming_content = _told_before(request, response.streaming_content)
+            return response
+        try:
+            content.tell_opened(request)
+        except DatabaseError as error:
+            if not (is_unreachable(error) or stores_nothing(error)):
+                raise
+            return errors.database_away(request)
+        return response
+
+
+def _told_before(request: HttpRequest, parts: Iterable[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        content.tell_opened(request)
+        yield part

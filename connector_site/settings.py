@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "access.rest.limits.RateLimitHeaders",
+    "connector_site.middleware.ReadingsTold",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [

@@ -22,7 +22,7 @@ class EventSerializer(serializers.ModelSerializer[Event]):
 
     def get_detail(self, row: Event) -> str:
         # Sentences of ours, but for one: beside what was applied stands the reason that the sender gave, in its words.
-        return masked(row.detail, self.context) if row.outcome == EventOutcome.APPLIED else row.detail
+        return masked(row.detail, self.context, row) if row.outcome == EventOutcome.APPLIED else row.detail
 
 
 class DeliverySerializer(BrandFactsSerializer[Delivery]):

@@ -9,8 +9,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from access.models import ApiKey, Role
+from access.models import ApiKey, Brand, Role
 from access.rest.content import MASK
+from audit.models import AuditEntry
 from conversations.models import Attempt, Consumer, Dispatch
 from tests.access.keys import Program
 from tests.access.pages import RULED
@@ -205,3 +206,51 @@ def test_the_tries_of_a_message_are_found_by_its_id(program: Program, amber: Wor
     (attempt,) = program.read("/api/v1/attempts/", message=amber.failed.pk)["results"]
     assert attempt["dispatch"] == str(amber.dead.pk)
     assert program.read("/api/v1/dispatches/", message=amber.failed.pk)["results"][0]["id"] == str(amber.dead.pk)
+
+
+# --- what is read is recorded ----------------------------------------------------------------------------------------
+
+
+def read_by(brand: Brand) -> list[dict[str, Any]]:
+    entries = AuditEntry.objects.filter(action="content.read", brand=brand).order_by("pk")
+    return list(entries.values_list("data", flat=True))
+
+
+def test_who_reads_what_is_personal_stands_in_the_trail_of_each_brand(reader: Program, amber: World) -> None:
+    reader.read("/api/v1/consumers/")
+    (told,) = read_by(amber.brand)
+    assert told["kind"] == "consumer"
+    assert str(amber.consumer.pk) in told["ids"]
+    assert told["count"] == len(told["ids"])
+    entry = AuditEntry.objects.get(action="content.read")
+    assert (entry.actor_kind, entry.subject_type) == ("KEY", "brand")
+
+
+def test_who_reads_facts_alone_leaves_no_entry(reader: Program, amber: World) -> None:
+    for address in ("messages", "dispatches", "brands", "channels"):
+        reader.read(f"/api/v1/{address}/", fields="created_at")
+    reader.read("/api/v1/consumers/", fields="lp_consumer_id")
+    assert read_by(amber.brand) == []
+
+
+def test_who_is_shown_masks_leaves_no_entry(program: Program, amber: World) -> None:
+    for address in ("consumers", "attempts", "dispatches"):
+        program.read(f"/api/v1/{address}/")
+    assert read_by(amber.brand) == []
+
+
+@pytest.mark.parametrize("address", ["attempts", "dispatches"])
+def test_answers_and_digests_that_were_opened_are_recorded(reader: Program, amber: World, address: str) -> None:
+    reader.read(f"/api/v1/{address}/")
+    (told,) = read_by(amber.brand)
+    assert told["kind"] == {"attempts": "attempt", "dispatches": "dispatch"}[address]
+
+
+def test_what_cannot_be_recorded_is_not_told(reader: Program, amber: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no trail")
+
+    monkeypatch.setattr("access.acts.tell", refuse)
+    answer = reader.get("/api/v1/consumers/")
+    assert answer.status_code == 500
+    assert amber.consumer.channel_consumer_id not in answer.content.decode()
