@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from django.db import connection, models, transaction
@@ -127,9 +127,9 @@ def _masking() -> Iterator[None]:
 
 
 def _masked(entry: AuditEntry, name: str, pattern: re.Pattern[str]) -> str:
-    text = pattern.sub(_MASK, getattr(entry, name))
+    text, column = pattern.sub(_MASK, getattr(entry, name)), cast(models.CharField, AuditEntry._meta.get_field(name))
     # A mask may be longer than what it covers: what does not fit any more is masked as a whole.
-    return text if len(text) <= (AuditEntry._meta.get_field(name).max_length or 0) else _MASK
+    return text if len(text) <= (column.max_length or 0) else _MASK
 
 
 def names_any(text: str, words: Iterable[str]) -> bool:

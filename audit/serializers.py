@@ -29,9 +29,11 @@ class AuditEntrySerializer(FactsSerializer[AuditEntry]):
         source="brand_id", allow_null=True, help_text="Id of the brand it concerns; null for the whole site."
     )
     sentence = serializers.SerializerMethodField(help_text="The action as a person reads it, behind the actor's name.")
-    actor_kind = serializers.ChoiceField(choices=ActorKind, help_text="What kind of actor did it.")
+    actor_kind = serializers.ChoiceField(choices=ActorKind.choices, help_text="What kind of actor did it.")
     actor = serializers.CharField(source="actor_id", help_text="Id of the person or the key; empty for others.")
-    data = serializers.DictField(help_text="Before and after, without secrets: [before, after] where both are known.")
+    data = serializers.DictField(  # type: ignore[assignment]  # the library takes it off the class
+        help_text="Before and after, without secrets: [before, after] where both are known."
+    )
 
     class Meta:
         model = AuditEntry

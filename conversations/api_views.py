@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
 from access.rest.content import may_read_content
+from access.rest.facts import chosen_fields
 from access.rest.filters import IdOf, filters_like
 from access.rest.views import BrandScopedList
 from conversations.admin_filters import (
@@ -85,9 +86,8 @@ class MessageList(BrandScopedList):
     walked_by = ("conversation", "consumer")
 
     def fitting(self, rows: Sequence[Message]) -> int:
-        if "content" not in self.get_serializer().fields or not may_read_content(self.request.user):
-            return len(rows)
-        return content.fitting(rows)
+        is_asked_for = "content" in (chosen_fields(self.request, MessageSerializer) or ())
+        return content.fitting(rows) if is_asked_for and may_read_content(self.request.user) else len(rows)
 
 
 @extend_schema_view(
