@@ -68,7 +68,9 @@ class KeyForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["brands"].queryset = limit(Brand.objects.all(), self.maker)
+        brands = self.fields["brands"]
+        assert isinstance(brands, forms.ModelMultipleChoiceField)
+        brands.queryset = limit(Brand.objects.all(), self.maker)
         if self.maker.is_superuser:
             self.fields["owner"] = forms.ModelChoiceField(
                 queryset=User.objects.filter(is_active=True).order_by("username"),

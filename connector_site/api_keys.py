@@ -25,6 +25,7 @@ from core.errors import ConfigurationError
 PREFIX = str(settings.REST_KNOX["TOKEN_PREFIX"])
 USUAL_NAME = "key"
 PREFIX_LENGTH: int = CONSTANTS.TOKEN_KEY_LENGTH
+_LONGEST_NAME: int = ApiKey._meta.get_field("name").max_length or 0
 _LEAST_OWN_CHARS = 4  # of the random part, in what names a key
 
 
@@ -124,8 +125,8 @@ def find(beginning: str) -> ApiKey:
 def check(wanted: Wanted, owner: User) -> None:
     """Raises ConfigurationError for what a key of this person cannot be made for."""
     name = wanted.name.strip()
-    if not name or len(name) > ApiKey._meta.get_field("name").max_length or not name.isprintable():
-        raise ConfigurationError("Give the key a name of 1 to 80 characters that says what it is for.")
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise ConfigurationError(f"Give the key a name of 1 to {_LONGEST_NAME} characters that says what it is for.")
     if unknown := sorted(set(wanted.resources) - set(RESOURCES)):
         raise ConfigurationError(f"There is no resource {unknown[0]!r}. There are: {', '.join(RESOURCES)}.")
     _check_brands(wanted, owner, Verb.VIEW, "see")

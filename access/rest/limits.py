@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import ErrorDetail, Throttled
 from rest_framework.request import Request
 
 from access.models import ApiKey
@@ -48,7 +48,7 @@ class TooManyRequests(Throttled):
 
     def __init__(self, use: Use) -> None:
         super().__init__(wait=use.reset_s)
-        self.detail = (
+        self.detail = ErrorDetail(
             f"This key has used its {use.limit} requests of this minute. "
             f"Ask again in {use.reset_s} second{'' if use.reset_s == 1 else 's'}."
         )

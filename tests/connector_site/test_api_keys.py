@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from knox.models import AuthToken
@@ -20,7 +22,8 @@ from audit.models import AuditEntry
 from connector_site import api_keys
 from core.actor import COMMAND
 from core.errors import ConfigurationError
-from tests.factories import make_two_brands, make_user
+from tests.access.keys import Program
+from tests.factories import make_superuser, make_two_brands, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -211,3 +214,50 @@ def test_a_key_of_one_brand_stands_in_the_trail_of_that_brand():
         run("revoke", "--prefix", told["key"])
         entries = AuditEntry.objects.filter(subject_id=told["id"])
         assert [entry.brand_id for entry in entries] == [brand_id, brand_id]
+
+
+# --- what the database holds -----------------------------------------------------------------------------------------
+
+
+def dump() -> str:
+    """All rows of all tables, as pg_dump writes them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public'")
+        tables = [name for (name,) in cursor.fetchall()]
+        found = []
+        for table in tables:
+            with cursor.copy(f"COPY {table} TO STDOUT") as rows:
+                found.append(b"".join(bytes(part) for part in rows).decode())
+    return "\n".join(found)
+
+
+def forms_of(secret: str) -> list[str]:
+    """A secret as it is, as the hexadecimal digits of a binary column, and in base64."""
+    raw = secret.encode()
+    return [secret, raw.hex(), base64.b64encode(raw).decode().rstrip("=")]
+
+
+def test_a_dump_holds_no_key_that_could_be_used_and_no_secret():
+    """After all that touches a key: made, used, refused, used for an act, revoked, and shown in the admin."""
+    amber, birch = make_two_brands()
+    programs = [Program(amber.operator, may_operate=True), Program(birch.auditor)]
+    keys = [program.defaults["HTTP_AUTHORIZATION"].removeprefix("Bearer ") for program in programs]
+    url = f"/api/v1/dispatches/{amber.dead.pk}/resend/"
+    asked = {"reason": "A test"}
+    headers = {"Idempotency-Key": "n-1"}
+    assert programs[0].post(url, asked, content_type="application/json", headers=headers).status_code == 200
+    assert programs[1].post(url, asked, content_type="application/json", headers=headers).status_code == 403
+    assert programs[1].get(f"/api/v1/installations/{amber.installation.pk}/").status_code == 404
+    run("revoke", "--prefix", keys[1])
+    browser = Client()
+    browser.force_login(make_superuser())
+    form = {"name": "typed", "days": "3", "owner": str(amber.owner.pk)}
+    page = browser.post("/admin/access/apikey/add/", form).content.decode()
+    keys += re.findall(r"consite_[0-9a-f]{64}", page)[:1]
+    assert len(keys) == 3
+    stored = dump()
+    assert keys[0][:15] in stored  # the eye sees
+    secrets = [*keys, *(key.removeprefix("consite_") for key in keys)]
+    for world in (amber, birch):
+        secrets += [world.client_secret, world.channel_secret, f"eyJ.app.{world.mark}", f"eyJ.consumer.{world.mark}"]
+    assert [secret for secret in secrets for form in forms_of(secret) if form in stored] == []
