@@ -78,19 +78,6 @@ def limit(queryset: models.QuerySet[ModelT], person: Person, *, verb: Verb = Ver
     return queryset.filter(**{f"{path}__in": brands})
 
 
-def limit_each(queryset: models.QuerySet[ModelT], person: Person) -> list[models.QuerySet[ModelT]]:
-    """
-    What `limit` leaves of a queryset, one queryset for each brand; one for all where the reader sees every brand.
-
-    For reading newest first: an index over (brand, id) is walked for one brand at a time.
-    """
-    path = brand_path_of(queryset.model)
-    brands = brands_of(person)
-    if isinstance(brands, AllBrands):
-        return [queryset]
-    return [queryset.filter(**{path: brand_id}) for brand_id in sorted(brands)] or [queryset.none()]
-
-
 def may(person: Person, verb: Verb, row: models.Model | None = None) -> bool:
     """Whether a person may do this to a row; without a row, whether in any brand at all."""
     brands = brands_of(person, verb=verb)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
+from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
 from access.rest.content import may_read_content
 from access.rest.facts import chosen_fields
 from access.rest.filters import IdOf, filters_like
+from access.rest.newest import along_each, by
 from access.rest.views import BrandScopedList
 from conversations.admin_filters import (
     CONSUMER_FILTERS,
@@ -18,7 +22,7 @@ from conversations.admin_filters import (
     MESSAGE_FILTERS,
     ErrorCodeFilter,
 )
-from conversations.models import Attempt, Consumer, Conversation, Dispatch, Message, Outcome, Step
+from conversations.models import Attempt, Consumer, Conversation, Dispatch, Lane, Message, Outcome, Step
 from conversations.serializers import (
     AttemptSerializer,
     ConsumerSerializer,
@@ -27,7 +31,7 @@ from conversations.serializers import (
     MessageSerializer,
 )
 from conversations.services import content
-from installations.models import Account
+from installations.models import Account, Channel
 
 # The admin shows the attempts of one dispatch at a time, and so has no filters of them.
 ATTEMPT_FILTERS = (
@@ -38,6 +42,21 @@ ATTEMPT_FILTERS = (
     ErrorCodeFilter,
     link_filter("dispatch", title="dispatch"),
 )
+
+
+def _channels_of_account(rows: QuerySet[Any], account_id: uuid.UUID) -> list[QuerySet[Any]]:
+    """Messages know their channel, and an account has a few."""
+    return along_each(rows, "channel_id", Channel.objects.filter(account=account_id).values_list("pk", flat=True))
+
+
+def _lanes_of_consumer(rows: QuerySet[Any], consumer_id: uuid.UUID) -> list[QuerySet[Any]]:
+    """Dispatches know their lane, and a consumer has one each way."""
+    return along_each(rows, "lane_id", Lane.objects.filter(consumer=consumer_id).values_list("pk", flat=True))
+
+
+def _dispatches_of_message(rows: QuerySet[Any], message_id: uuid.UUID) -> list[QuerySet[Any]]:
+    """Attempts know their dispatch, and a message has one for each part that it was sent in."""
+    return along_each(rows, "-dispatch_id", Dispatch.objects.filter(message=message_id).values_list("pk", flat=True))
 
 
 @extend_schema_view(
@@ -51,6 +70,7 @@ class ConsumerList(BrandScopedList):
     queryset = Consumer.objects.all()
     serializer_class = ConsumerSerializer
     filterset_class = filters_like(Consumer, CONSUMER_FILTERS, account=IdOf("account_id", Account))
+    walked_by = {"channel": by("channel_id"), "account": by("account_id")}
 
 
 @extend_schema_view(
@@ -64,7 +84,7 @@ class ConversationList(BrandScopedList):
     queryset = Conversation.objects.all()
     serializer_class = ConversationSerializer
     filterset_class = filters_like(Conversation, CONVERSATION_FILTERS, account=IdOf("account_id", Account))
-    walked_by = ("consumer",)
+    walked_by = {"consumer": by("consumer_id"), "channel": by("channel_id"), "account": by("account_id")}
 
 
 @extend_schema_view(
@@ -83,7 +103,12 @@ class MessageList(BrandScopedList):
     queryset = Message.objects.select_related("channel")
     serializer_class = MessageSerializer
     filterset_class = filters_like(Message, MESSAGE_FILTERS, account=IdOf("channel__account_id", Account))
-    walked_by = ("conversation", "consumer")
+    walked_by = {
+        "conversation": by("-conversation_id"),
+        "consumer": by("consumer_id"),
+        "channel": by("channel_id"),
+        "account": _channels_of_account,
+    }
 
     def fitting(self, rows: Sequence[Message]) -> int:
         is_asked_for = "content" in (chosen_fields(self.request, MessageSerializer) or ())
@@ -106,7 +131,11 @@ class DispatchList(BrandScopedList):
         account=IdOf("lane__account_id", Account),
         consumer=IdOf("lane__consumer_id", Consumer),
     )
-    walked_by = ("message", "conversation")
+    walked_by = {
+        "message": by("message_id"),
+        "conversation": by("conversation_id"),
+        "consumer": _lanes_of_consumer,
+    }
 
 
 @extend_schema_view(
@@ -120,4 +149,4 @@ class AttemptList(BrandScopedList):
     queryset = Attempt.objects.select_related("dispatch")
     serializer_class = AttemptSerializer
     filterset_class = filters_like(Attempt, ATTEMPT_FILTERS, message=IdOf("dispatch__message_id", Message))
-    walked_by = ("dispatch", "message")
+    walked_by = {"dispatch": by("-dispatch_id"), "message": _dispatches_of_message}

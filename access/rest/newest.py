@@ -9,13 +9,21 @@ one (docs/decisions/0012-pages-that-cost-the-same.md).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.db.models.sql import Query
+from django.db.models.sql.datastructures import BaseTable
 
-STRETCH = 4_000
+from access.rules import AllBrands, Person, brand_path_of, brands_of
+
+Way = Callable[[QuerySet[Any], Any], list[QuerySet[Any]]]
+ModelT = TypeVar("ModelT", bound=Model)
+
+STRETCH = 1_000
+_NOBODY = uuid.UUID(int=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +31,8 @@ class Listing:
     """
     What a list holds for one reader.
 
-    branches: the table narrowed by what an index leads to, once for each range of an index that has to be walked.
-    narrow: applies what no index leads to; None where nothing is left to apply.
+    branches: the table narrowed by what an index leads to, once for each range of an index that has to be walked; made
+    by `along`, or the whole table. narrow: applies what no index leads to; None where nothing is left to apply.
     """
 
     branches: Sequence[QuerySet[Any]]
@@ -39,31 +47,113 @@ class Page:
     next_below: uuid.UUID | None
 
 
+def along(rows: QuerySet[ModelT], column: str, value: uuid.UUID) -> QuerySet[ModelT]:
+    """
+    The rows with this value, in the order of an index over (column, -id) and of no other; -column: over (column, id).
+
+    Said plainly, an order by id can also be had from the primary key, and PostgreSQL walks that where it takes the
+    value for frequent: past everything that was written since a channel fell silent. Of one out of two values it does
+    not know that it is always the same, so only the right index has this order.
+    """
+    return rows.filter(**{f"{column.lstrip('-')}__in": (value, _NOBODY)}).order_by(column, "-pk")
+
+
+def along_each(rows: QuerySet[ModelT], column: str, values: Collection[uuid.UUID]) -> list[QuerySet[ModelT]]:
+    """The same for each of a few values."""
+    return [along(rows, column, value) for value in values] or [rows.none()]
+
+
+def by(column: str) -> Way:
+    """A filter by a column that an index leads to; see along."""
+    return lambda rows, value: [along(rows, column, value)]
+
+
+def brand_range(rows: QuerySet[ModelT], brand_id: uuid.UUID) -> list[QuerySet[ModelT]]:
+    """The rows of one brand."""
+    path = brand_path_of(rows.model)
+    return [along(rows, path if path == "pk" else f"{path}_id", brand_id)]
+
+
+def limit_each(rows: QuerySet[ModelT], person: Person) -> list[QuerySet[ModelT]]:
+    """What access.rules.limit leaves, one range a brand; the table as it is where the reader sees every brand."""
+    brands = brands_of(person)
+    if isinstance(brands, AllBrands):
+        return [rows]
+    return [one for brand_id in sorted(brands) for one in brand_range(rows, brand_id)] or [rows.none()]
+
+
 def read(listing: Listing, *, below: uuid.UUID | None, size: int) -> Page:
     """The newest rows with an id below this one, at most `size`; one or two statements."""
     bounds: dict[str, uuid.UUID] = {} if below is None else {"pk__lt": below}
-    branches = [branch.filter(**bounds) for branch in listing.branches]
+    # A filter that names a hidden row leaves nothing, and of nothing no union can be made.
+    branches = [branch.filter(**bounds) for branch in listing.branches if not branch.query.is_empty()]
+    if not branches:
+        return Page(rows=[], next_below=None)
     end = None
-    if listing.narrow is not None:
+    if listing.narrow is None:
+        pages = [_looked_at(branch, size + 1) for branch in branches]
+    else:
         end = _end_of_stretch(branches)
-        branches = [listing.narrow(branch if end is None else branch.filter(pk__gte=end)) for branch in branches]
-    rows = _newest(branches, size + 1)
+        within = {} if end is None else {"pk__gte": end}
+        pages = [listing.narrow(_looked_at(branch.filter(**within), STRETCH + 1)) for branch in branches]
+    rows = _newest(pages, size + 1)
     if len(rows) > size:
         return Page(rows=rows[:size], next_below=rows[size - 1].pk)
     return Page(rows=rows, next_below=end)
 
 
+class _Walked(BaseTable):
+    """Stands for a table in FROM: the first rows of a walk along it."""
+
+    def __init__(self, table_name: str, alias: str | None, walk: Query) -> None:
+        super().__init__(table_name, alias)
+        self._walk = walk
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        sql, parameters = self._walk.get_compiler(connection=connection).as_sql()
+        return f"({sql}) {compiler.quote_name_unless_alias(self.table_alias)}", parameters
+
+    def relabeled_clone(self, change_map: dict[str | None, str]) -> _Walked:
+        return _Walked(self.table_name, change_map.get(self.table_alias, self.table_alias), self._walk)
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return (*super().identity, id(self._walk))
+
+
+def _looked_at(walk: QuerySet[Any], count: int) -> QuerySet[Any]:
+    """
+    The first rows of a walk as a table of its own, so that whatever is filtered by or joined to, nothing else is read.
+
+    Left to choose, PostgreSQL begins elsewhere: at what is joined, or with all rows that a filter is thought to leave.
+    """
+    order = walk.query.order_by or ("-pk",)
+    rows = walk.order_by(*order)
+    table = walk.model._default_manager.using(walk.db).order_by(*order)
+    # What stands beside the rows is looked up for those alone that the page tells.
+    table.query.select_related, rows.query.select_related = rows.query.select_related, False
+    table._prefetch_related_lookups = rows._prefetch_related_lookups  # type: ignore[attr-defined]
+    alias = table.query.get_initial_alias()
+    name = walk.model._meta.db_table
+    table.query.alias_map[alias] = _Walked(name, alias, rows[:count].query)
+    return table
+
+
 def _end_of_stretch(branches: Sequence[QuerySet[Any]]) -> uuid.UUID | None:
     """The oldest id that this page may look at; None where all that is left is near enough."""
-    ends = [branch.order_by("-pk").values_list("pk", flat=True)[STRETCH : STRETCH + 1] for branch in branches]
+    ends = [
+        branch.select_related(None)
+        .order_by(*(branch.query.order_by or ("-pk",)))
+        .values_list("pk", flat=True)[STRETCH : STRETCH + 1]
+        for branch in branches
+    ]
     first, *others = ends
     # Each branch may be walked that far: together they are complete down to the newest of these ids.
     return max(first.union(*others, all=True) if others else first, default=None)
 
 
-def _newest(branches: Sequence[QuerySet[Any]], count: int) -> list[Any]:
-    # A filter that names a hidden row leaves nothing, and of nothing no union can be made.
-    newest = [branch.order_by("-pk")[:count] for branch in branches if not branch.query.is_empty()]
+def _newest(pages: Sequence[QuerySet[Any]], count: int) -> list[Any]:
+    newest = [page[:count] for page in pages if not page.query.is_empty()]
     if len(newest) < 2:
         return list(newest[0]) if newest else []
     return list(newest[0].union(*newest[1:], all=True).order_by("-pk")[:count])

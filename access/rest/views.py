@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from access import refusals, rules
 from access.rest.facts import FIELDS, FactsSerializer, chosen_fields
 from access.rest.filters import ById, narrow_by
-from access.rest.newest import Listing
+from access.rest.newest import Listing, Way, brand_range, limit_each
 from access.rest.paging import NewestFirst
 from access.rest.parameters import check_parameters
 from access.rest.schema import ListSchema
@@ -44,14 +44,14 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
     A list, and one row by its id. A row of a brand that the reader does not see does not exist.
 
     A subclass names its resource, queryset, serializer_class and filterset_class; its model says where its brand is.
-    walked_by: filters whose column has an index that ends in the id, the narrowest first.
+    walked_by: filters that an index which ends in the id leads to, the narrowest first, each with what it has walked.
     """
 
     resource: ClassVar[str]
     queryset: QuerySet[Any]
     serializer_class: type[FactsSerializer[Any]]
     filterset_class: ClassVar[type[FilterSet]]
-    walked_by: ClassVar[tuple[str, ...]] = ()
+    walked_by: ClassVar[Mapping[str, Way]] = {}
     http_method_names = ["get", "head"]
     lookup_value_converter = "uuid"
     pagination_class = NewestFirst
@@ -83,15 +83,24 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
         given = [name for name in filterset.filters if name in self.request.query_params]
         way = next((name for name in (*self.walked_by, "brand") if name in given), None)
         # A range of ids narrows whatever is walked.
-        led = [name for name in given if name == way or isinstance(filterset.filters[name], ById)]
-        left = [name for name in given if name not in led]
-        rows, user = narrow_by(filterset, led, self.queryset.all()), self.request.user
-        branches = [rules.limit(rows, user)] if way else rules.limit_each(rows, user)
+        bounds = [name for name in given if isinstance(filterset.filters[name], ById)]
+        left = [name for name in given if name not in (way, *bounds)]
+        rows, user = narrow_by(filterset, bounds, self.queryset.all()), self.request.user
+        branches = limit_each(rows, user) if way is None else self._led(way, filterset, rows)
         if len(branches) > MOST_BRANCHES:
+            others = [name for name in given if name not in bounds]
             return Listing(
-                branches=[rows], narrow=lambda any_row: narrow_by(filterset, left, rules.limit(any_row, user))
+                branches=[rows], narrow=lambda any_row: narrow_by(filterset, others, rules.limit(any_row, user))
             )
         return Listing(branches=branches, narrow=(lambda rows: narrow_by(filterset, left, rows)) if left else None)
+
+    def _led(self, way: str, filterset: FilterSet, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
+        """The ranges that a filter leads to. What it names is looked for among what the reader may see, as always."""
+        if narrow_by(filterset, [way], rows).query.is_empty():
+            return [rows.none()]
+        value = filterset.form.cleaned_data[way]
+        ranges = self.walked_by[way](rows, value) if way in self.walked_by else brand_range(rows, value)
+        return [rules.limit(one, self.request.user) for one in ranges]
 
     def get_queryset(self) -> QuerySet[Model]:
         if getattr(self, "swagger_fake_view", False):

@@ -43,6 +43,8 @@ BRANDS = (
     _Plan(slug="big", channels=((4000, 1000, 0), (1990, 10))),
     _Plan(slug="middle", channels=((1500, 1000),)),
     _Plan(slug="small", channels=((500,),)),
+    # Beside these: see rows.GONE.
+    _Plan(slug="gone", channels=((1,),)),
 )
 
 

@@ -81,6 +81,7 @@ def _rows(model: Any, middle: datetime) -> Iterator[tuple[str, Any]]:
         yield "little", model.objects.get(account_id=second, name="app").pk
         yield "silent", model.objects.get(account_id=first, name="web").pk
         yield "of small", model.objects.get(brand__slug="small").pk
+        yield "of gone", model.objects.get(brand__slug="gone").pk
     elif told in ("account", "appinstallation"):
         yield "large", model.objects.filter(brand__slug="big").order_by("id")[0].pk
         yield "of small", model.objects.get(brand__slug="small").pk

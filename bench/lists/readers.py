@@ -1,4 +1,4 @@
-"""Who asks: programs with keys of readers of all brands, of the big one, of the small one, and of two."""
+"""Who asks: programs with keys of readers of all brands, of one of each kind, and of two."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "big brand": ("big",),
     "small brand": ("small",),
     "two brands": ("middle", "small"),
+    "gone brand": ("gone",),
 }
 
 

@@ -13,6 +13,8 @@ are, when the first conversation begins, and how far apart they begin.
 from __future__ import annotations
 
 TURNS = 10
+# The first consumers are of a brand that left soon after: what it has lies beneath everything.
+GONE = 40
 
 # Milliseconds, the version, random bits, the variant: what core.ids takes for one of ours.
 _ID_OF = """
@@ -55,7 +57,7 @@ _HASHES = "CREATE TEMP TABLE plan_hash (phone text, hash bytea)"
 _CONSUMERS = f"""
     CREATE TEMP TABLE plan_consumer AS
     SELECT k, ms, pg_temp.id_of(ms, 'consumer' || k) AS id, pg_temp.id_of(ms + 1, 'to liveperson' || k) AS to_lp_id,
-           pg_temp.id_of(ms + 2, 'to channel' || k) AS to_channel_id, pg_temp.dice('channel' || k, 10000) AS slot,
+           pg_temp.id_of(ms + 2, 'to channel' || k) AS to_channel_id, CASE WHEN k <= {GONE} THEN 10000 ELSE pg_temp.dice('channel' || k, 10000) END AS slot,
            '+1555' || lpad(k::text, 8, '0') AS phone
     FROM (SELECT k, begins_ms + (2 * k - 1) * pace_ms - 2000 AS ms
           FROM plan_site, generate_series(1, messages / {2 * TURNS}) k) came
@@ -68,8 +70,8 @@ _CONVERSATIONS = f"""
            c > latest AND lead(c) OVER (PARTITION BY k ORDER BY c) IS NULL AS is_open,
            md5('lp' || c)::uuid::text AS lp_id
     FROM (SELECT c, begins_ms + c * pace_ms AS ms,
-                 CASE WHEN c % 2 = 1 THEN (c + 1) / 2
-                      ELSE 1 + pg_temp.dice('back' || c, greatest((c / 2 - 20)::int, 1)) END AS k,
+                 CASE WHEN c % 2 = 1 THEN (c + 1) / 2 WHEN c / 2 <= {GONE} + 20 THEN 1
+                      ELSE {GONE} + 1 + pg_temp.dice('back' || c, (c / 2 - {GONE} - 20)::int) END AS k,
                  messages / {TURNS} * 299 / 300 AS latest
           FROM plan_site, generate_series(1, messages / {TURNS}) c) begun
 """

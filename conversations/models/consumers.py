@@ -20,11 +20,12 @@ class Consumer(BrandOwned, Holdable):
     """
 
     account = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="+", help_text="The LivePerson account."
+        Account, on_delete=models.PROTECT, db_index=False, related_name="+", help_text="The LivePerson account."
     )
     channel = models.ForeignKey(
-        Channel, on_delete=models.PROTECT, related_name="+", help_text="The channel last written on."
-    )
+        Channel, on_delete=models.PROTECT, db_index=False, related_name="+",
+        help_text="The channel last written on.",
+    )  # fmt: skip
     ext_consumer_id = models.CharField(max_length=300, help_text="Our id of the consumer, as LivePerson is told it.")
     channel_consumer_id = models.CharField(max_length=256, help_text="The channel's own id of the consumer.")
     search_hash = models.BinaryField(db_index=True, help_text="Keyed hash of the channel's id, for exact search.")
@@ -51,6 +52,10 @@ class Consumer(BrandOwned, Holdable):
                 fields=["account", "lp_consumer_id"], condition=~models.Q(lp_consumer_id=""), name="consumer_lp_id"
             ),
             models.Index(fields=["brand"], condition=models.Q(held_at__isnull=False), name="consumer_held"),
+            # Newest first; a consumer is written once and then updated, one of them to twenty messages.
+            models.Index(fields=["brand", "-id"], name="consumer_brand"),
+            models.Index(fields=["account", "-id"], name="consumer_account"),
+            models.Index(fields=["channel", "-id"], name="consumer_channel"),
         ]
 
     def __str__(self) -> str:

@@ -25,17 +25,18 @@ class Conversation(BrandOwned):
     """One conversation at LivePerson. A consumer has at most one that is not closed."""
 
     account = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="+", help_text="The LivePerson account."
+        Account, on_delete=models.PROTECT, db_index=False, related_name="+", help_text="The LivePerson account."
     )
     installation = models.ForeignKey(
         AppInstallation, on_delete=models.PROTECT, related_name="+", help_text="The app installation that opened it."
     )
     channel = models.ForeignKey(
-        Channel, on_delete=models.PROTECT, related_name="+", help_text="The channel that owns it."
+        Channel, on_delete=models.PROTECT, db_index=False, related_name="+", help_text="The channel that owns it."
     )
     consumer = models.ForeignKey(
-        Consumer, on_delete=models.PROTECT, related_name="conversations", help_text="Whose conversation it is."
-    )
+        Consumer, on_delete=models.PROTECT, db_index=False, related_name="conversations",
+        help_text="Whose conversation it is.",
+    )  # fmt: skip
     lp_conversation_id = models.CharField(max_length=256, help_text="LivePerson's id of the conversation.")
     state = models.CharField(
         max_length=16, choices=ConversationState, default=ConversationState.OPEN, help_text="Where it stands."
@@ -57,7 +58,13 @@ class Conversation(BrandOwned):
                 fields=["consumer"], condition=~Q(state="CLOSED"), name="conversation_one_open_per_consumer"
             ),
         ]
-        indexes = [models.Index(fields=["brand", "-id"], name="conversation_brand")]
+        indexes = [
+            models.Index(fields=["brand", "-id"], name="conversation_brand"),
+            # Newest first, in place of the keys' own indexes.
+            models.Index(fields=["account", "-id"], name="conversation_account"),
+            models.Index(fields=["channel", "-id"], name="conversation_channel"),
+            models.Index(fields=["consumer", "-id"], name="conversation_consumer"),
+        ]
 
     def __str__(self) -> str:
         return self.lp_conversation_id

@@ -103,7 +103,9 @@ class Step(models.TextChoices):
 class Dispatch(BrandOwned):
     """One thing to send. A message may need several; a receipt or an opening has no message."""
 
-    lane = models.ForeignKey(Lane, on_delete=models.PROTECT, related_name="dispatches", help_text="Its lane.")
+    lane = models.ForeignKey(
+        Lane, on_delete=models.PROTECT, db_index=False, related_name="dispatches", help_text="Its lane."
+    )
     position = models.BigIntegerField(help_text="Its place in the lane; an opening is put before what needs it.")
     kind = models.CharField(max_length=16, choices=DispatchKind, help_text="What is to be sent.")
     state = models.CharField(
@@ -115,6 +117,7 @@ class Dispatch(BrandOwned):
     conversation = models.ForeignKey(
         Conversation,
         on_delete=models.PROTECT,
+        db_index=False,
         null=True,
         blank=True,
         related_name="dispatches",
@@ -169,6 +172,9 @@ class Dispatch(BrandOwned):
                 name="dispatch_sequence",
             ),
             models.Index(fields=["brand", "-id"], name="dispatch_brand"),
+            # Newest first, in place of the keys' own indexes: a dispatch costs no entry more than with those.
+            models.Index(fields=["lane", "-id"], name="dispatch_lane"),
+            models.Index(fields=["conversation", "-id"], name="dispatch_conversation"),
             # Usage counts what was accepted, in the order in which it was.
             models.Index(
                 fields=["finished_at", "id"], condition=Q(state="SENT", message__isnull=False), name="dispatch_accepted"
@@ -219,10 +225,11 @@ class Attempt(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier, ordered by time.")
     brand = models.ForeignKey(
-        "access.Brand", on_delete=models.PROTECT, related_name="+", help_text="The brand that this belongs to."
-    )
+        "access.Brand", on_delete=models.PROTECT, db_index=False, related_name="+",
+        help_text="The brand that this belongs to.",
+    )  # fmt: skip
     dispatch = models.ForeignKey(
-        Dispatch, on_delete=models.PROTECT, related_name="attempts", help_text="What it tried."
+        Dispatch, on_delete=models.PROTECT, db_index=False, related_name="attempts", help_text="What it tried."
     )
     step = models.CharField(max_length=16, choices=Step, help_text="Which step it tried.")
     fence = models.BigIntegerField(help_text="The lane's fence under which it ran.")
@@ -240,6 +247,8 @@ class Attempt(models.Model):
         ordering = ("-id",)
         indexes = [
             models.Index(fields=["dispatch", "id"], name="attempt_dispatch"),
+            # Newest first, in place of the key's own index.
+            models.Index(fields=["brand", "-id"], name="attempt_brand"),
             models.Index(fields=["dispatch"], condition=Q(finished_at__isnull=True), name="attempt_unfinished"),
             models.Index(fields=["brand", "id"], condition=~Q(answer_head=""), name="attempt_with_answer"),
         ]
