@@ -57,7 +57,8 @@ _HASHES = "CREATE TEMP TABLE plan_hash (phone text, hash bytea)"
 _CONSUMERS = f"""
     CREATE TEMP TABLE plan_consumer AS
     SELECT k, ms, pg_temp.id_of(ms, 'consumer' || k) AS id, pg_temp.id_of(ms + 1, 'to liveperson' || k) AS to_lp_id,
-           pg_temp.id_of(ms + 2, 'to channel' || k) AS to_channel_id, CASE WHEN k <= {GONE} THEN 10000 ELSE pg_temp.dice('channel' || k, 10000) END AS slot,
+           pg_temp.id_of(ms + 2, 'to channel' || k) AS to_channel_id,
+           CASE WHEN k <= {GONE} THEN 10000 ELSE pg_temp.dice('channel' || k, 10000) END AS slot,
            '+1555' || lpad(k::text, 8, '0') AS phone
     FROM (SELECT k, begins_ms + (2 * k - 1) * pace_ms - 2000 AS ms
           FROM plan_site, generate_series(1, messages / {2 * TURNS}) k) came
