@@ -5,6 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.rest.filters import Exactly, filters_like
+from access.rest.newest import by
 from access.rest.views import BrandScopedList
 from audit.admin_filters import AUDIT_FILTERS
 from audit.models import AuditEntry
@@ -31,4 +32,8 @@ class AuditLogList(BrandScopedList):
         actor=Exactly("actor_id", help_text="Id of the person or the key that did it."),
         correlation_id=Exactly("correlation_id", help_text="What ties an act to log lines and messages."),
     )
-    walked_by = ("correlation_id", "subject_id", "actor")
+    walked_by = {
+        "correlation_id": by("correlation_id"),
+        "subject_id": by("subject_id"),
+        "actor": by("actor_id"),
+    }

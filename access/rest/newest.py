@@ -47,7 +47,7 @@ class Page:
     next_below: uuid.UUID | None
 
 
-def along(rows: QuerySet[ModelT], column: str, value: uuid.UUID) -> QuerySet[ModelT]:
+def along(rows: QuerySet[ModelT], column: str, value: uuid.UUID | str) -> QuerySet[ModelT]:
     """
     The rows with this value, in the order of an index over (column, -id) and of no other; -column: over (column, id).
 
