@@ -41,7 +41,7 @@ class QuestionView(APIView):
 
     resource: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]] = ()
-    http_method_names: ClassVar[list[str]] = ["get", "head"]
+    http_method_names = ["get", "head"]
     content_negotiation_class = ByHeader
     parser_classes = (SmallJson,)
 

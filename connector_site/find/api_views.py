@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access.models import User
 from access.people import actor_of
 from access.rest.errors import BadParameter
 from access.rest.questions import QuestionView
@@ -52,7 +53,7 @@ class FindView(QuestionView):
     """Finds by an id, whoever gave it. Asked by POST, so that no phone number stands in an address or a log."""
 
     resource: ClassVar[str] = "find"
-    http_method_names: ClassVar[list[str]] = ["post"]
+    http_method_names = ["post"]
 
     @extend_schema(
         operation_id="find",
@@ -62,9 +63,10 @@ class FindView(QuestionView):
         examples=[OpenApiExample("A phone number", value={"term": "+1 (555) 0100"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        term = self.members("term").get("term")
+        term, reader = self.members("term").get("term"), request.user
+        assert isinstance(reader, User)  # IsAuthenticated lets nobody else in
         try:
-            answer = service.find(term, reader=request.user, actor=actor_of(request.user, request._request))
+            answer = service.find(term, reader=reader, actor=actor_of(reader, request._request))
         except BadTerm as refusal:
             raise BadParameter(f"term: {refusal}") from None
         found = [_told(one, request._request) for one in answer.found]

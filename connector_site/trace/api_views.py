@@ -33,7 +33,9 @@ class TraceView(QuestionView):
         if found is None:
             refusals.note(request.user, Message, pk, request._request)
             raise Http404
-        return Response(TraceSerializer(trace_of(found), context=self.context()).data)
+        trace = trace_of(found)
+        context = {**self.context(), "attempts": trace.attempts}
+        return Response(TraceSerializer(trace, context=context).data)
 
 
 class TraceList(QuestionView):

@@ -64,7 +64,8 @@ class Rows:
         by_id = {one.pk: one for one in self.deliveries}
         applied = [one.delivery_id for one in self.events if one.outcome == EventOutcome.APPLIED]
         # What an event makes carries the id of the delivery.
-        return by_id.get(_id_in(self.message.correlation_id)) or by_id.get(next(iter(applied), None))
+        carried = _id_in(self.message.correlation_id)
+        return next((by_id[one] for one in (carried, *applied) if one in by_id), None)
 
 
 @dataclass(frozen=True, kw_only=True)

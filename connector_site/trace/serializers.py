@@ -53,28 +53,29 @@ class TracedDeliverySerializer(DeliverySerializer):
     has_body = serializers.BooleanField(help_text="Whether its body is still kept.")
 
     class Meta(DeliverySerializer.Meta):
-        fields = (*DeliverySerializer.Meta.fields, "has_body")
-        read_only_fields = fields
+        fields = (*DeliverySerializer.Meta.fields, "has_body")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
 
 
 class TracedEventSerializer(EventSerializer):
     delivery = serializers.UUIDField(source="delivery_id", help_text="Id of the delivery that brought it.")
 
     class Meta(EventSerializer.Meta):
-        fields = (*EventSerializer.Meta.fields, "delivery")
-        read_only_fields = fields
+        fields = (*EventSerializer.Meta.fields, "delivery")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
 
 
 class TracedDispatchSerializer(DispatchSerializer):
     attempts = serializers.SerializerMethodField(help_text="Its tries, oldest first.")
 
     class Meta(DispatchSerializer.Meta):
-        fields = (*DispatchSerializer.Meta.fields, "attempts")
-        read_only_fields = fields
+        fields = (*DispatchSerializer.Meta.fields, "attempts")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, row: Dispatch) -> list[dict[str, Any]]:
-        return _Tries({"tries": self.root.instance.attempts.get(row.pk, ())}, context=self.context).data["tries"]
+        tries = self.context["attempts"].get(row.pk, ())
+        return _Tries({"tries": tries}, context=self.context).data["tries"]
 
 
 class _Tries(serializers.Serializer[Any]):
@@ -116,8 +117,8 @@ class TraceableSerializer(MessageSerializer):
     trace = serializers.SerializerMethodField(help_text="Address of its trace.")
 
     class Meta(MessageSerializer.Meta):
-        fields = (*MessageSerializer.Meta.fields, "trace")
-        read_only_fields = fields
+        fields = (*MessageSerializer.Meta.fields, "trace")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
 
     def get_trace(self, row: Any) -> str | None:
         return row_link(self.context["request"]._request, "messages", row.pk, "trace")
