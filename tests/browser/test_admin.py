@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -168,3 +169,14 @@ def test_pages_fit_a_phone_in_light_and_dark(admin: Page, scheme: Any) -> None:
             admin.goto(link.get_attribute("href") or "")
             assert admin.evaluate("document.documentElement.scrollWidth") <= 390, admin.url
         assert admin.evaluate("document.documentElement.classList.contains('dark')") is (scheme == "dark")
+
+
+def test_somebody_is_found_by_a_phone_number_that_stands_in_no_address(admin: Page) -> None:
+    section(admin, "Find")
+    admin.get_by_text("What can be found").wait_for()
+    admin.get_by_label("Id or phone number").fill("001 555 (0100)")
+    admin.get_by_role("button", name="Find").click()
+    admin.get_by_text("its id on the channel").first.wait_for()
+    assert urlsplit(admin.url)[2:4] == ("/admin/find/", "")
+    admin.get_by_role("main").get_by_role("link", name="Ada").first.click()
+    admin.get_by_text("Id on the channel").wait_for()
