@@ -54,10 +54,6 @@ class QuestionView(APIView):
         answer["Cache-Control"] = "no-store"
         return answer
 
-    def context(self) -> dict[str, Any]:
-        """What serializers have to know of the request."""
-        return {"request": self.request, "view": self}
-
     def members(self, *known: str) -> Mapping[str, Any]:
         """The body of a POST: an object with these members and no other. Raises BadParameter, ParseError."""
         body = self.request.data

@@ -46,7 +46,7 @@ class StepSerializer(serializers.Serializer[Any]):
     link = serializers.SerializerMethodField(help_text="Address of that row.")
 
     def get_link(self, step: Step) -> str | None:
-        return row_link(self.context["request"]._request, step.resource, step.id)
+        return row_link(self.context["asked"], step.resource, step.id)
 
 
 class TracedDeliverySerializer(DeliverySerializer):
@@ -121,7 +121,7 @@ class TraceableSerializer(MessageSerializer):
         read_only_fields = fields  # type: ignore[assignment]
 
     def get_trace(self, row: Any) -> str | None:
-        return row_link(self.context["request"]._request, "messages", row.pk, "trace")
+        return row_link(self.context["asked"], "messages", row.pk, "trace")
 
 
 class TraceListSerializer(serializers.Serializer[Any]):

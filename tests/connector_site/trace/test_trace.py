@@ -124,6 +124,7 @@ def test_a_trace_holds_no_words(amber: World) -> None:
             text = program.get(f"/api/v1/messages/{message.pk}/trace/").content.decode()
             assert "Words of" not in text
             assert amber.consumer.channel_consumer_id not in text
+            assert f"answer {amber.mark}" not in text
 
 
 def test_a_message_without_any_send_has_a_trace(amber: World, program: Program) -> None:
