@@ -108,10 +108,12 @@ def tell_opened(request: HttpRequest) -> None:
 
 @transaction.atomic
 def _tell(opened: dict[_Kind, dict[str, None]], request: HttpRequest) -> None:
+    assert isinstance(request.user, User)
+    actor = actor_of(request.user, request)
     brands = Brand.objects.in_bulk({brand_id for brand_id, _ in opened})
     for (brand_id, kind), rows in sorted(opened.items(), key=str):
         data = {"kind": kind, "count": len(rows), "ids": list(rows)}
-        acts.tell("content.read", actor=actor_of(request.user, request), subject=brands[brand_id], data=data)
+        acts.tell("content.read", actor=actor, subject=brands[brand_id], data=data)
 
 
 __all__ = ["MASK", "Masked", "MaskedDigest", "MaskedObject", "masked", "may_read_content", "tell_opened"]

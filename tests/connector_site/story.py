@@ -93,6 +93,7 @@ def _told(model: type[models.Model], resource: str, **values: Any) -> Any:
 
 
 def _secrets(auditor: User, installation: AppInstallation, channel: Channel) -> None:
+    audit.record("installation.created", actor=actor_of(auditor, None), subject=installation)
     for model, owner, resource, action in (
         (InstallationSecret, {"installation": installation}, "installations", "installation.secret.added"),
         (ChannelSecret, {"channel": channel}, "channels", "channel.secret.added"),
