@@ -23,7 +23,7 @@ _DELIVERY = "01a1fd8c-7d8e-7a14-96cf-cb3a6e78db5a"
 _EVENT = "01a1fd8c-7dbd-7ae0-bbe9-082b75e9575b"
 _DISPATCH = "01a1fd8c-7dbf-74ec-885e-d4783a33d3fa"
 _ATTEMPT = "01a1fd8c-7e0e-74e3-85e4-4de3b9f3eb01"
-_ENTRY = "01a1fd90-2c41-7b0e-8d35-5a9e7c1f4b60"
+_ENTRY = "01a09eb7-3572-76cd-8d5d-fb0f929b73bf"
 _PERSON = "019cad9d-e0a1-7c3e-9b52-6f1d2a8c4e77"
 _CORRELATION = "01a1fd8c-7d8c-7c02-9d4f-6a0c2ab0f6a1"
 _LP_CONVERSATION = "6f0c0d53-6d3d-4c53-9c4e-0f3ab2f2c1aa"
@@ -257,9 +257,9 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "audit-log": {
         "id": _ENTRY,
         "brand": _BRAND,
-        "at": "2026-11-21T10:04:06.529000Z",
-        "action": "installation.secret.retired",
-        "sentence": "retired a client secret",
+        "at": "2026-09-14T07:00:02.034000Z",
+        "action": "installation.secret.added",
+        "sentence": "added a client secret",
         "actor_kind": "PERSON",
         "actor": _PERSON,
         "actor_name": "ada",
@@ -269,8 +269,8 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "subject_name": "Acme's app",
         "data": {"secret": _CLIENT_SECRET},
         "reason": "",
-        "created_at": "2026-11-21T10:04:06.529000Z",
-        "correlation_id": _CORRELATION,
+        "created_at": "2026-09-14T07:00:02.034000Z",
+        "correlation_id": "01a09eb7-3551-7a3e-9c0f-2f6f0c8d7b19",
         "links": _links(self=("audit-log", _ENTRY), brand=_TO_BRAND, subject=_TO_INSTALLATION),
     },
 }

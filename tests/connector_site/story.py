@@ -16,6 +16,7 @@ from django.utils import timezone
 from access.models import Brand, Role, User
 from access.people import actor_of
 from audit import api as audit
+from audit.models import AuditEntry
 from connector_site.api_examples import EXAMPLES, of_row
 from conversations.models import (
     Attempt,
@@ -35,6 +36,7 @@ from conversations.models import (
 from core.ids import first_id_at
 from core.vault import search_hash
 from installations.models import Account, AppInstallation, Channel, ChannelSecret, InstallationSecret
+from tests.conversations.database import without_the_guard
 from tests.factories import make_user
 from webhooks.models import Delivery, DeliveryState, Event, Inbox
 
@@ -75,6 +77,7 @@ def tell_story() -> User:
     _told(Attempt, "attempts", brand=brand, fence=1)
     _secrets(auditor, installation, channel)
     _delivery(brand, installation)
+    _entry(brand)
     _night(brand, channel, consumer, conversation, lanes["TO_LIVEPERSON"])
     return auditor
 
@@ -104,7 +107,16 @@ def _secrets(auditor: User, installation: AppInstallation, channel: Channel) -> 
         secret.save(force_insert=True)
         model.objects.filter(pk=secret.pk).update(created_at=told["created_at"])
         (subject,) = owner.values()
-        audit.record(action, actor=actor_of(auditor, None), subject=subject, data={"secret": told["id"]})
+        if action != EXAMPLES["audit-log"]["action"]:
+            audit.record(action, actor=actor_of(auditor, None), subject=subject, data={"secret": told["id"]})
+
+
+def _entry(brand: Brand) -> None:
+    """Who added the client secret, when it was added."""
+    told = EXAMPLES["audit-log"]
+    entry = _told(AuditEntry, "audit-log", brand=brand, actor_id=told["actor"])
+    with without_the_guard():  # the time is the database's otherwise
+        models.QuerySet(AuditEntry).filter(pk=entry.pk).update(at=told["at"])
 
 
 def _delivery(brand: Brand, installation: AppInstallation) -> None:
