@@ -57,6 +57,8 @@ ACTIONS: dict[str, str] = {
     "message.content_read": "read what was said",
     "content.read": "read what is personal, or what somebody else answered",
     "delivery.body_read": "read what arrived",
+    "export.made": "exported a list",
+    "export.ended": "came to the end of an export",
     "access.refused": "asked for something of a brand that they do not see",
 }
 

@@ -1,4 +1,4 @@
-"""The REST API: one list a resource, its OpenAPI document, and pages to read that in."""
+"""The REST API: one list a resource and its export, OpenAPI document, and pages to read that in."""
 
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from access.api_views import BrandList
 from audit.api_views import AuditLogList
+from connector_site.exports.api_views import export_of
 from connector_site.find.api_views import FindView
 from connector_site.trace.api_views import TraceList, TraceView
 from connector_site.usage.api_views import UsageTable
@@ -37,9 +38,14 @@ acts = [
     path("installations/<uuid:pk>/pause/", PauseInstallation.as_view(), name="installation-pause"),
     path("installations/<uuid:pk>/resume/", ResumeInstallation.as_view(), name="installation-resume"),
 ]
+exports = [
+    path(f"{name}/export/", export_of(view).as_view({"get": "list"}, basename=basename), name=f"{basename}-export")
+    for name, view, basename in router.registry
+]
 
 urlpatterns = [
     path("", include(acts)),
+    path("", include(exports)),
     path("", include(router.urls)),
     path("usage/", UsageTable.as_view(), name="usage"),
     path("find/", FindView.as_view(), name="find"),

@@ -51,7 +51,7 @@ class KeyAuthentication(TokenAuthentication):
     def authenticate_credentials(self, token: bytes) -> tuple[User, AuthToken]:
         # Before the database is asked: it takes neither NUL nor bytes that are not text.
         key = _find(token.decode()) if _KEY.fullmatch(token) else None
-        if key is None or not _is_valid(key):
+        if key is None or not is_valid(key):
             raise AuthenticationFailed(_REFUSED)
         owner = key.owner
         owner.key = key
@@ -72,7 +72,8 @@ def _find(secret: str) -> ApiKey | None:
     return key
 
 
-def _is_valid(key: ApiKey) -> bool:
+def is_valid(key: ApiKey) -> bool:
+    """Whether it opens anything at this moment. The key is read together with its owner and its token."""
     token = key.token
     if token is None or token.expiry is None or token.expiry - token.created > KEY_LIFE_MAX + timedelta(minutes=1):
         return False

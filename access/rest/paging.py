@@ -43,7 +43,7 @@ class NewestFirst(BasePagination):
         fitting: how many of its rows, from the first one on, can be told together.
         """
         size, cursor = self._size(request), request.query_params.get(self.cursor_parameter)
-        page = newest.read(listing, below=None if cursor is None else self._open(cursor, request), size=size)
+        page = newest.read(listing, below=None if cursor is None else self.open(cursor, request), size=size)
         if (count := fitting(page.rows)) < len(page.rows):
             page = Page(rows=page.rows[:count], next_below=page.rows[count - 1].pk)
         self._next_url = None
@@ -103,7 +103,8 @@ class NewestFirst(BasePagination):
         """The cursor that continues after this row."""
         return base64.urlsafe_b64encode(last_id.bytes + self._tag(last_id, request)).decode().rstrip("=")
 
-    def _open(self, cursor: str, request: Request) -> uuid.UUID:
+    def open(self, cursor: str, request: Request) -> uuid.UUID:
+        """The row that a cursor continues after. Raises BadParameter."""
         try:
             raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             last_id = uuid.UUID(bytes=raw[:-_TAG_BYTES])

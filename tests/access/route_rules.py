@@ -28,6 +28,7 @@ class Rule(enum.Enum):
     SIGNED_IN = enum.auto()  # pages of the admin about no row: each sees there what is theirs
     API_LIST = enum.auto()
     API_ROW = enum.auto()
+    API_EXPORT = enum.auto()  # a list in one answer
     API_TABLE = enum.auto()  # of sums over rows of the brands that one sees
     API_FIND = enum.auto()  # a POST that asks by a term, and changes nothing but the trail of what it finds
     FIND_PAGE = enum.auto()  # the same as a page
@@ -77,6 +78,7 @@ _APP_LIST = re.compile(r"admin/\^\(\?P<app_label>[a-z_|]+\)/\$")
 _API = re.compile(r"api/v1/(?P<resource>[a-z-]+)/(?P<rest>.*)")
 _OF_API = {
     "": Rule.API_LIST,
+    "export/": Rule.API_EXPORT,
     "<uuid:pk>/": Rule.API_ROW,
     **dict.fromkeys((f"<uuid:pk>/{act}/" for act in ("resend", "resolve", "drop", "pause", "resume")), Rule.API_ACT),
 }

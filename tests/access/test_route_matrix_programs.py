@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.core.signing import Signer
+from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 from adapters import standard_webhooks
 from adapters.base import Secret
+from audit.models import AuditEntry
 from connector_site.invariants import all_invariants, check
 from conversations.media import link_to
 from core.ids import new_id
@@ -64,6 +66,45 @@ def ask_list(stage: Stage, part: Part, ruled: Ruled) -> None:
             narrowed = stage.ask(part, "get", url, {name: str(row.pk)}, by_key=True)
             if narrowed.status_code == 200:
                 assert bool(narrowed.json()["results"]) == (world in part.sees), (part.name, url, name)
+
+
+def test_exports_hold_the_rows_of_their_owners_brands(stage):
+    for ruled in RULED:
+        if ruled.rule is Rule.API_EXPORT:
+            for part in stage.parts:
+                ask_export(stage, part, ruled)
+
+
+def ask_export(stage: Stage, part: Part, ruled: Ruled) -> None:
+    url = ruled.route.url()
+    if part.user is None:
+        assert stage.ask(part, "get", url, by_key=True).status_code == 401
+        assert stage.ask(part, "post", url, {}, by_key=True, content_type="application/json").status_code == 401
+        return
+    assert stage.ask(part, "post", url, {}, by_key=True, content_type="application/json").status_code == 405
+    with undone():
+        found = rows_of(stage, part, url)
+        told = list(AuditEntry.objects.filter(action__startswith="export.").values_list("brand_id", flat=True))
+        assert sorted(told) == sorted(world.brand.pk for world in part.sees for _ in range(2)), (part.name, url)
+    assert found == {str(row.pk) for world in part.sees for row in world.rows if type(row) is ruled.model}
+    if part not in stage.lookers:
+        return
+    for world in stage.worlds:
+        for name, row in (("brand", world.brand), ("channel", world.channel)):
+            with undone():
+                narrowed = rows_of(stage, part, url, **{name: str(row.pk)})
+                assert narrowed is None or bool(narrowed) == (world in part.sees), (part.name, url, name)
+
+
+def rows_of(stage: Stage, part: Part, url: str, **filters: str) -> set[str] | None:
+    """The ids in an export; None where the list has no such filter."""
+    answer = stage.program(part).get(url, filters)
+    if answer.status_code == 400:
+        return None
+    lines = b"".join(answer.streaming_content)
+    told = HttpResponse(lines, headers=dict(answer.headers))
+    stage.judge(part, told, asked=f"{url} {filters}", label=f"{part} export {url} {filters}")
+    return {json.loads(line)["id"] for line in lines.splitlines()}
 
 
 def test_sums_are_those_of_their_owners_brands(stage):
@@ -120,7 +161,7 @@ def test_keys_change_nothing(stage):
 def test_a_session_opens_no_list_and_a_key_no_page(stage):
     for part in stage.parts:
         for ruled in RULED:
-            if ruled.rule is Rule.API_LIST:
+            if ruled.rule in (Rule.API_LIST, Rule.API_EXPORT):
                 assert stage.ask(part, "get", ruled.route.url()).status_code == 401
             elif ruled.rule in (Rule.LIST, Rule.ADD):
                 assert is_sent_to_sign_in(stage.ask(part, "get", ruled.route.url(), by_key=True))
