@@ -10,16 +10,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.utils import timezone
 
 from access.models import ApiKey, Membership, Role
 from access.rest import newest
+from access.rest.content import MASK
 from audit.models import AuditEntry
 from connector_site.exports import slots, stream
 from connector_site.exports.reader import Watch
 from connector_site.exports.stream import BrokenOff
-from conversations.models import Consumer, Message
+from conversations.models import Consumer, Message, MessageContent
+from conversations.services import content
 from core.ids import new_id
 from installations.models import Account
 from tests.access.keys import Program
@@ -102,7 +105,12 @@ def test_an_export_holds_the_rows_of_its_list_and_a_cursor_with_each(address):
 
     assert rows
     assert all(row["cursor"] for row in rows)
-    assert without_cursor(rows) == listed(program, f"/{address}")
+    # The trail tells of the export that it was asked for by.
+    assert without_own_entries(rows) == without_own_entries(listed(program, f"/{address}"))
+
+
+def without_own_entries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in without_cursor(rows) if not str(row.get("action")).startswith("export.")]
 
 
 def test_batches_and_pieces_lose_nothing(long_list, program):
@@ -123,6 +131,24 @@ def test_the_filters_are_those_of_the_list(long_list, program, asked, monkeypatc
 def test_members_are_chosen_as_in_the_list(amber, program):
     rows = ndjson(program, fields="status,kind")
     assert {tuple(sorted(row)) for row in rows} == {("cursor", "id", "kind", "status")}
+
+
+def test_what_was_said_is_told_to_keys_that_may_read_it_and_weighed_before(long_list, program, monkeypatch):
+    for said in Message.objects.filter(content=None):
+        MessageContent.objects.create(message=said, text="x" * 1_000, expires_on=timezone.now())
+    assert {row["content"] for row in ndjson(program, fields="content")} == {MASK}
+    ApiKey.objects.update(may_read_content=True)
+    read: list[int] = []
+    in_bulk = QuerySet.in_bulk
+    monkeypatch.setattr(QuerySet, "in_bulk", lambda rows, ids: read.append(len(ids)) or in_bulk(rows, ids))
+    monkeypatch.setattr(content, "MOST_BYTES", 3_500)
+
+    rows = ndjson(program, fields="content")
+
+    assert [row["id"] for row in rows] == [row["id"] for row in listed(program, fields="id")]
+    assert all(row["content"]["text"] for row in rows)
+    assert max(read) <= 7
+    assert sum(read) == 30
 
 
 def test_an_empty_export_has_no_line_but_the_names(program):
