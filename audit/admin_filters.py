@@ -42,6 +42,14 @@ class ActionFilter(OfferedFilter):
         return queryset.filter(action=value)
 
 
+class ActorFilter(LinkFilter):
+    """Set by the page of an entry."""
+
+    title = "actor"
+    parameter_name = "actor"
+    lookup = "actor_id"
+
+
 class SubjectFilter(LinkFilter):
     """Set by the History button of every page."""
 
@@ -67,6 +75,7 @@ AUDIT_FILTERS = (
     BrandFilter,
     TimeFilter,
     choice_filter("actor_kind", ActorKind, title="kind of actor"),
+    ActorFilter,
     ActionFilter,
     SubjectTypeFilter,
     SubjectFilter,

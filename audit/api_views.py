@@ -29,7 +29,6 @@ class AuditLogList(BrandScopedList):
     filterset_class = filters_like(
         AuditEntry,
         AUDIT_FILTERS,
-        actor=Exactly("actor_id", help_text="Id of the person or the key that did it."),
         correlation_id=Exactly("correlation_id", help_text="What ties an act to log lines and messages."),
     )
     walked_by = {

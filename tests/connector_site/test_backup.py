@@ -24,6 +24,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import override_settings
 
+from audit.models import AuditEntry
 from connector_site.environment import BASE_DIR
 from tests.connector_site.restorable import Second, Told, manage, second_database
 from tests.conversations.conftest import other_ends, simulator_process, stand, transactional_db
@@ -447,6 +448,7 @@ def test_an_older_backup_is_brought_to_this_version(small: Path, second: Second,
     with second.in_use():
         call_command("migrate", "conversations", "0008_erasure_words_to", verbosity=0, interactive=False)
         call_command("backup", tmp_path / "older", stdout=io.StringIO(), stderr=io.StringIO())
+        assert AuditEntry.objects.get(action="backup.taken").actor_kind == "COMMAND"
     with second_database(tmp_path / "third") as third:
         restore_here(third, tmp_path / "older")
         with third.in_use():
@@ -460,5 +462,11 @@ def test_an_empty_site_may_be_replaced(small: Path, second: Second) -> None:
     restore_here(second, small)
     entries = second.ask("SELECT actor_kind, data FROM audit_auditentry WHERE action = 'lanes.held'")
     assert entries == [("COMMAND", {"lanes": 1, "dispatches": 1, "in_doubt": 1})]
+    restored = second.ask(
+        "SELECT subject_type, data ->> 'lanes' FROM audit_auditentry WHERE action = 'backup.restored'"
+    )
+    assert restored == [("site", "1")]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        second.ask("DELETE FROM audit_auditentry RETURNING id")
     assert second.ask("SELECT count(*) FROM installations_apptoken WHERE sealed IS NOT NULL") == [(0,)]
     assert second.ask("SELECT count(*) FROM django_q_ormq") == [(0,)]
