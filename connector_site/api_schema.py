@@ -55,6 +55,23 @@ def limit_values(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
+# No control characters, and not spaces alone.
+_WORDS = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+
+
+def close_bodies(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Tell of each body that it takes nothing beside its members, and that its words are some."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                schema = result["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+                schema["additionalProperties"] = False
+                for member in schema["properties"].values():
+                    if _is_free_text(member):
+                        member |= {"minLength": 1, "pattern": _WORDS}
+    return result
+
+
 def _is_free_text(schema: dict[str, Any]) -> bool:
     return schema.get("type") == "string" and not {"enum", "format", "pattern"} & set(schema)
 

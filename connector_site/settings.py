@@ -416,6 +416,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "connector_site.api_schema.free_members",
         "connector_site.api_schema.limit_values",
+        "connector_site.api_schema.close_bodies",
         "connector_site.api_schema.add_examples",
         "connector_site.api_schema.add_errors",
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 import uuid
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -33,6 +34,7 @@ from core.reading import BodyRefused, read_body
 
 _MOST_BYTES = 16 * 1024
 _LONGEST_REASON = 500
+_ODD = ("Cc", "Cs")  # control characters, halves of a surrogate pair
 _NAME = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
@@ -192,13 +194,8 @@ def _reason_in(raw: bytes) -> str:
     if unknown := sorted(set(body) - {"reason"}):
         raise Unusable(f"There is no member {unknown[0][:60]!a}. {example}")
     reason = body.get("reason")
-    if not isinstance(reason, str) or not reason.strip() or not _is_storable(reason):
-        raise Unusable(f"reason: Say why, in words. {example}")
+    if not isinstance(reason, str) or not reason.strip() or any(unicodedata.category(one) in _ODD for one in reason):
+        raise Unusable(f"reason: Say why, in words and on one line. {example}")
     if len(reason.strip()) > _LONGEST_REASON:
         raise Unusable(f"reason: Say it in {_LONGEST_REASON} characters.")
     return reason.strip()
-
-
-def _is_storable(text: str) -> bool:
-    """PostgreSQL takes neither NUL nor half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)

@@ -227,7 +227,8 @@ BODIES: list[tuple[object, int]] = [
     (b" ", 400), (b"{", 400), (b"null", 400), (b"[]", 400), (b'"x"', 400), (b"{}", 400), (b"\xff\xfe", 400),
     (b'\xef\xbb\xbf{"reason": "x"}', 400), (b"[" * 10_000, 400), (b'{"reason": ' + b"9" * 5_000 + b"}", 400),
     ({"reason": ""}, 400), ({"reason": " \n"}, 400), ({"reason": None}, 400), ({"reason": 5}, 400),
-    ({"reason": ["x"]}, 400), ({"reason": "x" * 501}, 400), ({"reason": "a\0b"}, 400), ({"reason": "\ud800"}, 400),
+    ({"reason": ["x"]}, 400), ({"reason": "x" * 501}, 400), ({"reason": "a\0b"}, 400), ({"reason": "a\nb"}, 400),
+    ({"reason": "\ud800"}, 400),
     ({"reason": "x", "state": "SENT"}, 400), ({"reason": "x", "\0": 1}, 400), ({"Reason": "x"}, 400),
     (b'{"reason": "' + b"x" * 20_000 + b'"}', 413), (b"[" * 200_000, 413),
 ]  # fmt: skip
