@@ -50,33 +50,42 @@ BRANDS = (
 
 def fill(messages: int) -> None:
     """Raises SystemExit where there are messages: it would mix its own with them."""
-    from django.db import connection, transaction
+    from django.db import connection
 
-    from conversations.models import Message
-
-    if Message.objects.exists():
-        raise SystemExit("This database has messages. Fill a fresh one.")
     started = time.monotonic()
-    with connection.cursor() as cursor:
-        # For this session alone; the server goes on with the settings that the product gives it.
-        cursor.execute("SET work_mem = '256MB'; SET maintenance_work_mem = '512MB'")
-        for statement in rows.EMPTY_PLAN:
-            cursor.execute(statement)
-        _plan(cursor, messages)
-    with transaction.atomic(), connection.cursor() as cursor, set_aside(rows.LONG_TABLES):
-        # What was emptied in this very transaction is written without a log of it, where the server keeps none.
-        emptied = [table for table in rows.LONG_TABLES if not table.startswith("audit")]
-        cursor.execute(f"TRUNCATE {', '.join(emptied)} CASCADE")
-        for name, statement in rows.FILL.items():
-            begun = time.monotonic()
-            cursor.execute(statement)
-            say(f"    {cursor.rowcount:>9,} {name} in {time.monotonic() - begun:.1f} s")
+    write(messages)
     begun = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute("DISCARD ALL")
         cursor.execute("VACUUM ANALYZE")
     say(f"    vacuumed in {time.monotonic() - begun:.0f} s")
     say(f"    {messages:,} messages and what is around them: {time.monotonic() - started:.0f} s in all")
+
+
+def write(messages: int) -> None:
+    """What `fill` does, without tidying up: all of it or nothing."""
+    from django.db import connection, transaction
+
+    from conversations.models import Message
+
+    if Message.objects.exists():
+        raise SystemExit("This database has messages. Fill a fresh one.")
+    with transaction.atomic(), connection.cursor() as cursor:
+        # For this transaction alone; the server goes on with the settings that the product gives it.
+        cursor.execute("SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'")
+        for statement in rows.EMPTY_PLAN:
+            cursor.execute(statement)
+        _plan(cursor, messages)
+        # A table whose new rows still wait for a check cannot be altered.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        with set_aside(rows.LONG_TABLES):
+            # What was emptied in this very transaction is written without a log of it, where the server keeps none.
+            emptied = [table for table in rows.LONG_TABLES if not table.startswith("audit")]
+            cursor.execute(f"TRUNCATE {', '.join(emptied)} CASCADE")
+            for name, statement in rows.FILL.items():
+                begun = time.monotonic()
+                cursor.execute(statement)
+                say(f"    {cursor.rowcount:>9,} {name} in {time.monotonic() - begun:.1f} s")
 
 
 def _plan(cursor: Any, messages: int) -> None:
