@@ -23,16 +23,9 @@ from connector_site.links import list_link, row_link
 KINDS = tuple(dict.fromkeys(lookup.kind for lookup in LOOKUPS))
 
 
-# For the document: no control characters, and something beside blanks.
-_CONTROL = r"\u0000-\u001f\u007f-\u009f"
-_USABLE = rf"^\s*[^\s{_CONTROL}]([^{_CONTROL}]*[^\s{_CONTROL}])?\s*$"
-
-
 class FindSerializer(serializers.Serializer[Any]):
-    term = serializers.RegexField(
-        _USABLE,
+    term = serializers.CharField(
         max_length=MOST_CHARS,
-        min_length=1,
         help_text="A phone number in any usual form, a person's id on a channel, an id that LivePerson or a channel "
         "gave, a correlation id, or an id of ours.",
     )

@@ -39,13 +39,14 @@ def read_term(given: object) -> Term:
     """Understand what was typed. Raises BadTerm."""
     if not isinstance(given, str):
         raise BadTerm("Give what to look for as text.")
+    if len(given) > MOST_CHARS:
+        raise BadTerm(f"That is longer than any id: give {MOST_CHARS} characters at most.")
+    # A line's end comes along when a whole line is copied.
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in given.removesuffix("\n")):
+        raise BadTerm("That holds characters that no id has. Type it, or copy it anew.")
     text = given.strip()
     if not text:
         raise BadTerm("Give what to look for: an id or a phone number.")
-    if len(text) > MOST_CHARS:
-        raise BadTerm(f"That is longer than any id: give {MOST_CHARS} characters at most.")
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
-        raise BadTerm("That holds characters that no id has. Type it, or copy it anew.")
     own_id = _own_id(text)
     ids = (text, str(own_id)) if own_id else (text,)
     return Term(person=_forms_of(text), ids=tuple(dict.fromkeys(ids)), own_id=own_id)

@@ -19,7 +19,7 @@ from connector_site.trace.serializers import TraceListSerializer, TraceSerialize
 from connector_site.trace.steps import trace_of
 from conversations.models import Message
 
-_CORRELATION_ID = re.compile(r"[\x21-\x7e]{1,64}")
+_CORRELATION_ID = re.compile(r"[!-~]{1,64}")
 
 
 class TraceView(QuestionView):
@@ -51,7 +51,7 @@ class TraceList(QuestionView):
         parameters=[
             OpenApiParameter(
                 "correlation_id",
-                str,
+                {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$"},
                 required=True,
                 description="As it stands in a row, a log line or an error: 1 to 64 characters without spaces.",
             )
