@@ -246,6 +246,15 @@ def test_answers_and_digests_that_were_opened_are_recorded(reader: Program, ambe
     assert told["kind"] == {"attempts": "attempt", "dispatches": "dispatch"}[address]
 
 
+def test_an_export_of_what_is_personal_is_recorded_before_it_is_given_away(reader: Program, amber: World) -> None:
+    answer: Any = reader.get("/api/v1/consumers/export/")
+    parts = iter(answer.streaming_content)
+    assert amber.consumer.channel_consumer_id in next(parts).decode()
+    (told,) = read_by(amber.brand)
+    assert str(amber.consumer.pk) in told["ids"]
+    answer.close()
+
+
 def test_what_cannot_be_recorded_is_not_told(reader: Program, amber: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("no trail")

@@ -49,7 +49,10 @@ def test_every_question_is_answered(served_site: str) -> None:
     for line in (one for one in LINES if one.startswith("ask ")):
         done = run_line(line, around)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
-        assert_tells_something(line, json.loads(done.stdout))
+        if "as=csv" in line:
+            assert len(done.stdout.splitlines()) > 1, line
+        else:
+            assert_tells_something(line, json.loads(done.stdout))
         answers.append(done.stdout)
     assert len(answers) > 15
     assert len(set(answers)) == len(answers)
