@@ -41,7 +41,7 @@ class Site:
 def running_site() -> Iterator[Site]:
     """Start everything, make Django usable in this process, and stop everything in the end."""
     data_dir = Path(tempfile.mkdtemp(prefix="connector-site-bench-"))
-    ports = {name: str(_free_port()) for name in ("PORT", "SIMULATOR_PORT", "SIMULATOR_TLS_PORT")}
+    ports = {name: str(free_port()) for name in ("PORT", "SIMULATOR_PORT", "SIMULATOR_TLS_PORT")}
     environ = {**os.environ, "MODE": "local", "DATA_DIR": str(data_dir), **ports}
     environ.pop("DATABASE_URL", None)
     process = subprocess.Popen(
@@ -94,7 +94,7 @@ def _set_up_django() -> None:
     django.setup()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

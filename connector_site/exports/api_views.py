@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -19,7 +18,7 @@ from access.rest.errors import BadParameter
 from access.rest.facts import FIELDS, on_request
 from access.rest.filters import ById, OneOf, PlainId
 from access.rest.paging import NewestFirst
-from access.rest.views import BrandScopedList
+from access.rest.views import BrandScopedList, ByHeader
 from connector_site.exports.forms import FORMS
 from connector_site.exports.reader import Watch
 from connector_site.exports.slots import Slot
@@ -31,8 +30,6 @@ CURSOR = NewestFirst.cursor_parameter
 # A reader takes a piece of the answer within this time, or is let go.
 _PIECE_MAY_TAKE_S = 60.0
 
-ListView = TypeVar("ListView", bound=type[BrandScopedList])
-
 
 class HttpVersion(BadParameter):
     """Before HTTP/1.1 an answer of unknown length ends with its connection: one that was cut would look whole."""
@@ -40,11 +37,8 @@ class HttpVersion(BadParameter):
     default_code = "http_version"
 
 
-class _FormByParameter(BaseContentNegotiation):
+class _FormByParameter(ByHeader):
     """The parameter says in which form the rows are told; errors are JSON."""
-
-    def select_parser(self, request: Any, parsers: Any) -> Any:
-        return parsers[0]
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
         return renderers[0], renderers[0].media_type
@@ -67,7 +61,7 @@ class _Export(BrandScopedList):
         if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
             raise HttpVersion("Ask by HTTP/1.1: by HTTP/1.0 an export that was cut would look as if it were whole.")
         cursor, cursors = request.query_params.get(CURSOR), NewestFirst()
-        members = list(self.get_serializer().fields)
+        members = list(getattr(self.get_serializer(), "fields", ()))
 
         def tell(rows: list[Any]) -> list[dict[str, Any]]:
             told = self.get_serializer(rows, many=True).data
@@ -107,8 +101,7 @@ class _Export(BrandScopedList):
         """Those that the rows may speak of."""
         brands = rules.limit(Brand.objects.order_by("pk"), request.user)
         named = request.query_params.get("brand")
-        is_filter = named is not None and "brand" in self.filterset_class.base_filters
-        return list(brands.filter(pk=named) if is_filter else brands)
+        return list(brands if named is None else brands.filter(pk=named))
 
     def _told_to_trail(self, request: Request) -> dict[str, Any]:
         filters = {}
@@ -125,8 +118,8 @@ class _Export(BrandScopedList):
         }
 
 
-def export_of(list_view: type[BrandScopedList]) -> type[BrandScopedList]:
-    """The export of a list."""
+def export_of(list_view: type[Any]) -> type[BrandScopedList]:
+    """The export of a list, which is a BrandScopedList."""
     resource, serializer = list_view.resource, list_view.serializer_class
     described = extend_schema(
         operation_id=f"{resource.replace('-', '_')}_export",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import ErrorDetail, Throttled
 
 # Of eight threads: six are left for everybody else.
 MOST_AT_ONCE = 2
@@ -18,7 +18,7 @@ class TooManyExports(Throttled):
 
     def __init__(self) -> None:
         super().__init__(wait=_ASK_AGAIN_S)
-        self.detail = f"Other exports are on their way. Ask again in {_ASK_AGAIN_S} seconds."
+        self.detail = ErrorDetail(f"Other exports are on their way. Ask again in {_ASK_AGAIN_S} seconds.")
 
 
 class Slot:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,7 @@ class Stream:
             self._slot.release()
             self._trail.end(how)
 
-    def _all_pieces(self) -> Iterator[bytes]:
+    def _all_pieces(self) -> Generator[bytes]:
         asked, is_slow = self._asked, False
         # Who goes on after a cursor puts the rest behind what they have.
         chunk = asked.form.head(asked.names) if asked.below is None else b""

@@ -30,7 +30,7 @@ _MONTHS = re.compile(rf"({_ONE_MONTH})(\.\.({_ONE_MONTH}))?")
 _NOT_AN_ID = "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."
 
 
-class _MonthsField(forms.CharField):
+class _MonthsField(forms.Field):
     """The first and the last of some months."""
 
     def to_python(self, value: Any) -> tuple[date, date]:
@@ -107,6 +107,6 @@ class UsageTable(APIView):
 
     def _as_csv(self, found: usage.Usage) -> HttpResponse:
         form, names = FORMS["csv"], list(UsageSerializer().fields)
-        lines = form.head(names) + form.write(names, UsageSerializer(found.rows, many=True).data)
+        lines = form.head(names) + form.write(names, UsagesSerializer(found).data["results"])
         headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
         return HttpResponse(lines, content_type=form.content_type, headers=headers)

@@ -11,7 +11,8 @@ from conversations.services.usage import COUNT_FIGURES, STORAGE_FIGURES, MonthOf
 
 
 def _figure(model: type[UsageCount | UsageStorage], name: str) -> serializers.IntegerField:
-    return serializers.IntegerField(source=f"figures.{name}", help_text=str(model._meta.get_field(name).help_text))
+    (field,) = (field for field in model._meta.fields if field.name == name)
+    return serializers.IntegerField(source=f"figures.{name}", help_text=str(field.help_text))
 
 
 class UsageSerializer(serializers.Serializer[MonthOfChannel]):

@@ -277,7 +277,12 @@ def _locked(cursor: CursorWrapper, name: str) -> UsageWalk | None:
 
 
 def _places(cursor: CursorWrapper, source: Source, *, after: Place, before: datetime) -> list[Place]:
-    values = {"after_at": after.at, "after_id": after.id, "before_at": before, "before_id": first_id_at(before)}
+    values: dict[str, Any] = {
+        "after_at": after.at,
+        "after_id": after.id,
+        "before_at": before,
+        "before_id": first_id_at(before),
+    }
     cursor.execute(source.keys, {**values, "limit": PORTION})
     return [Place.of(at, row_id) for at, row_id in cursor.fetchall()]
 
