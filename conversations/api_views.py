@@ -123,7 +123,7 @@ class DispatchList(BrandScopedList):
     """What had to be sent, to LivePerson or to a channel, and how that stands. A message may need several."""
 
     resource = "dispatches"
-    queryset = Dispatch.objects.select_related("lane__consumer", "message")
+    queryset = Dispatch.objects.prefetch_related("lane__consumer", "message")
     serializer_class = DispatchSerializer
     filterset_class = filters_like(
         Dispatch,

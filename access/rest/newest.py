@@ -32,11 +32,13 @@ class Listing:
     What a list holds for one reader.
 
     branches: the table narrowed by what an index leads to, once for each range of an index that has to be walked; made
-    by `along`, or the whole table. narrow: applies what no index leads to; None where nothing is left to apply.
+    by `along`, or the whole table. narrow: applies what no index leads to; None where nothing is left to apply. guard:
+    lets nothing pass that the reader may not see, where all that is walked is visible anyway.
     """
 
     branches: Sequence[QuerySet[Any]]
     narrow: Callable[[QuerySet[Any]], QuerySet[Any]] | None = None
+    guard: Callable[[QuerySet[Any]], QuerySet[Any]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +96,11 @@ def read(listing: Listing, *, below: uuid.UUID | None, size: int) -> Page:
         pages = [_looked_at(branch, size + 1) for branch in branches]
     else:
         end = _end_of_stretch(branches)
+        # Beside the walk, not in it: a range that is thought to hold little would be sorted rather than walked.
         within = {} if end is None else {"pk__gte": end}
-        pages = [listing.narrow(_looked_at(branch.filter(**within), STRETCH + 1)) for branch in branches]
+        pages = [listing.narrow(_looked_at(branch, STRETCH + 1).filter(**within)) for branch in branches]
+    if listing.guard is not None:
+        pages = [listing.guard(page) for page in pages]
     rows = _newest(pages, size + 1)
     if len(rows) > size:
         return Page(rows=rows[:size], next_below=rows[size - 1].pk)

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from access import refusals, rules
 from access.rest.facts import FIELDS, FactsSerializer, chosen_fields
-from access.rest.filters import ById, narrow_by
+from access.rest.filters import ById, IdOf, narrow_by
 from access.rest.newest import Listing, Way, brand_range, limit_each
 from access.rest.paging import NewestFirst
 from access.rest.parameters import check_parameters
@@ -92,15 +92,21 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
             return Listing(
                 branches=[rows], narrow=lambda any_row: narrow_by(filterset, others, rules.limit(any_row, user))
             )
-        return Listing(branches=branches, narrow=(lambda rows: narrow_by(filterset, left, rows)) if left else None)
+        if way is not None and not isinstance(filterset.filters[way], IdOf):
+            # Nobody has looked whose rows these are.
+            return Listing(branches=branches, narrow=lambda rows: narrow_by(filterset, left, rules.limit(rows, user)))
+        return Listing(
+            branches=branches,
+            narrow=(lambda rows: narrow_by(filterset, left, rows)) if left else None,
+            guard=None if way is None else lambda rows: rules.limit(rows, user),
+        )
 
     def _led(self, way: str, filterset: FilterSet, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
         """The ranges that a filter leads to. What it names is looked for among what the reader may see, as always."""
         if narrow_by(filterset, [way], rows).query.is_empty():
             return [rows.none()]
         value = filterset.form.cleaned_data[way]
-        ranges = self.walked_by[way](rows, value) if way in self.walked_by else brand_range(rows, value)
-        return [rules.limit(one, self.request.user) for one in ranges]
+        return self.walked_by[way](rows, value) if way in self.walked_by else brand_range(rows, value)
 
     def get_queryset(self) -> QuerySet[Model]:
         if getattr(self, "swagger_fake_view", False):

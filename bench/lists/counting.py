@@ -69,8 +69,8 @@ def cost_of(client: Any, address: str, body: Any = None) -> Cost:
 
 
 def _explained(sql: str, params: Any) -> dict[str, Any] | None:
-    """The plan as it ran; None for what has none, and for new rows, which cannot be there twice. Nothing is changed."""
-    if not sql.lstrip(" (").upper().startswith(("SELECT", "WITH", "UPDATE")):
+    """The plan as it ran; None for what has none, and for the few that write: the use of a key."""
+    if not sql.lstrip(" (").upper().startswith(("SELECT", "WITH")):
         return None
     with transaction.atomic(), connection.cursor() as cursor:
         # Whatever the first run leaves to be tidied up, the second one does not pay for.

@@ -10,7 +10,12 @@ from typing import Any
 import django_filters
 
 # Words of long lists of choices that stand for the others: frequent, rare, never.
-_WORDS = {"error_code": ("unanswered", "request_rejected", "consumer_gone"), "since": ("day",)}
+_WORDS = {
+    "error_code": ("unanswered", "request_rejected", "consumer_gone"),
+    "since": ("day",),
+    "action": ("dispatch.dropped", "account.changed"),
+    "subject_type": ("dispatch", "lane"),
+}
 _PAIRS = {
     "messages": ({"status": "FAILED", "direction": "TO_LIVEPERSON"}, {"kind": "RICH", "status": "READ"}),
     "dispatches": ({"state": "DEAD", "kind": "TEXT"}, {"state": "SENT", "kind": "OPEN"}),
