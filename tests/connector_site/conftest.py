@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conversations.conftest import transactional_db
+from tests.webhooks.conftest import web
 
-__all__ = ["transactional_db"]
+__all__ = ["transactional_db", "web"]
 
 
 @pytest.fixture
