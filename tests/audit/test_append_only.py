@@ -14,7 +14,6 @@ from access.models import Brand
 from audit import api
 from audit.models import AuditEntry
 from core.actor import Actor
-from core.ids import new_id
 from tests.conversations.database import without_the_guard
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +84,7 @@ def test_what_the_orm_offers_is_refused_by_the_database_too(entry, entries, tric
     [
         f"UPDATE {TABLE} SET reason = reason",
         f"DELETE FROM {TABLE}",
-        f"DELETE FROM {TABLE} WHERE id = '{new_id()}'",
+        f"DELETE FROM {TABLE} WHERE id = '01a20606-828d-72ab-9868-55efe8f19534'",
         f"TRUNCATE {TABLE}",
         f"TRUNCATE {TABLE} CASCADE",
         "TRUNCATE access_brand CASCADE",
