@@ -14,6 +14,8 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
 )
 
 from access.admin_base import OwnRowsAdmin
@@ -62,7 +64,12 @@ class KeyForm(forms.ModelForm):
     class Meta:
         model = ApiKey
         fields = ("name", "may_read_content", "may_operate")
-        labels = {"may_read_content": "Reads what was said", "may_operate": "Operates"}
+        labels = {"may_read_content": "Reads what was said", "may_operate": "May operate"}
+        widgets = {
+            "name": UnfoldAdminTextInputWidget,
+            "may_read_content": UnfoldBooleanSwitchWidget,
+            "may_operate": UnfoldBooleanSwitchWidget,
+        }
 
     maker: User
 
@@ -197,7 +204,6 @@ class ApiKeyAdmin(DeedsMixin, OwnRowsAdmin):
                 standing=word,
                 tone=_TONES[word],
                 reach=self.reach(obj),
-                scopes=self.scopes(obj),
                 buttons=self.deeds_for(request, obj),
             )
         return super().render_change_form(request, context, *args, **kwargs)

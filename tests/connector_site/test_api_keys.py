@@ -216,6 +216,35 @@ def test_a_key_of_one_brand_stands_in_the_trail_of_that_brand():
         assert [entry.brand_id for entry in entries] == [brand_id, brand_id]
 
 
+# --- in the admin ----------------------------------------------------------------------------------------------------
+
+
+def facts_on(page: str) -> dict[str, str]:
+    return dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page))
+
+
+def test_the_page_of_a_key_says_what_it_opens_and_what_it_does_not(client):
+    client.force_login(make_superuser())
+    make_user("ada", role=Role.OPERATOR)
+    for arguments, resources, content, operates in (
+        ([], "all", "no", "no"),
+        (["--resource", "usage", "--resource", "messages", "--content", "--operate"], "messages, usage", "yes", "yes"),
+    ):
+        told = run("create", "--user", "ada", *arguments)
+        facts = facts_on(client.get(f"/admin/access/apikey/{told['id']}/change/").content.decode())
+        assert facts["Resources"] == resources
+        assert (facts["Reads what was said"], facts["May operate"]) == (content, operates)
+
+
+def test_the_fields_of_a_new_key_look_like_those_of_other_forms(client):
+    client.force_login(make_superuser())
+    page = client.get("/admin/access/apikey/add/").content.decode()
+    name, days = (re.search(rf'<input[^>]*name="{field}"[^>]*>', page)[0] for field in ("name", "days"))
+    for look in ("border", "rounded-default"):
+        assert look in name
+        assert look in days
+
+
 # --- what the database holds -----------------------------------------------------------------------------------------
 
 
