@@ -23,6 +23,9 @@ _ANSWER = {
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
 _UNCHANGED = {"description": "What you have already, by the ETag in your If-None-Match, is what there is."}
+_REASON = {"reason": "The gateway was down until noon"}
+# No control characters, and not spaces alone.
+_WORDS = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
 
 
 class ApiKeyScheme(KnoxTokenScheme):
@@ -55,10 +58,6 @@ def limit_values(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
-# No control characters, and not spaces alone.
-_WORDS = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
-
-
 def close_bodies(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Tell of each body that it takes nothing beside its members, and that its words are some."""
     for operations in result["paths"].values():
@@ -74,9 +73,6 @@ def close_bodies(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 def _is_free_text(schema: dict[str, Any]) -> bool:
     return schema.get("type") == "string" and not {"enum", "format", "pattern"} & set(schema)
-
-
-_REASON = {"reason": "The gateway was down until noon"}
 
 
 def add_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:

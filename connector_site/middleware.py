@@ -107,34 +107,6 @@ class Probes:
             return errors.not_found(request)
 
 
-def _caller(forwarded_for: str) -> str:
-    """The right-most address that is not a proxy of ours: everything left of it could be invented."""
-    caller = ""
-    for part in reversed(forwarded_for.split(",")):
-        address = part.strip()
-        if not _is_address(address):
-            break
-        caller = address
-        if not _is_trusted(address):
-            break
-    return caller
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_trusted(text: str) -> bool:
-    # A Unix socket has no address: only a proxy on this machine can reach it.
-    if not text:
-        return True
-    return _is_address(text) and any(ipaddress.ip_address(text) in network for network in settings.TRUSTED_PROXIES)
-
-
 class LastSlash:
     """An address of the REST API is the same without its last slash: no redirect, which a POST would not survive."""
 
@@ -168,6 +140,34 @@ class ReadingsTold:
                 raise
             return errors.database_away(request)
         return response
+
+
+def _caller(forwarded_for: str) -> str:
+    """The right-most address that is not a proxy of ours: everything left of it could be invented."""
+    caller = ""
+    for part in reversed(forwarded_for.split(",")):
+        address = part.strip()
+        if not _is_address(address):
+            break
+        caller = address
+        if not _is_trusted(address):
+            break
+    return caller
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_trusted(text: str) -> bool:
+    # A Unix socket has no address: only a proxy on this machine can reach it.
+    if not text:
+        return True
+    return _is_address(text) and any(ipaddress.ip_address(text) in network for network in settings.TRUSTED_PROXIES)
 
 
 def _told_before(request: HttpRequest, parts: Iterable[bytes]) -> Iterator[bytes]:

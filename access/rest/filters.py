@@ -27,6 +27,7 @@ from core.ids import first_id_at
 
 Narrowed = Callable[[QuerySet[Any], Any], QuerySet[Any]]
 
+NOT_AN_ID = "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -114,7 +115,7 @@ class PlainId(django_filters.UUIDFilter):
         super().__init__(
             field_name=field_name,
             help_text=help_text,
-            error_messages={"invalid": "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."},
+            error_messages={"invalid": NOT_AN_ID},
         )
         self._narrowed = narrowed
 

@@ -48,6 +48,12 @@ class Page:
     rows: list[Any]
     next_below: uuid.UUID | None
 
+    def first(self, count: int) -> Page:
+        """A page that ends sooner; the rest is the next one's."""
+        if count >= len(self.rows):
+            return self
+        return Page(rows=self.rows[:count], next_below=self.rows[count - 1].pk)
+
 
 def along(rows: QuerySet[ModelT], column: str, value: uuid.UUID | str) -> QuerySet[ModelT]:
     """
@@ -102,9 +108,7 @@ def read(listing: Listing, *, below: uuid.UUID | None, size: int) -> Page:
     if listing.guard is not None:
         pages = [listing.guard(page) for page in pages]
     rows = _newest(pages, size + 1)
-    if len(rows) > size:
-        return Page(rows=rows[:size], next_below=rows[size - 1].pk)
-    return Page(rows=rows, next_below=end)
+    return Page(rows=rows, next_below=end).first(size)
 
 
 class _Walked(BaseTable):

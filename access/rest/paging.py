@@ -44,8 +44,7 @@ class NewestFirst(BasePagination):
         """
         size, cursor = self._size(request), request.query_params.get(self.cursor_parameter)
         page = newest.read(listing, below=None if cursor is None else self.open(cursor, request), size=size)
-        if (count := fitting(page.rows)) < len(page.rows):
-            page = Page(rows=page.rows[:count], next_below=page.rows[count - 1].pk)
+        page = page.first(fitting(page.rows))
         self._next_url = None
         if page.next_below is not None:
             sealed = self.seal(page.next_below, request)

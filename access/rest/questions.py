@@ -9,7 +9,6 @@ from typing import IO, Any, ClassVar
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from access.rest.errors import BadParameter
@@ -47,9 +46,11 @@ class QuestionView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        check_parameters(request, self.parameters)
+        # Another method is refused as such, whatever comes with it.
+        if str(request.method).lower() in self.http_method_names:
+            check_parameters(request, self.parameters)
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Cache-Control"] = "no-store"
         return answer

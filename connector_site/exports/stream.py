@@ -18,7 +18,7 @@ import structlog
 from django.db import connection
 
 from access.rest import newest
-from access.rest.newest import Listing, Page
+from access.rest.newest import Listing
 from access.rules import brand_id_of
 from connector_site.exports.forms import Form
 from connector_site.exports.reader import Watch
@@ -122,8 +122,7 @@ class Stream:
             self._look()
             with patience.limited(None):
                 page = newest.read(asked.listing, below=below, size=asked.batch)
-                if (count := asked.fitting(page.rows)) < len(page.rows):
-                    page = Page(rows=page.rows[:count], next_below=page.rows[count - 1].pk)
+                page = page.first(asked.fitting(page.rows))
                 told = asked.tell(page.rows)
             self._trail.rows.update(brand_id_of(row) for row in page.rows)
             below, is_last = page.next_below, page.next_below is None

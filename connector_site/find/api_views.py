@@ -74,18 +74,17 @@ class FindView(QuestionView):
 
 
 def _told(one: Found, request: HttpRequest) -> dict[str, Any]:
-    links = {"self": row_link(request, one.resource, one.id), **_further(one, request)}
     return {
         "kind": one.kind,
         "id": one.id,
         "brand": one.brand_id,
         "why": one.why,
         "created_at": one.at,
-        "links": {name: link for name, link in links.items() if link is not None},
+        "links": {"self": row_link(request, one.resource, one.id), **_further(one, request)},
     }
 
 
-def _further(one: Found, request: HttpRequest) -> dict[str, str | None]:
+def _further(one: Found, request: HttpRequest) -> dict[str, str]:
     if one.kind == "consumer":
         return {
             "conversations": list_link(request, "conversations", consumer=one.id),

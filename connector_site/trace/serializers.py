@@ -45,7 +45,7 @@ class StepSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="Id of that row.")
     link = serializers.SerializerMethodField(help_text="Address of that row.")
 
-    def get_link(self, step: Step) -> str | None:
+    def get_link(self, step: Step) -> str:
         return row_link(self.context["asked"], step.resource, step.id)
 
 
@@ -120,7 +120,7 @@ class TraceableSerializer(MessageSerializer):
         fields = (*MessageSerializer.Meta.fields, "trace")  # type: ignore[assignment]
         read_only_fields = fields  # type: ignore[assignment]
 
-    def get_trace(self, row: Any) -> str | None:
+    def get_trace(self, row: Any) -> str:
         return row_link(self.context["asked"], "messages", row.pk, "trace")
 
 

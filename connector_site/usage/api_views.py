@@ -14,12 +14,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from access import rules
 from access.rest.errors import BadParameter
-from access.rest.parameters import check_parameters
-from access.rest.views import ByHeader
+from access.rest.filters import NOT_AN_ID
+from access.rest.questions import QuestionView
 from connector_site.exports.forms import FORMS
 from connector_site.usage.serializers import UsageSerializer, UsagesSerializer
 from conversations.models import UsageCount, UsageStorage
@@ -27,7 +26,6 @@ from conversations.services import usage
 
 _ONE_MONTH = "[12][0-9]{3}-(0[1-9]|1[0-2])"
 _MONTHS = re.compile(rf"({_ONE_MONTH})(\.\.({_ONE_MONTH}))?")
-_NOT_AN_ID = "Give an id, a UUID such as 01900000-0000-7000-8000-000000000000."
 
 
 class _MonthsField(forms.Field):
@@ -47,8 +45,8 @@ class _Asked(forms.Form):
     """The parameters; without a month, the one that runs."""
 
     month = _MonthsField(required=False)
-    brand = forms.UUIDField(required=False, error_messages={"invalid": _NOT_AN_ID})
-    channel = forms.UUIDField(required=False, error_messages={"invalid": _NOT_AN_ID})
+    brand = forms.UUIDField(required=False, error_messages={"invalid": NOT_AN_ID})
+    channel = forms.UUIDField(required=False, error_messages={"invalid": NOT_AN_ID})
     form = forms.ChoiceField(choices=[("json", ""), ("csv", "")], required=False)
 
 
@@ -64,12 +62,11 @@ _PARAMETERS = {
 }
 
 
-class UsageTable(APIView):
+class UsageTable(QuestionView):
     """What brands used: one row for each channel and month, the newest month first."""
 
     resource: ClassVar[str] = "usage"
-    http_method_names = ["get", "head"]
-    content_negotiation_class = ByHeader
+    parameters: ClassVar[tuple[str, ...]] = tuple(_PARAMETERS)
 
     @extend_schema(
         operation_id="usage",
@@ -78,7 +75,6 @@ class UsageTable(APIView):
         responses={(200, "application/json"): UsagesSerializer, (200, "text/csv"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> HttpResponseBase:
-        check_parameters(request, list(_PARAMETERS))
         asked = self._asked(request)
         first, last = asked.cleaned_data["month"]
         rows = {name: asked.cleaned_data[name] for name in ("brand", "channel") if asked.cleaned_data[name]}
@@ -92,9 +88,7 @@ class UsageTable(APIView):
             raise BadParameter(
                 f"month: These are more than {usage.MOST_ROWS} rows. Ask for fewer months, or for one brand."
             ) from None
-        answer = self._as_csv(found) if asked.cleaned_data["form"] == "csv" else Response(UsagesSerializer(found).data)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return self._as_csv(found) if asked.cleaned_data["form"] == "csv" else Response(UsagesSerializer(found).data)
 
     def _asked(self, request: Request) -> _Asked:
         given = {"form" if name == "as" else name: value for name, value in request.query_params.items()}
