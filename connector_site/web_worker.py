@@ -1,15 +1,17 @@
 """
 gunicorn's threaded worker, which takes no thread for somebody who does not speak.
 
-Its own gives a thread to each connection as soon as it is there, and waits in it for the first byte and then for the
-end of the request's head. A few dozen connections that say nothing, or half a head, would keep webhooks out. Here the
-loop waits, a thread is taken when the head has come, and whoever then falls silent is cut off.
+Its own gives a thread to each connection as soon as it is there, and waits in it for the first byte, for the end of the
+request's head, and then for its body. A few dozen connections that say half of something, a byte now and then, would
+keep webhooks out. Here the loop waits, and a thread is taken when the whole request has come. A body too long to wait
+for, or of a length that is told bit by bit, is read in a thread, in half of them at most and for so long only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import selectors
 import socket
 import struct
@@ -19,12 +21,19 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-HEAD_MAY_TAKE_S = 10.0
+REQUEST_MAY_TAKE_S = 10.0
+# A body that is read in a thread: the largest that is taken, by a slow line.
+BODY_MAY_TAKE_S = 15.0
 # Without a byte from a body, or room for a byte of the answer: longer than any network that still works.
 SILENCE_S = 20
 _LOOK_AGAIN_S = 0.2
 _MOST_OF_A_HEAD = 64 * 1024
+# What the kernel keeps for us in any case, while nobody reads it.
+_MOST_TO_WAIT_FOR = 32 * 1024
 _HEAD_ENDS = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*\r\n", re.IGNORECASE)
+# Its length is not known before its end, or told in a way that only the parser knows; or its sender waits for us.
+_OPEN_END = re.compile(rb"\r\n(transfer-encoding|expect|content-length):", re.IGNORECASE)
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _SILENCE = struct.pack("ll", SILENCE_S, 0)
 
@@ -36,6 +45,8 @@ class HeadFirstWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         # Oldest first, as all may take equally long. The value: whether the poller watches it.
         self._waiting: dict[TConn, bool] = {}
+        # In a thread that still has to read; and until when it may.
+        self._reading: dict[TConn, float] = {}
         self._look_again_at = 0.0
 
     def accept(self, listener: socket.socket) -> None:
@@ -49,28 +60,45 @@ class HeadFirstWorker(ThreadWorker):
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             client.setsockopt(socket.SOL_SOCKET, option, _SILENCE)
         self.nr_conns += 1
-        self._wait_for_head(TConn(self.cfg, client, address, listener.getsockname()))
+        self._wait_for_request(TConn(self.cfg, client, address, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """The next request of a connection that was kept alive has begun."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
-        self._wait_for_head(conn)
+        self._wait_for_request(conn)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Called by the library for what has been read already of the next request: that may be a part of it."""
+        conn.timeout = time.monotonic() + REQUEST_MAY_TAKE_S
+        conn.sock.setblocking(False)
+        self._waiting[conn] = False
+        self._look_at(conn)
+
+    def finish_request(self, conn: TConn, done: Any) -> None:
+        """Its thread is free again."""
+        self._reading.pop(conn, None)
+        super().finish_request(conn, done)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """As the library's, and looks again now and then at heads that have begun."""
-        has_half_heads = not all(self._waiting.values())
-        super().wait_for_and_dispatch_events(min(timeout, _LOOK_AGAIN_S) if has_half_heads else timeout)
+        """As the library's, and looks again now and then at requests that have begun."""
+        has_begun = not all(self._waiting.values())
+        super().wait_for_and_dispatch_events(min(timeout, _LOOK_AGAIN_S) if has_begun else timeout)
         now = time.monotonic()
-        if has_half_heads and now >= self._look_again_at:
+        if has_begun and now >= self._look_again_at:
             self._look_again_at = now + _LOOK_AGAIN_S
             for conn in [conn for conn, is_watched in self._waiting.items() if not is_watched]:
                 self._look_at(conn)
 
     def murder_pending(self) -> None:
-        """Called once a turn of the loop: whoever has not said a whole head in time is let go."""
+        """Called once a turn of the loop: whoever has not said a whole request in time is let go."""
         super().murder_pending()
         now = time.monotonic()
+        for conn, until in self._reading.items():
+            if until <= now:
+                # Its thread hears that the body has ended early. An answer that is on its way goes on.
+                with contextlib.suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
         for conn in list(self._waiting):
             if conn.timeout > now:
                 break
@@ -82,37 +110,78 @@ class HeadFirstWorker(ThreadWorker):
         for conn in self._waiting:
             conn.timeout = min(conn.timeout, deadline)
 
-    def _wait_for_head(self, conn: TConn) -> None:
-        conn.timeout = time.monotonic() + HEAD_MAY_TAKE_S
+    def _wait_for_request(self, conn: TConn) -> None:
+        conn.timeout = time.monotonic() + REQUEST_MAY_TAKE_S
         conn.sock.setblocking(False)
-        self._waiting[conn] = True
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_first_byte, conn))
+        self._watch(conn, 1)
 
-    def _on_first_byte(self, conn: TConn, client: socket.socket) -> None:
-        self.poller.unregister(client)  # half a head would make it readable for ever
+    def _watch(self, conn: TConn, count: int) -> None:
+        """Have the poller say when so many bytes can be read, or when there will be no more."""
+        _wake_at(conn.sock, count)
+        self._waiting[conn] = True
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_readable, conn))
+
+    def _on_readable(self, conn: TConn, client: socket.socket) -> None:
+        self.poller.unregister(client)  # half a request would make it readable for ever
         self._waiting[conn] = False
         self._look_at(conn)
 
     def _look_at(self, conn: TConn) -> None:
-        try:
-            begun = conn.sock.recv(_MOST_OF_A_HEAD, socket.MSG_PEEK)
-        except BlockingIOError:
-            return
-        except OSError:
-            begun = b""
-        if not begun:
+        known = conn.parser.unreader.buf.getvalue() if conn.parser else b""
+        come = _come_to(conn.sock)
+        head, end, body = (known + (come or b"")).partition(_HEAD_ENDS)
+        if end:
+            self._look_at_body(conn, _length_of_body(head + end), has=len(body), come=come)
+        elif come == b"":
             self._let_go(conn)
-        elif _HEAD_ENDS in begun:
-            del self._waiting[conn]
-            conn.data_ready = True
-            self.enqueue_req(conn)
-        elif len(begun) == _MOST_OF_A_HEAD:
+        elif len(head) >= _MOST_OF_A_HEAD:
             with contextlib.suppress(OSError):
                 conn.sock.send(_TOO_LONG)
             self._let_go(conn)
+
+    def _look_at_body(self, conn: TConn, length: int | None, *, has: int, come: bytes | None) -> None:
+        """Of a request whose head has come. length: None where that is not known."""
+        if length is None or length > _MOST_TO_WAIT_FOR:
+            if len(self._reading) < max(1, self.cfg.threads // 2):
+                self._reading[conn] = time.monotonic() + BODY_MAY_TAKE_S
+                self._take_thread(conn)
+        elif has < length and come != b"":
+            self._watch(conn, length - has + len(come or b""))
+        else:
+            self._take_thread(conn)
+
+    def _take_thread(self, conn: TConn) -> None:
+        del self._waiting[conn]
+        _wake_at(conn.sock, 1)
+        conn.data_ready = True
+        super().enqueue_req(conn)
 
     def _let_go(self, conn: TConn) -> None:
         if self._waiting.pop(conn):
             self.poller.unregister(conn.sock)
         self.nr_conns -= 1
         conn.close()
+
+
+def _wake_at(client: socket.socket, count: int) -> None:
+    with contextlib.suppress(OSError):  # it was reset meanwhile; whoever reads will hear of it
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+
+
+def _come_to(client: socket.socket) -> bytes | None:
+    """What has come and was not read yet; None while nothing has, b"" when nothing will."""
+    try:
+        return client.recv(_MOST_OF_A_HEAD, socket.MSG_PEEK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _length_of_body(head: bytes) -> int | None:
+    """None where the head does not say it plainly. A head that makes no sense is for the parser."""
+    told = _LENGTH.search(head)
+    rest = head.replace(told[0], b"\r\n", 1) if told else head
+    if _OPEN_END.search(rest):
+        return None
+    return int(told[1]) if told else 0

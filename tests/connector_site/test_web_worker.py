@@ -99,6 +99,64 @@ def test_a_connection_that_was_kept_alive_and_begins_again_holds_no_thread(port:
         assert opened[0].recv(1024).startswith(b"HTTP/1.1 200 ")
 
 
+def test_half_a_request_that_came_with_the_one_before_holds_no_thread(port: int) -> None:
+    with clients(port, 4 * THREADS, saying=REQUEST + REQUEST[:20]) as opened:
+        for client in opened:
+            assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
+        assert answered_in(port) < 2
+        opened[0].sendall(REQUEST[20:])
+        assert opened[0].recv(1024).startswith(b"HTTP/1.1 200 ")
+
+
+# The door of webhooks reads the body before it knows who sent it.
+WEBHOOK = b"POST /webhooks/liveperson/01900000-0000-7000-8000-000000000000/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 1000\r\n\r\n{",
+        b"Content-Length: 100000\r\n\r\n{",
+        b"Content-Length: 0000000000000001000\r\n\r\n{",
+        b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
+    ],
+    ids=["short", "long", "length in many digits", "in chunks"],
+)
+def test_who_says_no_whole_body_leaves_threads_for_others(port: int, body: bytes) -> None:
+    with clients(port, 4 * THREADS, saying=WEBHOOK + body):
+        assert answered_in(port) < 2
+
+
+def test_a_body_that_comes_in_pieces_is_read(port: int) -> None:
+    with clients(port, 1, saying=WEBHOOK + b"Content-Length: 4\r\n\r\n") as (client,):
+        for _ in range(4):
+            client.sendall(b"x")
+            time.sleep(0.01)
+        assert client.recv(1024).startswith(b"HTTP/1.1 ")
+
+
+def test_a_body_that_comes_a_moment_after_its_head_is_waited_for_no_longer(port: int) -> None:
+    with clients(port, 1, saying=b"") as (client,):
+        for number in range(5):
+            client.sendall(WEBHOOK + b"Content-Length: 1000\r\n\r\n")
+            time.sleep(0.02)
+            began_at = time.monotonic()
+            client.sendall(b"x" * 1000)
+            assert client.recv(4096).startswith(b"HTTP/1.1 "), number
+            assert time.monotonic() - began_at < 0.15
+
+
+def test_a_long_body_that_goes_on_and_on_is_cut_off(port: int) -> None:
+    with clients(port, 1, saying=WEBHOOK + b"Content-Length: 100000\r\n\r\n") as (client,):
+        client.settimeout(1)
+        began_at, answer = time.monotonic(), b""
+        while not answer and time.monotonic() - began_at < web_worker.BODY_MAY_TAKE_S + 5:
+            client.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                answer = client.recv(1024)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+
+
 def test_two_requests_at_once_on_one_connection_are_both_answered(port: int) -> None:
     with clients(port, 1, saying=REQUEST * 2) as (client,):
         client.settimeout(5)
@@ -111,11 +169,11 @@ def test_two_requests_at_once_on_one_connection_are_both_answered(port: int) -> 
 
 def test_who_says_no_whole_head_is_let_go_after_a_while(port: int) -> None:
     with clients(port, 1, saying=REQUEST[:-1]) as (client,):
-        client.settimeout(web_worker.HEAD_MAY_TAKE_S + 3)
+        client.settimeout(web_worker.REQUEST_MAY_TAKE_S + 3)
         began_at = time.monotonic()
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(1024) == b""
-        assert time.monotonic() - began_at > web_worker.HEAD_MAY_TAKE_S - 2
+        assert time.monotonic() - began_at > web_worker.REQUEST_MAY_TAKE_S - 2
 
 
 def test_a_head_that_is_too_long_is_refused(port: int) -> None:
