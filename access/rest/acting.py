@@ -22,8 +22,9 @@ from rest_framework.response import Response
 
 from access import refusals
 from access.answers import AnotherRequest, answer_once
-from access.models import User
+from access.models import ApiKey, User
 from access.people import actor_of
+from access.rest.authentication import reader_again
 from access.rest.errors import BadParameter
 from access.rest.permissions import OutOfReach
 from access.rest.schema import IDEMPOTENCY_KEY, ActSchema
@@ -116,11 +117,13 @@ class ActView(GenericAPIView[Any]):
         _check_operates(reader)
         order = _read(request)
         self._check_row(reader, pk)
+        key = reader.key
         try:
             answered = answer_once(
-                key=reader.key,
+                key=key,
                 idempotency_key=order.name,
                 digest=order.digest,
+                check=lambda: self._check_again(key, pk),
                 act=lambda: self._done(pk, actor=actor_of(reader, request._request), reason=order.reason),
             )
         except self.refusals as refusal:
@@ -136,12 +139,18 @@ class ActView(GenericAPIView[Any]):
         return answer
 
     def _check_row(self, reader: User, pk: uuid.UUID) -> None:
-        row = self.get_queryset().filter(pk=pk).first()
+        row = limit(self.queryset.all(), reader).filter(pk=pk).first()
         if row is None:
             refusals.note(reader, self.queryset.model, pk, self.request._request)
             raise Http404
         if not may(reader, Verb.OPERATE, row):
             raise PermissionDenied
+
+    def _check_again(self, key: ApiKey, pk: uuid.UUID) -> None:
+        """What was right when the request began: its body may have been a long time on its way."""
+        reader = reader_again(key)
+        _check_operates(reader)
+        self._check_row(reader, pk)
 
     def _done(self, pk: uuid.UUID, *, actor: Actor, reason: str) -> str:
         self.act(pk, actor=actor, reason=reason)

@@ -72,6 +72,20 @@ def _find(secret: str) -> ApiKey | None:
     return key
 
 
+def reader_again(key: ApiKey) -> User:
+    """
+    Who asks, as they stand now: a request may have taken its time to say what it wants.
+
+    Raises AuthenticationFailed where the key has ended since.
+    """
+    fresh = ApiKey.objects.select_related("owner", "token").filter(pk=key.pk).first()
+    if fresh is None or not is_valid(fresh):
+        raise AuthenticationFailed(_REFUSED)
+    reader = fresh.owner
+    reader.key = fresh
+    return reader
+
+
 def is_valid(key: ApiKey) -> bool:
     """Whether it opens anything at this moment. The key is read together with its owner and its token."""
     token = key.token

@@ -11,6 +11,8 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from access.models import User
+from access.rest.authentication import reader_again
 from access.rest.errors import BadParameter
 from access.rest.parameters import check_parameters
 from access.rest.views import ByHeader
@@ -58,6 +60,10 @@ class QuestionView(APIView):
     def members(self, *known: str) -> Mapping[str, Any]:
         """The body of a POST: an object with these members and no other. Raises BadParameter, ParseError."""
         body = self.request.data
+        reader = self.request.user
+        if isinstance(reader, User) and reader.key is not None:
+            # The body may have been a long time on its way.
+            self.request.user = reader_again(reader.key)
         if not isinstance(body, dict):
             raise BadParameter("The body has to be a JSON object.")
         for name in body:

@@ -63,7 +63,8 @@ class FindView(QuestionView):
         examples=[OpenApiExample("A phone number", value={"term": "+1 (555) 0100"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        term, reader = self.members("term").get("term"), request.user
+        term = self.members("term").get("term")
+        reader = request.user
         assert isinstance(reader, User)  # IsAuthenticated lets nobody else in
         try:
             answer = service.find(term, reader=reader, actor=actor_of(reader, request._request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from datetime import timedelta
@@ -15,7 +16,9 @@ from knox.models import AuthToken
 from access import leftovers
 from access.models import ApiKey, KeptAnswer, Membership, Role
 from audit.models import AuditEntry
+from connector_site import api_keys
 from conversations.models import DispatchState
+from core.actor import COMMAND
 from core.ids import first_id_at, new_id
 from installations.models import State
 from tests.access.keys import Program, make_key
@@ -206,6 +209,50 @@ def test_a_repeat_is_refused_once_the_key_may_no_longer_see_the_row(program, wor
     assert post(program, resend(amber), "n-1").status_code == 200
     Membership.objects.filter(user=amber.operator).update(brand=birch.brand)
     assert post(program, resend(amber), "n-1").status_code == 404
+
+
+class SlowBody(io.BytesIO):
+    """A body as a server hands it on; something happens while it is on its way."""
+
+    def __init__(self, body: bytes, meanwhile) -> None:
+        super().__init__(body)
+        self._meanwhile = meanwhile
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._meanwhile()
+        return super().read(size)
+
+
+def _revoke(owner) -> None:
+    if key := ApiKey.objects.filter(owner=owner, revoked_at=None).first():
+        api_keys.revoke(key, actor=COMMAND)
+
+
+def _take_role_away(owner) -> None:
+    Membership.objects.filter(user=owner).update(role=Role.AUDITOR)
+
+
+@pytest.mark.parametrize(("meanwhile", "status"), [(_revoke, 401), (_take_role_away, 403)])
+def test_who_may_no_longer_act_when_the_body_has_come_does_not(program, amber, meanwhile, status):
+    body = SlowBody(json.dumps({"reason": REASON}).encode(), lambda: meanwhile(amber.operator))
+    answer = program.post(
+        resend(amber),
+        content_type="application/json",
+        headers={"Idempotency-Key": "n-1", "Transfer-Encoding": "chunked"},
+        **{"wsgi.input": body},
+    )
+    assert answer.status_code == status
+    amber.dead.refresh_from_db()
+    assert (amber.dead.state, KeptAnswer.objects.count(), entries(amber.dead)) == (DispatchState.DEAD, 0, [])
+
+
+def test_a_key_that_was_revoked_while_its_question_came_is_told_nothing(program, amber):
+    asked = json.dumps({"term": str(amber.dead.pk)}).encode()
+    body = SlowBody(asked, lambda: _revoke(amber.operator))
+    answer = program.post(
+        "/api/v1/find/", content_type="application/json", **{"wsgi.input": body, "CONTENT_LENGTH": str(len(asked))}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (401, "authentication_failed")
 
 
 def test_where_the_owner_only_looks_the_key_only_looks(program, worlds):
