@@ -89,7 +89,7 @@ def test_a_page_looks_at_a_bounded_number_of_rows(amber, short_stretch):
 
 @pytest.mark.parametrize("brands", [1, 2, 3])
 @pytest.mark.parametrize("status", [None, "READ"])
-@pytest.mark.parametrize("page_size", [1, 4, 100])
+@pytest.mark.parametrize("page_size", [4, 100])
 def test_readers_of_some_brands_get_all_of_them_and_no_other(everybodys, short_stretch, brands, status, page_size):
     seen = everybodys[:brands]
     person = make_user("reader")

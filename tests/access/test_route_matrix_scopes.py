@@ -43,8 +43,8 @@ def with_key(stage: Stage, part: Part, *, sees: tuple[World, ...], **wanted: Any
 
 
 def limited_keys(stage: Stage) -> Iterator[tuple[Part, tuple[World, ...], dict[str, Any]]]:
-    """Somebody of one brand, of all, and who runs the site, with keys for each brand that they see."""
-    for part in (stage.workers[0], *stage.parts[-2:]):
+    """Somebody of one brand, and who runs the site and so sees all, with keys for each brand that they see."""
+    for part in (stage.workers[0], stage.parts[-1]):
         for world in part.sees:
             yield part, (world,), {"brands": [world.brand]}
         yield part, part.sees, {"resources": SOME}

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conversations.conftest import transactional_db
 from tests.webhooks.conftest import web
 
+if TYPE_CHECKING:
+    from tests.access.keys import Program
+    from tests.factories import World
+
 __all__ = ["transactional_db", "web"]
+
+
+@pytest.fixture
+def amber(db: None) -> World:
+    """A brand with a row of everything."""
+    from tests.factories import make_world
+
+    return make_world(slug="amber", mark="AMBERXQJ7")
+
+
+@pytest.fixture
+def program(amber: World) -> Program:
+    """A program of somebody who sees that brand, by a key without limits."""
+    from tests.access.keys import Program
+
+    return Program(amber.auditor)
 
 
 @pytest.fixture

@@ -26,16 +26,6 @@ of_lists = pytest.mark.parametrize("ruled", LISTS, ids=[one.route.text for one i
 
 
 @pytest.fixture
-def amber() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
-
-
-@pytest.fixture
-def program(amber: World) -> Program:
-    return Program(amber.auditor)
-
-
-@pytest.fixture
 def reader(amber: World) -> Program:
     """A program whose key may read content."""
     program = Program(amber.auditor)

@@ -28,7 +28,7 @@ from installations.models import Account
 from tests.access.keys import Program
 from tests.access.pages import RULED
 from tests.access.route_rules import Rule
-from tests.factories import World, make_two_brands, make_user, make_world
+from tests.factories import World, make_two_brands, make_user
 from tests.webhooks.usages import message
 
 pytestmark = pytest.mark.django_db
@@ -37,16 +37,6 @@ LISTS = [one.route.text for one in RULED if one.rule is Rule.API_LIST]
 of_lists = pytest.mark.parametrize("address", LISTS)
 MESSAGES = "/api/v1/messages/"
 EXPORT = f"{MESSAGES}export/"
-
-
-@pytest.fixture
-def amber() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
-
-
-@pytest.fixture
-def program(amber: World) -> Program:
-    return Program(amber.auditor)
 
 
 @pytest.fixture

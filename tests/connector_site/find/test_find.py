@@ -25,7 +25,7 @@ from installations.models import Account, Channel
 from tests.access.keys import Program
 from tests.admin_pages import signed_in
 from tests.connector_site.plans import hide_statistics
-from tests.factories import World, make_superuser, make_two_brands, make_world
+from tests.factories import World, make_superuser, make_two_brands
 from webhooks.models import Delivery, Inbox
 
 pytestmark = pytest.mark.django_db
@@ -37,16 +37,6 @@ BAD_BODIES: list[Any] = [
     b'{"term": NaN}', b'{"term": "x", "brand": "y"}', b'{"\\ud800": "y"}', b'{"term": "' + b"x" * 10_240 + b'"}',
     b'{"term": "' + b"x" * 100_000 + b'"}', b'{"term": ' + b"9" * 5_000 + b"}", b'\xef\xbb\xbf{"term": "x"}',
 ]  # fmt: skip
-
-
-@pytest.fixture
-def amber() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
-
-
-@pytest.fixture
-def program(amber: World) -> Program:
-    return Program(amber.auditor)
 
 
 def ask(program: Client, term: str) -> dict[str, Any]:

@@ -16,20 +16,10 @@ from core.actor import COMMAND
 from core.ids import new_id
 from tests.access.keys import Program
 from tests.connector_site.plans import hide_statistics
-from tests.factories import World, make_two_brands, make_world
+from tests.factories import World, make_two_brands
 from webhooks.models import Delivery, DeliveryBody, Event
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def amber() -> World:
-    return make_world(slug="amber", mark="AMBERXQJ7")
-
-
-@pytest.fixture
-def program(amber: World) -> Program:
-    return Program(amber.auditor)
 
 
 def trace(program: Program, message: Message) -> dict[str, Any]:
