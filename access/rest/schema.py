@@ -45,7 +45,9 @@ class ActSchema(AutoSchema):
         ]
 
     def get_request_serializer(self) -> Any:
-        return self.view.asked_for
+        view: Any = self.view
+        return view.asked_for
 
     def get_response_serializers(self) -> Any:
-        return {200: self.view.serializer_class}
+        view: Any = self.view
+        return {200: view.serializer_class}
