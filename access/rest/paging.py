@@ -27,8 +27,9 @@ class NewestFirst(BasePagination):
     """
     Pages by id, which grows with time. Nothing is ever counted; see access.rest.newest.
 
-    A cursor holds the last id of its page and is signed for one person, one list and its filters: it cannot be made up,
-    and it cannot continue another list.
+    A cursor holds the id of the last row that its page looked at and is signed for one person, one list and its
+    filters: it cannot be made up, and it cannot continue another list. Nor can the id be read from it: the row may be
+    one of another brand.
     """
 
     page_size = 100
@@ -100,13 +101,14 @@ class NewestFirst(BasePagination):
 
     def seal(self, last_id: uuid.UUID, request: Request) -> str:
         """The cursor that continues after this row."""
-        return base64.urlsafe_b64encode(last_id.bytes + self._tag(last_id, request)).decode().rstrip("=")
+        tag = self._tag(last_id, request)
+        return base64.urlsafe_b64encode(_veiled(last_id.bytes, tag) + tag).decode().rstrip("=")
 
     def open(self, cursor: str, request: Request) -> uuid.UUID:
         """The row that a cursor continues after. Raises BadParameter."""
         try:
             raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            last_id = uuid.UUID(bytes=raw[:-_TAG_BYTES])
+            last_id = uuid.UUID(bytes=_veiled(raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]))
         except (binascii.Error, ValueError):
             last_id, raw = uuid.UUID(int=0), b""
         if not hmac.compare_digest(raw[-_TAG_BYTES:], self._tag(last_id, request)):
@@ -121,3 +123,9 @@ class NewestFirst(BasePagination):
         filters = sorted((name, value) for name, value in request.query_params.items() if name not in own)
         bound_to = repr((request.path, str(request.user.pk), last_id.hex, filters))
         return salted_hmac("access.rest.paging", bound_to, algorithm="sha256").digest()[:_TAG_BYTES]
+
+
+def _veiled(text: bytes, tag: bytes) -> bytes:
+    """As nobody else can read it, and back. Another text has another tag, so no veil is used for two of them."""
+    veil = salted_hmac("access.rest.paging.veil", tag, algorithm="sha256").digest()
+    return bytes(one ^ other for one, other in zip(text, veil[:_TAG_BYTES], strict=True))

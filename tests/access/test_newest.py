@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from typing import Any
 
@@ -111,6 +112,19 @@ def test_a_reader_of_very_many_brands_gets_all_of_them_and_no_other(everybodys, 
     ids, _ = walked(Program(person), page_size=3)
     expected = Message.objects.filter(brand__in=[world.brand for world in everybodys[:2]]).order_by("-pk")
     assert ids == [str(row.pk) for row in expected]
+
+
+def test_a_cursor_does_not_tell_the_id_of_a_row_of_another_brand(everybodys, short_stretch, monkeypatch):
+    monkeypatch.setattr(views, "MOST_BRANCHES", 1)
+    person = make_user("reader")
+    for world in everybodys[:2]:
+        Membership.objects.create(user=person, brand=world.brand, role=Role.AUDITOR)
+    hidden = add_messages(everybodys[2], ["SENT"] * 20, first=1_000)
+    page = Program(person).read(MESSAGES, page_size=500)
+    assert not page["results"]  # so it ended at a row that the reader does not see
+    cursor = page["next"].partition("cursor=")[2].partition("&")[0]
+    told = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    assert not [row.pk for row in hidden if row.pk.bytes in told or row.pk.bytes[:6] in told]
 
 
 def test_somebody_without_a_role_gets_an_empty_list(amber):
