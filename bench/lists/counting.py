@@ -68,6 +68,22 @@ def cost_of(client: Any, address: str, body: Any = None) -> Cost:
     )
 
 
+def cost_of_pages(client: Any, address: str, count: int) -> Cost:
+    """Of one page, by the mean of as many that follow each other: how rows lie in a table differs from page to page."""
+    costs = []
+    following: str | None = address
+    while following is not None and len(costs) < count:
+        costs.append(cost_of(client, following))
+        following = client.get(following).json()["next"]
+    return Cost(
+        statements=max(cost.statements for cost in costs),
+        pages=round(sum(cost.pages for cost in costs) / len(costs)),
+        rows=costs[0].rows,
+        has_more=costs[0].has_more,
+        scanned=tuple(sorted({table for cost in costs for table in cost.scanned})),
+    )
+
+
 def _explained(sql: str, params: Any) -> dict[str, Any] | None:
     """The plan as it ran; None for what has none, and for the few that write: the use of a key."""
     if not sql.lstrip(" (").upper().startswith(("SELECT", "WITH")):

@@ -17,12 +17,14 @@ from urllib.parse import urlencode
 
 from bench.lists import database
 from bench.lists.compare import figures_of, table_of
-from bench.lists.counting import Cost, cost_of
+from bench.lists.counting import Cost, cost_of, cost_of_pages
 from bench.report import Figure
 from bench.site import say
 
 SIZES = (100_000, 1_000_000)
 PAGE_SIZE = 100
+# Of a list without a filter: the first ten, and ten that begin in the depth.
+PAGES = 10
 
 
 def measure() -> list[Figure]:
@@ -65,12 +67,14 @@ def _ask_all(fewest_messages: int) -> Iterator[tuple[str, Cost]]:
     for reader, client in clients().items():
         for question in questions(middle=begins + (ends - begins) / 2):
             query = {**question.filters, "page_size": str(PAGE_SIZE)}
-            yield (
-                f"{question.name} | {reader} | first",
-                cost_of(client, f"{question.path}?{urlencode(query)}"),
-            )
+            count = 1 if question.filters else PAGES
+            first = cost_of_pages(client, f"{question.path}?{urlencode(query)}", count)
+            yield f"{question.name} | {reader} | first", first
             query["cursor"] = pieces.cursor_at(deep, path=question.path, filters=question.filters, user=client.owner)
-            yield f"{question.name} | {reader} | deep", cost_of(client, f"{question.path}?{urlencode(query)}")
+            yield (
+                f"{question.name} | {reader} | deep",
+                cost_of_pages(client, f"{question.path}?{urlencode(query)}", count),
+            )
         yield from _walk_from(deep, reader, client)
         yield from pieces.costs_of_others(reader, client, deep=deep)
 
