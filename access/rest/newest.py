@@ -3,7 +3,7 @@ How a list is read: newest first, each page at a price that does not grow with t
 
 Ids grow with time, so a list is walked along an index that ends in the id. What has no index of its own is looked at
 row by row, but never more than `STRETCH` rows for one page: such a page may be short, or empty, and still have a next
-one (docs/decisions/0012-pages-that-cost-the-same.md).
+one (docs/decisions/0010-pages-that-cost-the-same.md).
 """
 
 from __future__ import annotations
