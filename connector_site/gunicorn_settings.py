@@ -29,7 +29,7 @@ class _SiteLogger(Logger):
 
 bind = f"{bind_host()}:{os.environ.get('PORT') or 8000}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-worker_class = "connector_site.web_worker.HeadFirstWorker"
+worker_class = "connector_site.web_worker.WholeRequestWorker"
 threads = 8
 # A killed process is replaced by a fork of the loaded site, in milliseconds.
 preload_app = True

@@ -38,7 +38,7 @@ _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\
 _SILENCE = struct.pack("ll", SILENCE_S, 0)
 
 
-class HeadFirstWorker(ThreadWorker):
+class WholeRequestWorker(ThreadWorker):
     """Its loop runs in one thread; only that one touches what is waiting."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -60,16 +60,23 @@ class QuestionView(APIView):
     def members(self, *known: str) -> Mapping[str, Any]:
         """The body of a POST: an object with these members and no other. Raises BadParameter, ParseError."""
         body = self.request.data
-        reader = self.request.user
-        if isinstance(reader, User) and reader.key is not None:
-            # The body may have been a long time on its way.
-            self.request.user = reader_again(reader.key)
         if not isinstance(body, dict):
             raise BadParameter("The body has to be a JSON object.")
         for name in body:
             if name not in known:
                 raise BadParameter(f"There is no member {name[:60]!r}. Known here: {', '.join(known)}.")
         return body
+
+    def reader_now(self) -> User:
+        """
+        Who asks, as they stand when the body has come: it may have been a long time on its way.
+
+        Raises AuthenticationFailed where their key has ended meanwhile.
+        """
+        reader = self.request.user
+        assert isinstance(reader, User)  # IsAuthenticated lets nobody else in
+        assert reader.key is not None
+        return reader_again(reader.key)
 
 
 __all__ = ["QuestionView", "SmallJson"]

@@ -10,7 +10,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from access.models import User
 from access.people import actor_of
 from access.rest.errors import BadParameter
 from access.rest.questions import QuestionView
@@ -64,8 +63,7 @@ class FindView(QuestionView):
     )
     def post(self, request: Request) -> Response:
         term = self.members("term").get("term")
-        reader = request.user
-        assert isinstance(reader, User)  # IsAuthenticated lets nobody else in
+        reader = self.reader_now()
         try:
             answer = service.find(term, reader=reader, actor=actor_of(reader, request._request))
         except BadTerm as refusal:
