@@ -54,7 +54,7 @@ class RecordAdmin(BrandScopedAdmin):
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, obj):
             raise PermissionDenied
         if self.read_action:
-            acts.tell_once(self.read_action, actor=acting(request), subject=getattr(obj, "nameless", obj))
+            acts.tell_once(self.read_action, actor=acting(request), subject=obj)
         # Read by the template unfold/helpers/header_title.html, which is given nothing but the request.
         request.page_title = self.title_of(obj)  # type: ignore[attr-defined]
         context = {

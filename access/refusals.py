@@ -39,7 +39,7 @@ def note(reader: Person, model: type[models.Model], row_id: Any, request: HttpRe
         row = model._base_manager.filter(pk=row_id).first()
         if row is not None and not may(reader, Verb.VIEW, row):
             actor = replace(actor_of(reader, request), name=_SOMEBODY)
-            acts.tell_once("access.refused", actor=actor, subject=getattr(row, "nameless", row))
+            acts.tell_once("access.refused", actor=actor, subject=row)
     except (ValidationError, ValueError):
         return  # not an id at all
     except DatabaseError:
