@@ -31,6 +31,7 @@ class AuditLogList(BrandScopedList):
         AUDIT_FILTERS,
         correlation_id=Exactly("correlation_id", help_text="What ties an act to log lines and messages."),
     )
+    batch = 100  # an entry may name a thousand rows
     walked_by = {
         "correlation_id": by("correlation_id"),
         "subject_id": by("subject_id"),

@@ -45,6 +45,7 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
 
     A subclass names its resource, queryset, serializer_class and filterset_class; its model says where its brand is.
     walked_by: filters that an index which ends in the id leads to, the narrowest first, each with what it has walked.
+    batch: how many rows an export of all of them reads at once.
     """
 
     resource: ClassVar[str]
@@ -52,6 +53,7 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
     serializer_class: type[FactsSerializer[Any]]
     filterset_class: ClassVar[type[FilterSet]]
     walked_by: ClassVar[Mapping[str, Way]] = {}
+    batch: ClassVar[int] = 1_000
     http_method_names = ["get", "head"]
     lookup_value_converter = "uuid"
     pagination_class = NewestFirst

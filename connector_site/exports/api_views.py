@@ -22,7 +22,7 @@ from access.rest.views import BrandScopedList, ByHeader
 from connector_site.exports.forms import FORMS
 from connector_site.exports.reader import Watch
 from connector_site.exports.slots import Slot
-from connector_site.exports.stream import BATCH, BATCH_OF_CONTENTS, Asked, Stream
+from connector_site.exports.stream import BATCH_OF_CONTENTS, Asked, Stream
 from connector_site.exports.trail import Trail
 
 FORM = "as"
@@ -71,7 +71,7 @@ class _Export(BrandScopedList):
         asked = Asked(
             listing=self.listing(), below=None if cursor is None else cursors.open(cursor, request),
             names=[*members, CURSOR], fitting=self.fitting, tell=tell, form=form,
-            batch=BATCH_OF_CONTENTS if has_contents else BATCH,
+            batch=BATCH_OF_CONTENTS if has_contents else self.batch,
         )  # fmt: skip
         headers = {"Content-Disposition": f'attachment; filename="{self.resource}.{form.ending}"'}
         if request.method == "HEAD":

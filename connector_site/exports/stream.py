@@ -26,7 +26,6 @@ from connector_site.exports.slots import Slot
 from connector_site.exports.trail import Trail
 from core.postgres import patience
 
-BATCH = 1_000
 BATCH_OF_CONTENTS = 200
 # A reader who does not take so much within the time that a socket waits is let go.
 PIECE_BYTES = 64 * 1024
@@ -57,7 +56,7 @@ class Asked:
     fitting: Callable[[Sequence[Any]], int]
     tell: Callable[[list[Any]], list[dict[str, Any]]]
     form: Form
-    batch: int = BATCH
+    batch: int
 
 
 class Stream:

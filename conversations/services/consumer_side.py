@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import uuid
 from datetime import datetime
 from typing import Any
@@ -33,6 +34,9 @@ from core.events import (
 from core.ids import new_id
 from core.vault import search_hash
 from installations.models import Channel
+
+# As JSON. Five hundred consumers stand on one page, and whoever tells a new member each time would fill it.
+_LONGEST_PROFILE = 32 * 1024
 
 
 @transaction.atomic(savepoint=False)
@@ -171,18 +175,24 @@ def _introduce(channel: Channel, who: ConsumerRef) -> None:
         channel_consumer_id=who.id,
         search_hash=search_hash(who.id),
         name=who.name,
-        profile=who.profile,
+        profile=_grown({}, who.profile),
     )
     Consumer.objects.bulk_create([newcomer], ignore_conflicts=True)
 
 
 def _learn(consumer: Consumer, who: ConsumerRef) -> bool:
     name = who.name or consumer.name
-    profile = {**consumer.profile, **who.profile}
+    profile = _grown(consumer.profile, who.profile)
     if (name, profile) == (consumer.name, consumer.profile):
         return False
     consumer.name, consumer.profile = name, profile
     return True
+
+
+def _grown(known: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """A profile with what is told now; as it was where that would make it too long."""
+    grown = {**known, **told}
+    return grown if len(json.dumps(grown, ensure_ascii=False)) <= _LONGEST_PROFILE else known
 
 
 def _find(channel: Channel, who: ConsumerRef) -> Consumer | None:

@@ -1,6 +1,6 @@
 """One conversation through every part: what each side hears."""
 
-from conversations.models import Attempt, Conversation, Direction, Dispatch, Message, MessageStatus
+from conversations.models import Attempt, Consumer, Conversation, Direction, Dispatch, Message, MessageStatus
 from core import queue
 from tests.conversations.stand import ADA, Stand
 
@@ -91,6 +91,18 @@ def test_liveperson_is_told_who_the_consumer_is(stand: Stand) -> None:
     customer, personal = profile["authenticatedData"]["lp_sdes"]
     assert customer == {"type": "ctmrinfo", "info": {"ctype": "gold", "socialId": f"custom:{ADA}"}}
     assert personal == {"type": "personal", "personal": {"firstname": "Ada", "lastname": "Lovelace"}}
+
+
+def test_a_profile_does_not_grow_without_end(stand: Stand) -> None:
+    for number in range(8):
+        stand.says(f"Hello {number}", profile={f"told{number}": "x" * 5_000})
+    stand.says("Too much", consumer="+15550199", profile={"told": "x" * 50_000})
+
+    stand.settle()
+
+    profile = Consumer.objects.get(channel_consumer_id=ADA).profile
+    assert sorted(profile) == [f"told{number}" for number in range(6)]
+    assert Consumer.objects.get(channel_consumer_id="+15550199").profile == {}
 
 
 def test_a_changed_profile_is_sent_while_a_conversation_is_open(stand: Stand) -> None:
