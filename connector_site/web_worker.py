@@ -16,6 +16,7 @@ import selectors
 import socket
 import struct
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ BODY_MAY_TAKE_S = 15.0
 # Without a byte from a body, or room for a byte of the answer: longer than any network that still works.
 SILENCE_S = 20
 _LOOK_AGAIN_S = 0.2
+_LINGER_S = 2.0
 _MOST_OF_A_HEAD = 64 * 1024
 # What the kernel keeps for us in any case, while nobody reads it.
 _MOST_TO_WAIT_FOR = 32 * 1024
@@ -48,6 +50,8 @@ class WholeRequestWorker(ThreadWorker):
         # In a thread that still has to read; and until when it may.
         self._reading: dict[TConn, float] = {}
         self._look_again_at = 0.0
+        # Answered and closed by us; and until when we wait for the other side to have read and to close, too.
+        self._lingering: dict[socket.socket, float] = {}
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection without a thread for it."""
@@ -60,7 +64,7 @@ class WholeRequestWorker(ThreadWorker):
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             client.setsockopt(socket.SOL_SOCKET, option, _SILENCE)
         self.nr_conns += 1
-        self._wait_for_request(TConn(self.cfg, client, address, listener.getsockname()))
+        self._wait_for_request(_Connection(self.cfg, client, address, listener.getsockname(), linger=self._linger))
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """The next request of a connection that was kept alive has begun."""
@@ -94,6 +98,10 @@ class WholeRequestWorker(ThreadWorker):
         """Called once a turn of the loop: whoever has not said a whole request in time is let go."""
         super().murder_pending()
         now = time.monotonic()
+        for client, until in list(self._lingering.items()):
+            if until <= now or _has_closed(client):
+                del self._lingering[client]
+                client.close()
         for conn, until in self._reading.items():
             if until <= now:
                 # Its thread hears that the body has ended early. An answer that is on its way goes on.
@@ -156,11 +164,44 @@ class WholeRequestWorker(ThreadWorker):
         conn.data_ready = True
         super().enqueue_req(conn)
 
+    def _linger(self, client: socket.socket) -> None:
+        try:
+            client.shutdown(socket.SHUT_WR)
+            client.setblocking(False)
+        except OSError:
+            client.close()
+        else:
+            self._lingering[client] = time.monotonic() + _LINGER_S
+
     def _let_go(self, conn: TConn) -> None:
         if self._waiting.pop(conn):
             self.poller.unregister(conn.sock)
         self.nr_conns -= 1
         conn.close()
+
+
+class _Connection(TConn):
+    """Nobody waits for its end: the library does, in the loop, two seconds for each that does not close."""
+
+    def __init__(self, *args: Any, linger: Callable[[socket.socket], None]) -> None:
+        super().__init__(*args)
+        self._linger = linger
+
+    def close(self, graceful: bool = False) -> None:
+        if graceful:
+            self._linger(self.sock)
+        else:
+            super().close()
+
+
+def _has_closed(client: socket.socket) -> bool:
+    """What it still says is thrown away: unread, it would make the kernel take back the end of the answer."""
+    try:
+        return not client.recv(_MOST_OF_A_HEAD)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _wake_at(client: socket.socket, count: int) -> None:

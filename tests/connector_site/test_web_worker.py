@@ -174,6 +174,14 @@ def test_a_long_body_that_goes_on_and_on_is_cut_off(port: int) -> None:
         assert answer.startswith(b"HTTP/1.1 400 ")
 
 
+def test_who_does_not_close_after_the_answer_holds_nobody_up(port: int) -> None:
+    saying = REQUEST[:-2] + b"Connection: close\r\n\r\n"
+    with clients(port, 10, saying=saying) as opened:
+        assert answered_in(port) < 1
+        for client in opened:
+            assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
+
+
 def test_two_requests_at_once_on_one_connection_are_both_answered(port: int) -> None:
     with clients(port, 1, saying=REQUEST * 2) as (client,):
         client.settimeout(5)
