@@ -28,10 +28,14 @@ LOG_TABLES = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """pages: buffers of tables and indexes, found in memory or read. scanned: log tables that were read as a whole."""
+    """
+    pages: buffers of tables and indexes, found in memory or read. lookups: how often an index was entered at its root.
+    scanned: log tables that were read as a whole.
+    """
 
     statements: int
     pages: int
+    lookups: int
     rows: int
     has_more: bool
     scanned: tuple[str, ...]
@@ -62,6 +66,7 @@ def cost_of(client: Any, address: str, body: Any = None) -> Cost:
     return Cost(
         statements=len(recorder.statements),
         pages=sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans),
+        lookups=sum(searches for plan in plans for searches in _searches(plan)),
         rows=len(listed) if isinstance(listed, list) else 0,
         has_more=bool(isinstance(told, dict) and told.get("next")),
         scanned=tuple(sorted({name for plan in plans for name in _scanned(plan)})),
@@ -78,6 +83,7 @@ def cost_of_pages(client: Any, address: str, count: int) -> Cost:
     return Cost(
         statements=max(cost.statements for cost in costs),
         pages=round(sum(cost.pages for cost in costs) / len(costs)),
+        lookups=round(sum(cost.lookups for cost in costs) / len(costs)),
         rows=costs[0].rows,
         has_more=costs[0].has_more,
         scanned=tuple(sorted({table for cost in costs for table in cost.scanned})),
@@ -96,6 +102,12 @@ def _explained(sql: str, params: Any) -> dict[str, Any] | None:
         transaction.set_rollback(True)
     plan: dict[str, Any] = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
     return plan
+
+
+def _searches(plan: dict[str, Any]) -> Iterator[int]:
+    yield plan.get("Index Searches", 0)
+    for below in plan.get("Plans", ()):
+        yield from _searches(below)
 
 
 def _scanned(plan: dict[str, Any]) -> Iterator[str]:

@@ -39,7 +39,9 @@ def costs_of_others(reader: str, client: Any, *, deep: datetime) -> Iterator[tup
     slugs = READERS[reader] or ("big",)
     mine = Message.objects.filter(brand__slug__in=slugs, conversation__isnull=False).order_by("-pk")
     for place, rows in (("first", mine), ("deep", mine.filter(pk__lt=first_id_at(deep)))):
-        message = rows.select_related("consumer", "conversation")[0]
+        message = rows.select_related("consumer", "conversation").first()
+        if message is None:  # in a rehearsal: too few messages for every reader to have one so far back
+            continue
         yield from _ask(f"trace | {reader} | {place}", client, f"/api/v1/messages/{message.pk}/trace/")
         yield from _ask(f"message | {reader} | {place}", client, f"/api/v1/messages/{message.pk}/")
         for told, term in (
