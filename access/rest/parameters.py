@@ -19,7 +19,7 @@ def check_parameters(request: Request, known: Sequence[str]) -> None:
             raise BadParameter(f"There is no parameter {name[:60]!r}. {usable}")
         if len(values) > 1:
             raise BadParameter(f"{name}: It is given more than once. Give one value.")
-        if not values[0] or len(values[0]) > LONGEST_VALUE:
+        if not values[0].strip() or len(values[0]) > LONGEST_VALUE:
             raise BadParameter(
-                f"{name}: Its value is {'too long' if values[0] else 'empty'}. Leave it out, or give one."
+                f"{name}: Its value is {'too long' if values[0].strip() else 'empty'}. Leave it out, or give one."
             )

@@ -101,7 +101,7 @@ class _Export(BrandScopedList):
         """Those that the rows may speak of."""
         brands = rules.limit(Brand.objects.order_by("pk"), request.user)
         named = request.query_params.get("brand")
-        return list(brands if named is None else brands.filter(pk=named))
+        return list(brands if named is None else brands.filter(pk=named.strip()))
 
     def _told_to_trail(self, request: Request) -> dict[str, Any]:
         filters = {}

@@ -458,3 +458,11 @@ def test_entries_that_name_many_rows_are_not_held_in_memory_together(amber):
         tracemalloc.stop()
     assert told > 15_000_000
     assert peak < 80_000_000  # 120 million with as many as of other lists
+
+
+@pytest.mark.parametrize("around", ["\n", "\x85", " "])
+def test_blanks_around_the_id_of_a_brand_are_no_error_of_ours(amber, around):
+    program = Program(amber.auditor)
+    assert program.get(EXPORT, {"brand": around}).status_code == 400
+    assert program.get(MESSAGES, {"brand": around}).status_code == 400
+    assert ndjson(program, brand=f"{around}{amber.brand.pk}{around}")
