@@ -13,7 +13,7 @@ def fail(request: HttpRequest, kind: str) -> HttpResponse:
     raise {"400": SuspiciousOperation, "403": PermissionDenied, "500": RuntimeError}[kind]("the reason")
 
 
-urlpatterns = [path("api/v1/fail/<kind>", fail), path("fail/<kind>", fail)]
+urlpatterns = [path("api/v1/fail/<kind>/", fail), path("fail/<kind>", fail)]
 handler400 = errors.bad_request
 handler403 = errors.forbidden
 handler404 = errors.not_found
@@ -29,7 +29,7 @@ def visitor() -> Client:
 @override_settings(ROOT_URLCONF=__name__)
 @pytest.mark.parametrize(("kind", "code"), CASES)
 def test_programs_get_one_shape(visitor: Client, kind: str, code: str) -> None:
-    answer = visitor.get(f"/api/v1/fail/{kind}")
+    answer = visitor.get(f"/api/v1/fail/{kind}/")
     body = json.loads(answer.content)
     assert (answer.status_code, body["code"], set(body)) == (int(kind), code, {"code", "detail", "correlation_id"})
     assert body["correlation_id"] == answer["X-Correlation-Id"]

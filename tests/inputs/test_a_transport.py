@@ -316,7 +316,7 @@ LINES = [
     raw("HTTP/2's preface", lambda door: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400, 505)),
     raw("a TLS greeting", lambda door: bytes.fromhex("16030100c8010000c40303") + bytes(100) + b"\r\n\r\n", BAD),
     raw("all 256 bytes", lambda door: bytes(range(256)) + b"\r\n\r\n", BAD),
-    raw("an endless first line", lambda door: b"POST /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", (400, 414)),
+    raw("an endless first line", lambda door: b"POST /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", (400, 414, 431)),
 ]  # fmt: skip
 
 PACES = [

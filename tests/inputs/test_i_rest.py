@@ -108,8 +108,13 @@ def documented(program: Program) -> Iterator[tuple[str, list[str]]]:
 
 
 def lists(program: Program) -> list[str]:
-    """The addresses of all lists."""
-    return [address for address, names in documented(program) if "cursor" in names]
+    """The addresses of all lists that are told page by page."""
+    return [address for address, names in documented(program) if "page_size" in names]
+
+
+def rows_of(answer: Any) -> list[Any]:
+    """What an answer of 200 lists: on a page, or line by line."""
+    return list(answer) if answer.streaming else answer.json()["results"]
 
 
 def cursor_of(page: dict[str, Any]) -> str:
@@ -130,7 +135,7 @@ def test_every_parameter_of_every_list_with_odd_values(program: Program, record_
     for address, names in documented(program):
         if "{" in address or not names or address == NEEDS_ITS_PARAMETER:
             continue
-        good = program.read(address)
+        good = rows_of(program.get(address))
         for name in [*names, "no_such_parameter"]:
             # Every sixth value, the next ones for the next parameter; with LONG=1 all of them.
             place += 1
@@ -138,10 +143,9 @@ def test_every_parameter_of_every_list_with_odd_values(program: Program, record_
                 answer = program.get(address, {name: value})
                 assert_in_shape(answer, 200, 400)
                 if answer.status_code == 200:
-                    found = answer.json()["results"]
-                    assert len(found) <= len(good["results"]), (name, value)
+                    assert len(rows_of(answer)) <= max(len(good), 1), (name, value)
                 count += 1
-        assert program.read(address) == good
+        assert len(rows_of(program.get(address))) == len(good)
     record_property("queries", count)
     assert count >= len(ODD) * 5
 
@@ -235,7 +239,7 @@ def test_odd_conditions_and_ranges_are_answered_with_the_whole(program: Program,
 def test_every_pair_of_odd_values_in_one_query(program: Program) -> None:
     """Not one by one: what the first lets through may trip the second."""
     for address, names in documented(program):
-        if "{" in address or not names:
+        if "{" in address or not names or address.endswith("/export/"):
             continue
         for number, value in enumerate(ODD if budget.IS_LONG else ODD[len(address) % 3 :: 3]):
             query = {name: ODD[(number + place) % len(ODD)] for place, name in enumerate(names)}
