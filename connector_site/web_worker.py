@@ -74,8 +74,7 @@ class WholeRequestWorker(ThreadWorker):
 
     def enqueue_req(self, conn: TConn) -> None:
         """Called by the library for what has been read already of the next request: that may be a part of it."""
-        conn.timeout = time.monotonic() + REQUEST_MAY_TAKE_S
-        conn.sock.setblocking(False)
+        self._begin(conn)
         self._waiting[conn] = False
         self._look_at(conn)
 
@@ -118,9 +117,13 @@ class WholeRequestWorker(ThreadWorker):
         for conn in self._waiting:
             conn.timeout = min(conn.timeout, deadline)
 
-    def _wait_for_request(self, conn: TConn) -> None:
+    def _begin(self, conn: TConn) -> None:
         conn.timeout = time.monotonic() + REQUEST_MAY_TAKE_S
+        conn.awaited = None
         conn.sock.setblocking(False)
+
+    def _wait_for_request(self, conn: TConn) -> None:
+        self._begin(conn)
         self._watch(conn, 1)
 
     def _watch(self, conn: TConn, count: int) -> None:
@@ -149,11 +152,14 @@ class WholeRequestWorker(ThreadWorker):
 
     def _look_at_body(self, conn: TConn, length: int | None, *, has: int, come: bytes | None) -> None:
         """Of a request whose head has come. length: None where that is not known."""
-        if length is None or length > _MOST_TO_WAIT_FOR:
+        # Woken for the whole of it, and it is not there: it ends early, which a thread tells its sender.
+        has_ended = conn.awaited is not None and conn.awaited == length and has < length
+        if length is None or length > _MOST_TO_WAIT_FOR or has_ended:
             if len(self._reading) < max(1, self.cfg.threads // 2):
                 self._reading[conn] = time.monotonic() + BODY_MAY_TAKE_S
                 self._take_thread(conn)
         elif has < length and come != b"":
+            conn.awaited = length
             self._watch(conn, length - has + len(come or b""))
         else:
             self._take_thread(conn)
@@ -181,7 +187,13 @@ class WholeRequestWorker(ThreadWorker):
 
 
 class _Connection(TConn):
-    """Nobody waits for its end: the library does, in the loop, two seconds for each that does not close."""
+    """
+    Nobody waits for its end: the library does, in the loop, two seconds for each that does not close.
+
+    awaited: the length of the body that the poller was asked to wait for, in this request.
+    """
+
+    awaited: int | None
 
     def __init__(self, *args: Any, linger: Callable[[socket.socket], None]) -> None:
         super().__init__(*args)
