@@ -46,9 +46,9 @@ class WholeRequestWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Oldest first, as all may take equally long. The value: whether the poller watches it.
-        self._waiting: dict[TConn, bool] = {}
+        self._waiting: dict[_Connection, bool] = {}
         # In a thread that still has to read; and until when it may.
-        self._reading: dict[TConn, float] = {}
+        self._reading: dict[_Connection, float] = {}
         self._look_again_at = 0.0
         # Answered and closed by us; and until when we wait for the other side to have read and to close, too.
         self._lingering: dict[socket.socket, float] = {}
@@ -66,19 +66,19 @@ class WholeRequestWorker(ThreadWorker):
         self.nr_conns += 1
         self._wait_for_request(_Connection(self.cfg, client, address, listener.getsockname(), linger=self._linger))
 
-    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+    def on_client_socket_readable(self, conn: _Connection, client: socket.socket) -> None:
         """The next request of a connection that was kept alive has begun."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._wait_for_request(conn)
 
-    def enqueue_req(self, conn: TConn) -> None:
+    def enqueue_req(self, conn: _Connection) -> None:
         """Called by the library for what has been read already of the next request: that may be a part of it."""
         self._begin(conn)
         self._waiting[conn] = False
         self._look_at(conn)
 
-    def finish_request(self, conn: TConn, done: Any) -> None:
+    def finish_request(self, conn: _Connection, done: Any) -> None:
         """Its thread is free again."""
         self._reading.pop(conn, None)
         super().finish_request(conn, done)
@@ -117,27 +117,27 @@ class WholeRequestWorker(ThreadWorker):
         for conn in self._waiting:
             conn.timeout = min(conn.timeout, deadline)
 
-    def _begin(self, conn: TConn) -> None:
+    def _begin(self, conn: _Connection) -> None:
         conn.timeout = time.monotonic() + REQUEST_MAY_TAKE_S
         conn.awaited = None
         conn.sock.setblocking(False)
 
-    def _wait_for_request(self, conn: TConn) -> None:
+    def _wait_for_request(self, conn: _Connection) -> None:
         self._begin(conn)
         self._watch(conn, 1)
 
-    def _watch(self, conn: TConn, count: int) -> None:
+    def _watch(self, conn: _Connection, count: int) -> None:
         """Have the poller say when so many bytes can be read, or when there will be no more."""
         _wake_at(conn.sock, count)
         self._waiting[conn] = True
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_readable, conn))
 
-    def _on_readable(self, conn: TConn, client: socket.socket) -> None:
+    def _on_readable(self, conn: _Connection, client: socket.socket) -> None:
         self.poller.unregister(client)  # half a request would make it readable for ever
         self._waiting[conn] = False
         self._look_at(conn)
 
-    def _look_at(self, conn: TConn) -> None:
+    def _look_at(self, conn: _Connection) -> None:
         known = conn.parser.unreader.buf.getvalue() if conn.parser else b""
         come = _come_to(conn.sock)
         head, end, body = (known + (come or b"")).partition(_HEAD_ENDS)
@@ -150,7 +150,7 @@ class WholeRequestWorker(ThreadWorker):
                 conn.sock.send(_TOO_LONG)
             self._let_go(conn)
 
-    def _look_at_body(self, conn: TConn, length: int | None, *, has: int, come: bytes | None) -> None:
+    def _look_at_body(self, conn: _Connection, length: int | None, *, has: int, come: bytes | None) -> None:
         """Of a request whose head has come. length: None where that is not known."""
         # Woken for the whole of it, and it is not there: it ends early, which a thread tells its sender.
         has_ended = conn.awaited is not None and conn.awaited == length and has < length
@@ -164,7 +164,7 @@ class WholeRequestWorker(ThreadWorker):
         else:
             self._take_thread(conn)
 
-    def _take_thread(self, conn: TConn) -> None:
+    def _take_thread(self, conn: _Connection) -> None:
         del self._waiting[conn]
         _wake_at(conn.sock, 1)
         conn.data_ready = True
@@ -179,7 +179,7 @@ class WholeRequestWorker(ThreadWorker):
         else:
             self._lingering[client] = time.monotonic() + _LINGER_S
 
-    def _let_go(self, conn: TConn) -> None:
+    def _let_go(self, conn: _Connection) -> None:
         if self._waiting.pop(conn):
             self.poller.unregister(conn.sock)
         self.nr_conns -= 1
