@@ -28,7 +28,7 @@ from access.rest.authentication import reader_again
 from access.rest.errors import BadParameter
 from access.rest.permissions import OutOfReach
 from access.rest.schema import IDEMPOTENCY_KEY, ActSchema
-from access.rest.views import ByHeader
+from access.rest.views import ByHeader, NeverKept
 from access.rules import Verb, limit, may
 from core.actor import Actor
 from core.reading import BodyRefused, read_body
@@ -81,7 +81,7 @@ class _Order:
     digest: bytes
 
 
-class ActView(GenericAPIView[Any]):
+class ActView(NeverKept, GenericAPIView[Any]):
     """
     One act on one row: POST with a reason, answered with the row as it stands after it.
 
@@ -132,11 +132,6 @@ class ActView(GenericAPIView[Any]):
             raise NameTaken from None
         headers = {"Idempotent-Replayed": "true"} if answered.is_repeated else {}
         return Response(json.loads(answered.text), headers=headers)
-
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer["Cache-Control"] = "no-store"
-        return answer
 
     def _check_row(self, reader: User, pk: uuid.UUID) -> None:
         row = limit(self.queryset.all(), reader).filter(pk=pk).first()

@@ -9,13 +9,12 @@ from typing import IO, Any, ClassVar
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from access.models import User
 from access.rest.authentication import reader_again
 from access.rest.errors import BadParameter
 from access.rest.parameters import check_parameters
-from access.rest.views import ByHeader
+from access.rest.views import ByHeader, NeverKept
 
 _MOST_BYTES = 64 * 1024
 
@@ -33,7 +32,7 @@ class SmallJson(JSONParser):
             raise ParseError("The body cannot be read as JSON. Send a plain object.") from None
 
 
-class QuestionView(APIView):
+class QuestionView(NeverKept):
     """
     One question to the site, strict as the lists are.
 
@@ -51,11 +50,6 @@ class QuestionView(APIView):
         # Another method is refused as such, whatever comes with it.
         if str(request.method).lower() in self.http_method_names:
             check_parameters(request, self.parameters)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer["Cache-Control"] = "no-store"
-        return answer
 
     def members(self, *known: str) -> Mapping[str, Any]:
         """The body of a POST: an object with these members and no other. Raises BadParameter, ParseError."""

@@ -16,6 +16,7 @@ from rest_framework import mixins, status, viewsets
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from access import refusals, rules
 from access.rest.facts import FIELDS, FactsSerializer, chosen_fields
@@ -39,7 +40,16 @@ class ByHeader(DefaultContentNegotiation):
     settings: Any = _NoOverride
 
 
-class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
+class NeverKept(APIView):
+    """What is told may be personal, and another's a moment later: no cache keeps it."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
     """
     A list, and one row by its id. A row of a brand that the reader does not see does not exist.
 
@@ -133,8 +143,7 @@ class BrandScopedList(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
         return context
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer["Cache-Control"] = "no-store"
+        answer: Response = super().finalize_response(request, response, *args, **kwargs)
         if answer.status_code == status.HTTP_200_OK:
             answer.add_post_render_callback(lambda rendered: _conditional(request, rendered))
         return answer

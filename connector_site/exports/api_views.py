@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from access import rules
 from access.models import Brand, User
@@ -18,7 +17,7 @@ from access.rest.errors import BadParameter
 from access.rest.facts import FIELDS, on_request
 from access.rest.filters import ById, OneOf, PlainId
 from access.rest.paging import NewestFirst
-from access.rest.views import BrandScopedList, ByHeader
+from access.rest.views import BrandScopedList, ByHeader, NeverKept
 from connector_site.exports.forms import FORMS
 from connector_site.exports.reader import Watch
 from connector_site.exports.slots import Slot
@@ -80,9 +79,7 @@ class _Export(BrandScopedList):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         # Not the list's: it makes a tag of the whole answer.
-        answer: HttpResponseBase = APIView.finalize_response(self, request, response, *args, **kwargs)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return NeverKept.finalize_response(self, request, response, *args, **kwargs)
 
     def _stream(self, asked: Asked, request: Request) -> Stream:
         assert isinstance(request.user, User)
