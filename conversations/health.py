@@ -1,51 +1,77 @@
-"""What the outbox knows of a connector's health: whether echoes come back, and how much waits for an upstream."""
+"""What the outbox knows of a connector: do sends arrive, do echoes come back, how much waits for an upstream."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.dispatch import receiver
 
-from conversations.models import Dispatch, DispatchKind, DispatchState, Lane
+from conversations.lately import LOOKED_BACK, Ended, lately_ended
+from conversations.models import Direction, DispatchState, Lane
 from conversations.selectors import COUNTED_AT_MOST
-from core.ids import first_id_at
 from installations.breakers import WAITING
-from installations.models import AppInstallation
-from installations.signals import health_asked, waiting_asked
-from installations.verdicts import Finding, Tone
+from installations.findings import Check, Finding, Step
+from installations.models import AppInstallation, Channel
+from installations.signals import channel_health_asked, health_asked, waiting_asked
 
-_LOOKED_BACK = timedelta(hours=24)
 _ECHO_WITHIN = timedelta(minutes=2)
 _LOOKED_AT = 20
 _ENOUGH = 3
 
 
 @receiver(health_asked)
-def tell_of_echoes(*, installation: AppInstallation, now: datetime, **_: Any) -> list[Finding]:
-    """Echoes are the evidence that settles a send whose answer was lost: without them a person has to decide."""
-    echoes = list(
-        Dispatch.objects.filter(
-            brand_id=installation.brand_id,
-            conversation__installation=installation,
-            kind=DispatchKind.TEXT,
-            state=DispatchState.SENT,
-            lp_sequence__isnull=False,
-            pk__gte=first_id_at(now - _LOOKED_BACK),
-            finished_at__lt=now - _ECHO_WITHIN,
-        )
-        .order_by("-id")
-        .values_list("echo_sequence", flat=True)[:_LOOKED_AT]
-    )
-    if len(echoes) < _ENOUGH or any(echo is not None for echo in echoes):
-        return []
+def tell_of_sends(*, installation: AppInstallation, now: datetime, **_: Any) -> list[Finding]:
+    ended = lately_ended(installation, now=now)
+    to_liveperson = [one for one in ended if one.direction == Direction.TO_LIVEPERSON]
+    to_channel = [one for one in ended if one.direction == Direction.TO_CHANNEL]
     return [
-        Finding(
-            tone=Tone.WORRIES,
-            what=f"LivePerson accepted the last {len(echoes)} messages, but none came back as a notification.",
-            do="See that its manifest names this site for ContentEvent: echoes settle sends whose answer was lost.",
-        )
+        _of_sends(to_liveperson, whither="LivePerson", means="What consumers write reaches an agent."),
+        _of_echoes(to_liveperson, now),
+        _of_sends(to_channel, whither="the channels", means="What agents write reaches the consumers."),
     ]
+
+
+@receiver(channel_health_asked)
+def tell_of_sends_of_channel(*, channel: Channel, now: datetime, **_: Any) -> list[Finding]:
+    ended = [one for one in lately_ended(channel, now=now) if one.direction == Direction.TO_CHANNEL]
+    return [_of_sends(ended, whither="the other side", means="What agents write reaches the consumers.")]
+
+
+def _of_sends(ended: Sequence[Ended], *, whither: str, means: str) -> Finding:
+    """ended: newest first. When several consumers' messages fail one after the other, it is not about one consumer."""
+    sent_at = next((one.at for one in ended if one.state == DispatchState.SENT), None)
+    check = Check(name=f"Messages to {whither}", means=means, seen_at=sent_at)
+    failed = list(takewhile(lambda one: one.state != DispatchState.SENT, (one for one in ended if one.is_telling)))
+    if len({one.lane_id for one in failed}) >= _ENOUGH:
+        code = failed[0].error_code.replace("_", " ")
+        what = f"None of the last {len(failed)} messages to {whither} is known to have arrived{_because(code)}."
+        do = "Look at the failures below: each says what was answered."
+        return check.stops(what, do=do, step=Step.SHOW_FAILURES)
+    if sent_at is None:
+        return check.fine(f"There was none in the last {LOOKED_BACK // timedelta(hours=1)} hours.")
+    return check.fine("The last one was accepted.")
+
+
+def _because(code: str) -> str:
+    return f" ({code})" if code else ""
+
+
+def _of_echoes(ended: Sequence[Ended], now: datetime) -> Finding:
+    """Echoes are the evidence that settles a send whose answer was lost: without them a person has to decide."""
+    accepted = [one for one in ended if one.may_echo and one.at and one.at < now - _ECHO_WITHIN][:_LOOKED_AT]
+    echoed = [one for one in accepted if one.is_echoed]
+    means = "A message of ours comes back as a notification: that settles a send whose answer was lost."
+    check = Check(name="Echoes", means=means, seen_at=echoed[0].at if echoed else None)
+    if echoed:
+        return check.fine("Messages that LivePerson accepted come back.")
+    if len(accepted) < _ENOUGH:
+        return check.fine("Too few messages were sent lately to tell.")
+    what = f"LivePerson accepted the last {len(accepted)} messages, but none came back as a notification."
+    do = "See that its manifest names this site for ContentEvent: echoes settle sends whose answer was lost."
+    return check.worries(what, do=do, step=Step.HAND_OVER)
 
 
 @receiver(waiting_asked)
@@ -68,4 +94,5 @@ def tell_of_held_lanes(*, installation: AppInstallation, **_: Any) -> list[Findi
         amount = "1 lane is held after a restore: nothing leaves it."
     what = f"More than {amount}" if count == COUNTED_AT_MOST else amount
     do = "Look where their unknown messages would stand, then drop or release: manage.py held, or each consumer's page."
-    return [Finding(tone=Tone.WORRIES, what=what, do=do)]
+    check = Check(name="Held lanes", means="A restored backup may know less than what was sent after it was taken.")
+    return [check.worries(what, do=do)]

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from access.admin_base import BrandScopedAdmin
@@ -23,10 +24,11 @@ from installations import editing, services
 from installations.admin_filters import CHANNEL_FILTERS
 from installations.admin_forms import ChannelSecretForm, RetireChannelSecretForm, channel_form, secrets_of_adapter
 from installations.admin_installation import STATE_DEEDS, STATE_TONES
+from installations.admin_verdict import verdict_context
+from installations.channel_verdicts import verdict_of_channel
 from installations.models import Channel, State
 from installations.onboarding import channel_webhook_url
 from installations.secret_use import secrets_of_row
-from installations.verdicts import lacking_addresses
 
 SHOWN_ONCE = "admin/installations/secret_once.html"
 
@@ -161,9 +163,14 @@ class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
         urls = {button["deed"].name: button["url"] for button in buttons}
         return {
             "adapter": adapter,
+            **verdict_context(
+                verdict_of_channel(obj, now=timezone.now()),
+                buttons=buttons,
+                row_id=obj.pk,
+                may_change=self.has_change_permission(request, obj),
+            ),
+            "state_word": obj.get_state_display(),
             "state_tone": STATE_TONES[State(obj.state)],
-            "lacking": lacking_addresses(obj),
-            "buttons": [button for button in buttons if not button["deed"].name.endswith("-secret")],
             "secrets": secrets_of_row(obj),
             "takes_secrets": bool(secrets_of_adapter(adapter)),
             "add_secret_url": urls.get("add-secret", ""),

@@ -21,6 +21,7 @@ from core.actor import Actor
 from installations import editing, services
 from installations.admin_filters import INSTALLATION_FILTERS
 from installations.admin_forms import ClientSecretForm, InstallationForm, RetireForm
+from installations.admin_verdict import verdict_context
 from installations.models import AppInstallation, State
 from installations.onboarding import liveperson_webhook_url, manifest_of
 from installations.secret_use import secrets_of_row
@@ -190,9 +191,14 @@ class AppInstallationAdmin(DeedsMixin, BrandScopedAdmin):
         except ValueError as error:
             manifest = str(error)
         return {
-            "verdict": verdict_of(obj, now=timezone.now()),
+            **verdict_context(
+                verdict_of(obj, now=timezone.now()),
+                buttons=buttons,
+                row_id=obj.pk,
+                may_change=self.has_change_permission(request, obj),
+            ),
+            "state_word": obj.get_state_display(),
             "state_tone": STATE_TONES[State(obj.state)],
-            "buttons": [button for button in buttons if not button["deed"].name.endswith("-secret")],
             "secrets": secrets_of_row(obj),
             "add_secret_url": _url_of(buttons, "add-secret"),
             "retire_secret_url": _url_of(buttons, "retire-secret"),

@@ -7,9 +7,12 @@ from django.dispatch import Signal
 # Sent when an installation or one of its channels may send again, with its installation_id.
 sending_resumed = Signal()
 
-# Asks what is to be said about an installation's health; receivers return a list of installations.verdicts.Finding.
+# Asks what is to be said about an installation's health; receivers return a list of installations.findings.Finding.
 # installation: which one. now: the time.
 health_asked = Signal()
+
+# The same of one channel; receivers return findings as well. channel: which one. now: the time.
+channel_health_asked = Signal()
 
 # Asks how much waits because an upstream of an installation does not answer; receivers return a number.
 # installation: which one.

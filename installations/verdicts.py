@@ -1,63 +1,22 @@
 """
-Is a connector well? What is wrong with it, and what somebody can do about it, worst first.
+Is a connector well? What is wrong with it, what somebody can do about it, and every check behind that.
 
 This package knows states, secrets and tokens; those above it are asked by a signal: the inbox whether notifications
-come, the outbox whether echoes do.
+come, the outbox whether sends arrive and echoes come back. However many rows there are, the statements are as many.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 
-from adapters.registry import get_adapter
-from core.breaker import Phase
-from core.encryption import SealBroken
+from django.db.models import Prefetch
+
 from installations import breakers
-from installations.models import AppInstallation, AppToken, Channel, PausedFor, SealedSecret, State, Upstream
-from installations.signals import health_asked, waiting_asked
-
-
-class Tone(enum.IntEnum):
-    """How bad a finding is. Stops: nothing goes through. Worries: something may soon not. Fine: said for comfort."""
-
-    FINE = 0
-    WORRIES = 1
-    STOPS = 2
-
-    @property
-    def word(self) -> str:
-        return {Tone.FINE: "good", Tone.WORRIES: "wait", Tone.STOPS: "bad"}[self]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """what: is the case. do: what somebody can do about it; may be empty."""
-
-    tone: Tone
-    what: str
-    do: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Findings, worst first."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def tone(self) -> Tone:
-        return max((finding.tone for finding in self.findings), default=Tone.FINE)
-
-    @property
-    def headline(self) -> str:
-        return {
-            Tone.FINE: "Messages go through",
-            Tone.WORRIES: "Messages go through, with something to look at",
-            Tone.STOPS: "Messages do not go through",
-        }[self.tone]
+from installations.common_checks import lacking_addresses, of_hosts, of_seals, way_back
+from installations.findings import Check, Finding, Step, Tone, Verdict, quoted, since, time_of
+from installations.models import AppInstallation, AppToken, Channel, ChannelSecret, PausedFor, State
+from installations.signals import health_asked
 
 
 def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
@@ -65,152 +24,127 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
     findings = [
         *_of_state(installation),
         *_of_secrets(installation),
-        *_of_token(installation, now),
+        _of_test(installation),
+        _of_token(installation, now),
         *_of_upstreams(installation, now),
-        *_of_test(installation),
-        *_of_channels(installation),
     ]
     for _, told in health_asked.send(sender=AppInstallation, installation=installation, now=now):
         assert isinstance(told, list)
         findings += told
-    return Verdict(findings=tuple(sorted(findings, key=lambda finding: -finding.tone)))
+    return Verdict(
+        findings=(*findings, *_of_channels(installation)),
+        fine="Messages go through",
+        worrying="Messages go through, with something to look at",
+        stopping="Messages do not go through",
+    )
 
 
 def _of_state(installation: AppInstallation) -> list[Finding]:
-    reason, since = installation.state_reason, _since(installation)
+    at, reason = installation.state_changed_at, installation.state_reason
+    check = Check(name="State", means="Whether anything is sent, and whether webhooks are taken.", seen_at=at)
+    if installation.state == State.ACTIVE:
+        return [check.fine(f"It is active{since(at)}.")]
+    word, step = way_back(installation)
     if installation.state == State.DISABLED:
-        what = f"It is disabled{since}: nothing is sent, and its webhooks are refused. {_quoted(reason)}"
-        return [Finding(tone=Tone.STOPS, what=what.strip(), do="Enable it when it is to be used again.")]
-    if installation.state == State.PAUSED and installation.paused_for == PausedFor.CREDENTIALS_REJECTED:
-        return [
-            Finding(
-                tone=Tone.STOPS,
-                what=f"LivePerson rejected the credentials, so it is paused{since}. {reason}".strip(),
-                do="Check the client id, add the current client secret below, test the connection, then resume.",
-            )
-        ]
-    if installation.state == State.PAUSED:
-        what = f"It is paused{since}: webhooks are stored, nothing is sent. {_quoted(reason)}"
-        return [Finding(tone=Tone.STOPS, what=what.strip(), do="Resume it: what has waited goes out in its order.")]
-    return []
-
-
-def _since(installation: AppInstallation) -> str:
-    at = installation.state_changed_at
-    return f" since {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
+        what = f"It is disabled{since(at)}: nothing is sent, and its webhooks are refused. {quoted(reason)}"
+        return [check.stops(what.strip(), do="Enable it when it is to be used again.", step=step)]
+    if installation.paused_for == PausedFor.CREDENTIALS_REJECTED:
+        what = f"LivePerson rejected the credentials, so it is paused{since(at)}. {reason}".strip()
+        do = "Check the client id, and add the client secret that LivePerson shows now: that resumes it. Then test."
+        return [check.stops(what, do=do, step=Step.ADD_SECRET)]
+    what = f"It is paused{since(at)}: webhooks are stored, nothing is sent. {quoted(reason)}"
+    return [check.stops(what.strip(), do=f"{word.capitalize()} it: what has waited goes out in its order.", step=step)]
 
 
 def _of_secrets(installation: AppInstallation) -> list[Finding]:
-    secrets = list(installation.secrets.filter(retired_at=None))
-    if not secrets:
-        return [
-            Finding(tone=Tone.STOPS, what="It has no valid client secret.", do="Add the one that LivePerson shows.")
-        ]
-    return _of_seals(secrets, "A client secret")
+    valid = list(installation.secrets.filter(retired_at=None).order_by("-created_at"))
+    newest_at = valid[0].created_at if valid else None
+    means = "One of them signs LivePerson's notifications, and fetches the token."
+    check = Check(name="Client secrets", means=means, seen_at=newest_at)
+    if not valid:
+        do = "Add the one that LivePerson shows."
+        return [check.stops("It has no valid client secret.", do=do, step=Step.ADD_SECRET)]
+    if broken := of_seals(check, valid, whose="A client secret", step=Step.ADD_SECRET):
+        return broken
+    if len(valid) == 1:
+        return [check.fine("One is valid, and it can be opened.")]
+    what = f"{len(valid)} are valid, and they can be opened: a rotation is under way."
+    return [check.fine(what, do="Retire the old one once LivePerson does not sign with it any more.", step=Step.ROTATE)]
 
 
-def _of_seals(secrets: Iterable[SealedSecret], whose: str) -> list[Finding]:
-    """One that cannot be opened stops them all: a webhook might have been signed with it, so none may be refused."""
-    try:
-        for secret in secrets:
-            secret.reveal()
-    except SealBroken as broken:
-        what = f"{whose} cannot be opened, so webhooks are answered 503 and nothing is sent. {broken}"
-        do = "Where that key is lost: retire the secrets of before and add the current one."
-        return [Finding(tone=Tone.STOPS, what=what, do=do)]
-    return []
+def _of_test(installation: AppInstallation) -> Finding:
+    means = "Account, client id and secret belong together, and LivePerson can be reached from here."
+    check = Check(name="Connection test", means=means, seen_at=installation.tested_at)
+    if installation.test_passed is None:
+        return check.worries("The connection was never tested.", do="Test it.", step=Step.TEST)
+    if not installation.test_passed:
+        what = f"The last connection test failed. {installation.test_detail}"
+        return check.stops(what, do="Put right what it says, then test again.", step=Step.TEST)
+    return check.fine(f"The last test passed. {installation.test_detail}".strip())
 
 
-def _of_token(installation: AppInstallation, now: datetime) -> list[Finding]:
+def _of_token(installation: AppInstallation, now: datetime) -> Finding:
+    check = Check(name="Token", means="Every call to LivePerson carries it; it is renewed by itself.")
     token = AppToken.objects.filter(pk=installation.pk).first()
-    if token is None or not token.failures or (token.sealed and token.expires_at and token.expires_at > now):
-        return []
-    return [
-        Finding(
-            tone=Tone.STOPS,
-            what=f"LivePerson has not issued a token at {token.failures} attempts in a row ({token.error_code}).",
-            do="Test the connection to see what LivePerson answers; sending goes on by itself once it does.",
-        )
-    ]
+    if token is not None and token.sealed and token.expires_at and token.expires_at > now:
+        return check.fine(f"There is one, valid until {time_of(token.expires_at)}.")
+    if token is None or not token.failures:
+        return check.fine("There is none now; the next send fetches one.")
+    return check.stops(
+        f"LivePerson has not issued a token at {token.failures} attempts in a row ({token.error_code}).",
+        do="Test the connection to see what LivePerson answers; sending goes on by itself once it does.",
+        step=Step.TEST,
+    )
 
 
 def _of_upstreams(installation: AppInstallation, now: datetime) -> list[Finding]:
-    upstreams = list(breakers.troubled(now=now).filter(installation=installation).order_by("name"))
-    if not upstreams:
-        return []
-    waiting = 0
-    for _, number in waiting_asked.send(sender=AppInstallation, installation=installation):
-        assert isinstance(number, int)
-        waiting += number
-    return [finding for row in upstreams for finding in _of_upstream(row, waiting, now)]
+    rows = breakers.troubled(now=now).filter(installation=installation).order_by("name")
+    return of_hosts(installation, list(rows), now=now)
 
 
-def _of_upstream(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
-    who = breakers.label_of(row.name)
-    amount = f"{waiting} waiting" if waiting else "nothing waiting"
-    if row.phase != Phase.CLOSED.value:
-        assert row.opened_at is not None
-        next_at = max([now, *(at for at in (row.probe_at, row.held_until) if at)])
-        what = (
-            f"{who} is not answering since {_time_of(row.opened_at)}; {amount}; next try at {_time_of(next_at)}. "
-            "Until it answers no attempt is used up."
-        )
-        do = "See whether it is down or its address has changed. What waits goes out by itself once it answers."
-        return [Finding(tone=Tone.STOPS, what=what, do=do)]
-    if row.held_until and row.held_until > now:
-        what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {_time_of(row.held_until)}."
-        return [Finding(tone=Tone.WORRIES, what=what, do="Nothing to do; if it comes often, ask for a higher limit.")]
-    return []
-
-
-def _time_of(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%H:%M:%S} UTC"
-
-
-def _of_test(installation: AppInstallation) -> list[Finding]:
-    if installation.test_passed is None:
-        return [Finding(tone=Tone.WORRIES, what="The connection was never tested.", do="Test it.")]
-    if not installation.test_passed:
-        what = f"The last connection test failed. {installation.test_detail}"
-        return [Finding(tone=Tone.STOPS, what=what, do="Put right what it says, then test again.")]
-    return []
+# --- its channels ----------------------------------------------------------------------------------------------------
 
 
 def _of_channels(installation: AppInstallation) -> list[Finding]:
-    channels = list(installation.channels.all())
+    valid = Prefetch("secrets", queryset=ChannelSecret.objects.filter(retired_at=None), to_attr="valid_secrets")
+    channels = list(installation.channels.prefetch_related(valid))
     if not channels:
-        return [Finding(tone=Tone.STOPS, what="It has no channel, so no consumer can write.", do="Add a channel.")]
+        do = "Add a channel."
+        return [_check_of().stops("It has no channel, so no consumer can write.", do=do, step=Step.ADD_CHANNEL)]
     return [finding for channel in channels for finding in _of_channel(channel)]
 
 
+def _check_of(channel: Channel | None = None) -> Check:
+    name = f"Channel {channel.name}" if channel else "Channels"
+    means = "By it consumers write, and are answered."
+    return Check(name=name, means=means, about=channel.pk if channel else None)
+
+
 def _of_channel(channel: Channel) -> list[Finding]:
-    return [*_of_channel_state(channel), *_of_channel_settings(channel)]
-
-
-def _of_channel_settings(channel: Channel) -> list[Finding]:
-    found = _of_seals(channel.secrets.filter(retired_at=None), f"A secret of the channel {channel.name}")
+    """As a part of its app installation: what stops a channel need not stop the others."""
+    valid: Sequence[ChannelSecret] = channel.valid_secrets  # type: ignore[attr-defined]  # by the prefetch above
+    check, step = _check_of(channel), Step.SHOW_CHANNEL
+    found = [
+        *_of_channel_state(channel),
+        *of_seals(check, valid, whose=f"A secret of the channel {channel.name}", step=step),
+    ]
     for label in lacking_addresses(channel):
         what = f"The channel {channel.name} has no {label}: what agents write to its consumers fails."
-        found.append(Finding(tone=Tone.WORRIES, what=what, do="Open the channel and enter it."))
-    return found
-
-
-def lacking_addresses(channel: Channel) -> list[str]:
-    """What of its addresses is not entered, by their labels. A channel may be made before its other side is there."""
-    fields = get_adapter(channel.type).config_fields
-    return [one.label for one in fields if one.kind == "url" and not channel.config.get(one.name)]
+        found.append(check.worries(what, do="Open the channel and enter it.", step=step))
+    return found or [check.fine("It is active and set up.")]
 
 
 def _of_channel_state(channel: Channel) -> list[Finding]:
+    check = _check_of(channel)
     if channel.state == State.ACTIVE:
         return []
     if channel.state == State.PAUSED and channel.paused_for == PausedFor.CREDENTIALS_REJECTED:
         what = f"The channel {channel.name} rejected our credentials, so it was paused. {channel.state_reason}"
-        return [Finding(tone=Tone.WORRIES, what=what.strip(), do="Open the channel, add the right secret, resume it.")]
-    word = "disabled" if channel.state == State.DISABLED else "paused"
-    what = f"The channel {channel.name} is {word}. {_quoted(channel.state_reason)}"
-    return [Finding(tone=Tone.WORRIES, what=what.strip(), do="Open the channel to resume it.")]
+        do = "Open the channel, add the right secret, resume it."
+        return [check.worries(what.strip(), do=do, step=Step.SHOW_CHANNEL)]
+    state, (word, _) = channel.get_state_display().lower(), way_back(channel)
+    what = f"The channel {channel.name} is {state}. {quoted(channel.state_reason)}"
+    return [check.worries(what.strip(), do=f"Open the channel to {word} it.", step=Step.SHOW_CHANNEL)]
 
 
-def _quoted(reason: str) -> str:
-    return f"Reason: {reason}" if reason else ""
+__all__ = ["Finding", "Tone", "Verdict", "lacking_addresses", "verdict_of"]

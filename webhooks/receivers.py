@@ -11,9 +11,9 @@ from django.dispatch import receiver
 
 from access import acts
 from access.models import Brand
-from installations.models import AppInstallation
-from installations.signals import health_asked, secret_use_asked
-from installations.verdicts import Finding, Tone
+from installations.findings import Check, Finding, Step
+from installations.models import AppInstallation, Channel
+from installations.signals import channel_health_asked, health_asked, secret_use_asked
 from webhooks import redating
 from webhooks.selectors import last_deliveries, last_uses_of_secrets
 
@@ -23,18 +23,27 @@ _FRESH = timedelta(days=2)
 @receiver(health_asked)
 def tell_of_notifications(*, installation: AppInstallation, now: datetime, **_: Any) -> list[Finding]:
     last_at = last_deliveries([installation.pk])[installation.pk]
+    means = "LivePerson reaches this site, and signs with a secret that is kept here."
+    check = Check(name="Notifications", means=means, seen_at=last_at)
     if last_at is None:
-        return [
-            Finding(
-                tone=Tone.WORRIES,
-                what="No notification from LivePerson has arrived yet.",
-                do="Hand the manifest below to LivePerson, and see that this site can be reached at its address.",
-            )
-        ]
+        do = "Hand the manifest below to LivePerson, and see that this site can be reached at its address."
+        return [check.worries("No notification from LivePerson has arrived yet.", do=do, step=Step.HAND_OVER)]
     told = f"The last notification from LivePerson arrived {_ago(now - last_at)} ago."
     if now - last_at > _FRESH:
-        return [Finding(tone=Tone.WORRIES, what=told, do="If agents have been at work since, look at the manifest.")]
-    return [Finding(tone=Tone.FINE, what=told)]
+        do = "If agents have been at work since, look at the manifest."
+        return [check.worries(told, do=do, step=Step.HAND_OVER)]
+    return [check.fine(told)]
+
+
+@receiver(channel_health_asked)
+def tell_of_what_consumers_do(*, channel: Channel, now: datetime, **_: Any) -> list[Finding]:
+    last_at = last_deliveries([channel.pk])[channel.pk]
+    check = Check(name="From the other side", means="It reaches this site, and signs as agreed.", seen_at=last_at)
+    if last_at is None:
+        do = "Give the other side the address and the secret below, and have it send a first message."
+        return [check.worries("Nothing has arrived from it yet.", do=do, step=Step.HAND_OVER)]
+    # How often consumers write is for nobody to say: an old one is no sign of trouble.
+    return [check.fine(f"Something arrived {_ago(now - last_at)} ago.")]
 
 
 @receiver(secret_use_asked)

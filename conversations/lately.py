@@ -1,0 +1,80 @@
+"""
+The sends of a connector that lately came to an end, or to doubt: read from the newest of its brand, and no further.
+
+So a page costs the same however many there are; of a connector that sends little beside a busy one, little is found.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from conversations.models import Direction, DispatchKind, DispatchState
+from core.ids import first_id_at
+from installations.models import AppInstallation, Channel
+
+LOOKED_BACK = timedelta(hours=24)
+_NEWEST = 1000
+_KINDS = (DispatchKind.TEXT, DispatchKind.FILE, DispatchKind.RICH)
+_STATES = (DispatchState.SENT, DispatchState.UNKNOWN, DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED)
+# What these say is about one consumer or one message, not about the connector.
+_OF_ONE = frozenset({"consumer_gone", "content_unsupported", "conversation_closed"})
+
+_LATELY = """
+    SELECT newest.lane_id, lane.direction, newest.kind, newest.state, newest.error_code, newest.finished_at,
+           newest.lp_sequence IS NOT NULL, newest.echo_sequence IS NOT NULL
+    FROM (
+        SELECT id, lane_id, conversation_id, kind, state, error_code, finished_at, lp_sequence, echo_sequence
+        FROM conversations_dispatch WHERE brand_id = %s AND id >= %s ORDER BY id DESC LIMIT %s
+    ) newest
+    JOIN conversations_conversation conversation ON conversation.id = newest.conversation_id
+    JOIN conversations_lane lane ON lane.id = newest.lane_id
+    WHERE {} = %s AND newest.kind = ANY(%s) AND newest.state = ANY(%s)
+    ORDER BY newest.id DESC
+"""
+_OF_INSTALLATION = _LATELY.format("conversation.installation_id")
+_OF_CHANNEL = _LATELY.format("conversation.channel_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """One send. at: when it ended; None where it did not. may_echo: LivePerson took it as a text, and tells us so."""
+
+    lane_id: uuid.UUID
+    direction: str
+    state: str
+    error_code: str
+    at: datetime | None
+    may_echo: bool
+    is_echoed: bool
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it says anything about the connector, and not only about its consumer."""
+        return self.state == DispatchState.SENT or self.error_code not in _OF_ONE
+
+
+def lately_ended(row: AppInstallation | Channel, *, now: datetime) -> list[Ended]:
+    """Messages of a connector, newest first."""
+    statement = _OF_CHANNEL if isinstance(row, Channel) else _OF_INSTALLATION
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement,
+            [row.brand_id, first_id_at(now - LOOKED_BACK), _NEWEST, row.pk, list(_KINDS), list(_STATES)],
+        )
+        found = cursor.fetchall()
+    return [
+        Ended(
+            lane_id=lane_id,
+            direction=Direction(direction),
+            state=state,
+            error_code=error_code,
+            at=finished_at,
+            may_echo=kind == DispatchKind.TEXT and state == DispatchState.SENT and has_sequence,
+            is_echoed=is_echoed,
+        )
+        for lane_id, direction, kind, state, error_code, finished_at, has_sequence, is_echoed in found
+    ]

@@ -1,0 +1,71 @@
+"""Checks that app installations and channels have in common: can their secrets be opened, do their hosts answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from adapters.registry import get_adapter
+from core.breaker import Phase
+from core.encryption import SealBroken
+from installations import breakers
+from installations.findings import Check, Finding, Step, time_of
+from installations.models import AppInstallation, Channel, SealedSecret, State, Upstream
+from installations.signals import waiting_asked
+
+
+def of_seals(check: Check, secrets: Iterable[SealedSecret], *, whose: str, step: Step) -> list[Finding]:
+    """One that cannot be opened stops them all: a webhook might have been signed with it, so none may be refused."""
+    try:
+        for secret in secrets:
+            secret.reveal()
+    except SealBroken as broken:
+        what = f"{whose} cannot be opened, so webhooks are answered 503 and nothing is sent. {broken}"
+        do = "Where that key is lost: retire the secrets of before and add the current one."
+        return [check.stops(what, do=do, step=step)]
+    return []
+
+
+def of_hosts(installation: AppInstallation, rows: list[Upstream], *, now: datetime) -> list[Finding]:
+    """rows: those of its hosts that are in trouble."""
+    waiting = 0
+    if rows:
+        for _, number in waiting_asked.send(sender=AppInstallation, installation=installation):
+            assert isinstance(number, int)
+            waiting += number
+    found = [finding for row in rows for finding in _of_host(row, waiting, now)]
+    return found or [_hosts().fine("None is in trouble.")]
+
+
+def _hosts(failed_at: datetime | None = None) -> Check:
+    means = "A host that keeps failing is left alone for a while; what is for it waits, and no attempt is used up."
+    return Check(name="Hosts that are called", means=means, seen_at=failed_at)
+
+
+def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
+    who, check = breakers.label_of(row.name), _hosts(row.failed_at)
+    amount = f"{waiting} waiting" if waiting else "nothing waiting"
+    if row.phase != Phase.CLOSED.value:
+        assert row.opened_at is not None
+        next_at = max([now, *(at for at in (row.probe_at, row.held_until) if at)])
+        what = (
+            f"{who} is not answering since {time_of(row.opened_at)}; {amount}; next try at {time_of(next_at)}. "
+            "Until it answers no attempt is used up."
+        )
+        do = "See whether it is down or its address has changed. What waits goes out by itself once it answers."
+        return [check.stops(what, do=do)]
+    if row.held_until and row.held_until > now:
+        what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {time_of(row.held_until)}."
+        return [check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.")]
+    return []
+
+
+def lacking_addresses(channel: Channel) -> list[str]:
+    """What of its addresses is not entered, by their labels. A channel may be made before its other side is there."""
+    fields = get_adapter(channel.type).config_fields
+    return [one.label for one in fields if one.kind == "url" and not channel.config.get(one.name)]
+
+
+def way_back(row: AppInstallation | Channel) -> tuple[str, Step]:
+    """What lets a row that is paused or disabled send again: the word for it, and where."""
+    return ("enable", Step.ENABLE) if row.state == State.DISABLED else ("resume", Step.RESUME)
