@@ -57,3 +57,17 @@ def post_fork(server: Any, worker: Any) -> None:
     from django.db import connections
 
     connections.close_all()
+
+
+def post_worker_init(worker: Any) -> None:
+    """The site is loaded, and the process serves from now on."""
+    from connector_site.rollups import acks
+
+    acks.begin()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """What was measured last is written, too."""
+    from connector_site.rollups import acks
+
+    acks.end()

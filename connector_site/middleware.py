@@ -1,6 +1,7 @@
 """What every request passes before any app sees it."""
 
 import ipaddress
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import structlog
@@ -11,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from access.rest import content
 from connector_site import errors
 from connector_site.logs import first_line
+from connector_site.rollups import arrival
 from core.ids import new_id
 from core.postgres import patience
 from core.postgres.reach import is_unreachable, stores_nothing
@@ -18,6 +20,23 @@ from core.postgres.reach import is_unreachable, stores_nothing
 logger = structlog.get_logger(__name__)
 
 NextHandler = Callable[[HttpRequest], HttpResponse]
+
+
+class AckTimes:
+    """Measures how long the senders of webhooks wait for their answer. Around everything else."""
+
+    def __init__(self, get_response: NextHandler) -> None:
+        from connector_site.rollups import acks  # late: it needs the models
+
+        self._next, self._note = get_response, acks.note
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """From the moment at which the whole request was there, which may be before it found a thread."""
+        came_at = arrival.take()
+        response = self._next(request)
+        if request.path_info.startswith("/webhooks/"):
+            self._note(request.path_info, status=response.status_code, elapsed_s=time.monotonic() - came_at)
+        return response
 
 
 class CorrelationId:

@@ -91,6 +91,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "connector_site.middleware.AckTimes",
     "connector_site.middleware.CorrelationId",
     "connector_site.middleware.DatabasePatience",
     "connector_site.middleware.TrustedProxy",

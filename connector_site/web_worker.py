@@ -22,6 +22,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from connector_site.rollups import arrival
+
 REQUEST_MAY_TAKE_S = 10.0
 # A body that is read in a thread: the largest that is taken, by a slow line.
 BODY_MAY_TAKE_S = 15.0
@@ -168,7 +170,13 @@ class WholeRequestWorker(ThreadWorker):
         del self._waiting[conn]
         _wake_at(conn.sock, 1)
         conn.data_ready = True
+        conn.came_at = time.monotonic()
         super().enqueue_req(conn)
+
+    def handle(self, conn: _Connection) -> Any:
+        """Called by the library in the thread that serves the request."""
+        arrival.note(conn.came_at)
+        return super().handle(conn)
 
     def _linger(self, client: socket.socket) -> None:
         try:
@@ -190,10 +198,12 @@ class _Connection(TConn):
     """
     Nobody waits for its end: the library does, in the loop, two seconds for each that does not close.
 
-    awaited: the length of the body that the poller was asked to wait for, in this request.
+    awaited: the length of the body that the poller was asked to wait for, in this request. came_at: when a thread was
+    asked for, as all of it had come.
     """
 
     awaited: int | None
+    came_at: float
 
     def __init__(self, *args: Any, linger: Callable[[socket.socket], None]) -> None:
         super().__init__(*args)

@@ -23,6 +23,7 @@ from access.models import Brand, Membership, Role, User
 from access.people import actor_of
 from audit import api as audit
 from audit.models import AuditEntry
+from connector_site.models import Counting, Figure, RollupCount, Span
 from conversations.media import storage_path
 from conversations.models import (
     Attempt,
@@ -413,6 +414,11 @@ class _Maker:
         self._owned(UsageStorage, month=month, channel=self.channel, measured_at=self.now, content_bytes=42)
         self._add(UsageConsumer(reckoning=Reckoning.SOON, month=month, channel=self.channel, consumer=self.consumer))
         self._owned(RemovedFile, channel=self.channel, size=7)
+        hour = self.now.replace(minute=0, second=0, microsecond=0)
+        self._owned(
+            RollupCount, source_id=self.channel.pk, span=Span.HOUR, at=hour, figure=Figure.MESSAGES_TO_CHANNEL,
+            counting=Counting.SOON, count=2,
+        )  # fmt: skip
 
     def _expires_on(self) -> Any:
         return self.now.astimezone(UTC).date() + timedelta(days=90)

@@ -175,10 +175,8 @@ class Dispatch(BrandOwned):
             # Newest first, in place of the keys' own indexes: a dispatch costs no entry more than with those.
             models.Index(fields=["lane", "-id"], name="dispatch_lane"),
             models.Index(fields=["conversation", "-id"], name="dispatch_conversation"),
-            # Usage counts what was accepted, in the order in which it was.
-            models.Index(
-                fields=["finished_at", "id"], condition=Q(state="SENT", message__isnull=False), name="dispatch_accepted"
-            ),
+            # What has come to an end, in the order in which it did: usage and the dashboard count it.
+            models.Index(fields=["finished_at", "id"], condition=Q(finished_at__isnull=False), name="dispatch_ended"),
             models.Index(
                 fields=["brand", "id"], condition=Q(payload__has_key="metadata"), name="dispatch_with_metadata"
             ),

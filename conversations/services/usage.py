@@ -86,7 +86,8 @@ def month_after(month: date) -> date:
     return (month + timedelta(days=31)).replace(day=1)
 
 
-def _by_id(table: str, key: str = "id") -> str:
+def by_id(table: str, key: str = "id") -> str:
+    """The keys of a source that is walked by the ids of a table."""
     return f"""
         SELECT NULL::timestamptz, {key} FROM {table}
         WHERE {key} > %(after_id)s AND {key} < %(before_id)s ORDER BY {key} LIMIT %(limit)s
@@ -97,7 +98,7 @@ def _by_id(table: str, key: str = "id") -> str:
 
 _MESSAGES = Source(
     name="messages",
-    keys=_by_id("conversations_message"),
+    keys=by_id("conversations_message"),
     counts="""
         WITH portion AS (
             SELECT brand_id, channel_id, consumer_id, direction, audience FROM conversations_message
@@ -140,7 +141,7 @@ _SEGMENTS = Source(
 _FILES = Source(
     name="files",
     keys=f"""
-        SELECT * FROM (({_by_id("conversations_mediafile")}) UNION ALL ({_by_id("conversations_removedfile")})) file
+        SELECT * FROM (({by_id("conversations_mediafile")}) UNION ALL ({by_id("conversations_removedfile")})) file
         ORDER BY 2 LIMIT %(limit)s
     """,  # noqa: S608 -- constants of ours
     counts="""
@@ -155,7 +156,7 @@ _FILES = Source(
 )
 _CONVERSATIONS = Source(
     name="conversations",
-    keys=_by_id("conversations_conversation"),
+    keys=by_id("conversations_conversation"),
     counts="""
         SELECT brand_id, channel_id, count(*) AS conversations_opened FROM conversations_conversation
         WHERE id > %(after_id)s AND id <= %(to_id)s GROUP BY brand_id, channel_id
@@ -168,15 +169,15 @@ def count_some(source: Source, reckoning: Reckoning, *, now: datetime) -> bool:
     """Count the next portion; False when there is none now, or somebody else is at it."""
     before = now - BEHIND[reckoning]
     with batch_transaction() as cursor:
-        walk = _locked(cursor, f"{reckoning}.{source.name}")
-        if walk is None:
+        walk = lock_walk(cursor, f"{reckoning}.{source.name}")
+        if walk is None or has_passed(walk, before):
             return False
         after = Place.read(walk.place)
-        places = _places(cursor, source, after=after, before=before)
+        places = next_places(cursor, source, after=after, before=before)
         if places:
             month = month_of(places[0].at)
             portion = [one for one in places if month_of(one.at) == month]
-            cursor.execute(source.counts, _range(after, portion[-1], month=month, reckoning=reckoning.value))
+            cursor.execute(source.counts, between(after, portion[-1], month=month, reckoning=reckoning.value))
             _add(cursor, _ADD_COUNT, {"reckoning": reckoning.value, "month": month})
         is_more = len(places) == PORTION or (bool(places) and len(portion) < len(places))
         # What is committed so late that the walk has passed its place changes no figure any more.
@@ -203,7 +204,7 @@ _FORGET_CONSUMERS = """
 
 _CONTENT_STORED = Source(
     name="contents",
-    keys=_by_id("conversations_messagecontent", "message_id"),
+    keys=by_id("conversations_messagecontent", "message_id"),
     counts="""
         SELECT message.brand_id, message.channel_id, sum(octet_length(content.text)
             + octet_length(COALESCE(NULLIF(content.attachments::text, '[]'), ''))
@@ -217,7 +218,7 @@ _CONTENT_STORED = Source(
 )
 _FILES_STORED = Source(
     name="files",
-    keys=_by_id("conversations_mediafile"),
+    keys=by_id("conversations_mediafile"),
     counts="""
         SELECT message.brand_id, message.channel_id, sum(file.size) AS file_bytes FROM conversations_mediafile file
         JOIN conversations_message message ON message.id = file.message_id
@@ -235,7 +236,7 @@ def measure_some(sources: Sequence[Source], *, now: datetime) -> bool:
     A walk ends with all of its sums in the place of those of an earlier walk of the month.
     """
     with batch_transaction() as cursor:
-        walk = _locked(cursor, _STORAGE)
+        walk = lock_walk(cursor, _STORAGE)
         if walk is None or (walk.month is None and walk.counted_to and now - walk.counted_to < MEASURED_EVERY):
             return False
         if walk.month is None:
@@ -243,9 +244,9 @@ def measure_some(sources: Sequence[Source], *, now: datetime) -> bool:
         stored = walk.place or {}
         at = [one.name for one in sources].index(stored["source"])
         after = Place.read(stored)
-        places = _places(cursor, sources[at], after=after, before=now)
+        places = next_places(cursor, sources[at], after=after, before=now)
         if places:
-            cursor.execute(sources[at].counts, _range(after, places[-1], month=walk.month, reckoning=""))
+            cursor.execute(sources[at].counts, between(after, places[-1], month=walk.month, reckoning=""))
             _add(cursor, _ADD_STORAGE, {"month": walk.month})
             walk.place = {"source": sources[at].name, **places[-1].as_json()}
         elif at + 1 < len(sources):
@@ -271,12 +272,19 @@ _ADD_STORAGE = """
 """
 
 
-def _locked(cursor: CursorWrapper, name: str) -> UsageWalk | None:
+def lock_walk(cursor: CursorWrapper, name: str) -> UsageWalk | None:
+    """The walk of this name, locked until the transaction ends; None while somebody else is at it."""
     cursor.execute(_KNOW_WALK, [name])
     return UsageWalk.objects.select_for_update(skip_locked=True).filter(pk=name).first()
 
 
-def _places(cursor: CursorWrapper, source: Source, *, after: Place, before: datetime) -> list[Place]:
+def has_passed(walk: UsageWalk, before: datetime) -> bool:
+    """Whether a walk has come to this moment: a worker whose clock is behind must not take it back."""
+    return walk.counted_to is not None and before <= walk.counted_to
+
+
+def next_places(cursor: CursorWrapper, source: Source, *, after: Place, before: datetime) -> list[Place]:
+    """The places of the next rows of a walk, one portion of them."""
     values: dict[str, Any] = {
         "after_at": after.at,
         "after_id": after.id,
@@ -287,7 +295,8 @@ def _places(cursor: CursorWrapper, source: Source, *, after: Place, before: date
     return [Place.of(at, row_id) for at, row_id in cursor.fetchall()]
 
 
-def _range(after: Place, to: Place, **values: Any) -> dict[str, Any]:
+def between(after: Place, to: Place, **values: Any) -> dict[str, Any]:
+    """What the statement of a source is given: a range of places, and more values."""
     return {"after_at": after.at, "after_id": after.id, "to_at": to.at, "to_id": to.id, **values}
 
 

@@ -14,15 +14,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Stay until SIGTERM or Ctrl-C."""
+        from connector_site.rollups.counting import Counter as RollupCounter
         from webhooks import services
         from webhooks.retention import Keeper
-        from webhooks.usage import Counter
+        from webhooks.usage import Counter as UsageCounter
 
-        keeper, counter = Keeper(), Counter()
+        beside = Keeper(), UsageCounter(), RollupCounter()
 
         def sweep() -> None:
             services.sweep()
-            keeper.work()
-            counter.work()
+            for one in beside:
+                one.work()
 
         Worker(sweep=sweep).run()

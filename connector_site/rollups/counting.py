@@ -1,0 +1,253 @@
+"""
+Counts what happened into rows of five minutes, hours and days: a portion in one short transaction, and the place it has
+come to with it. So no crash and no second worker counts a row twice.
+
+The way of usage (conversations.services.usage): rows are walked in the order of their ids, which carry the time at
+which they were made, or of their ends. A row may be committed later than one with a younger id. So there are two walks:
+*soon* stays seconds behind the clock and shows what happens now, *final* stays an hour behind and is right. Where final
+has passed a span of time, its counts are shown.
+
+A send that failed may be sent again by a person, and then has not failed any more. Its failure stays counted where soon
+has seen it: of the two counts of an end that can be undone the higher one is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from django.utils import timezone
+
+from connector_site.models import Counting, Figure, Span
+from connector_site.rollups.buckets import MORE, THROUGH_MS
+from conversations.models import UsageWalk
+from conversations.services import usage
+from conversations.services.retention import batch_transaction
+from conversations.services.usage import Place, Source, by_id
+
+logger = structlog.get_logger(__name__)
+
+BEHIND = {Counting.SOON: timedelta(seconds=15), Counting.FINAL: timedelta(hours=1)}
+SPANS = {Counting.SOON: tuple(Span), Counting.FINAL: (Span.HOUR, Span.DAY), Counting.MEASURED: tuple(Span)}
+# How far a first walk goes back, where the site is older than its figures.
+_BEGINS = {Counting.SOON: timedelta(days=1), Counting.FINAL: timedelta(days=30)}
+# Of these final may find fewer than soon has seen.
+UNDOABLE = tuple(figure for figure in Figure if figure.split("_")[0] in ("FAILED", "DEAD", "DROPPED"))
+
+_FIVE_MINUTES_KEPT = timedelta(hours=3)
+_HOURS_KEPT = timedelta(days=9)
+_DAYS_KEPT = timedelta(days=400)
+_SOON_KEPT_BEHIND_FINAL = timedelta(days=2)
+_GO_AT_ONCE = 5_000
+
+Now = Callable[[], datetime]
+
+# --- what is counted -------------------------------------------------------------------------------------------------
+
+
+def _made_at(row_id: str) -> str:
+    """The moment that a UUIDv7 carries, as core.ids reads it."""
+    return f"to_timestamp(('x' || translate(left({row_id}::text, 13), '-', ''))::bit(48)::bigint / 1000.0)"
+
+
+_DELIVERIES = Source(
+    name="deliveries",
+    keys=by_id("webhooks_delivery"),
+    counts=f"""
+        SELECT brand_id, inbox_id AS source_id, {_made_at("id")} AS moment,
+            CASE WHEN channel_id IS NULL THEN 'DELIVERIES_FROM_LIVEPERSON' ELSE 'DELIVERIES_FROM_CHANNEL' END AS figure,
+            '' AS label, 1 AS count
+        FROM webhooks_delivery WHERE id > %(after_id)s AND id <= %(to_id)s
+    """,  # noqa: S608 -- constants of ours
+)
+_MESSAGES = Source(
+    name="messages",
+    keys=by_id("conversations_message"),
+    counts=f"""
+        SELECT brand_id, channel_id AS source_id, {_made_at("id")} AS moment,
+            CASE WHEN audience = 'STAFF' THEN 'PRIVATE_NOTES' ELSE 'MESSAGES_' || direction END AS figure,
+            '' AS label, 1 AS count
+        FROM conversations_message WHERE id > %(after_id)s AND id <= %(to_id)s
+    """,  # noqa: S608 -- constants of ours
+)
+_CONVERSATIONS = Source(
+    name="conversations",
+    keys=by_id("conversations_conversation"),
+    counts=f"""
+        SELECT brand_id, channel_id AS source_id, {_made_at("id")} AS moment, 'CONVERSATIONS' AS figure,
+            '' AS label, 1 AS count
+        FROM conversations_conversation WHERE id > %(after_id)s AND id <= %(to_id)s
+    """,  # noqa: S608 -- constants of ours
+)
+_THROUGH_LABELS = ", ".join(f"'{edge}'" for edge in (*THROUGH_MS, MORE))
+# How long a message took: from the webhook that brought it to the acceptance of each of its parts.
+_ENDED = Source(
+    name="ended",
+    walked_by="moment",
+    keys="""
+        SELECT finished_at, id FROM conversations_dispatch
+        WHERE (finished_at, id) > (%(after_at)s, %(after_id)s) AND finished_at < %(before_at)s
+        ORDER BY finished_at, id LIMIT %(limit)s
+    """,
+    counts=f"""
+        SELECT dispatch.brand_id, COALESCE(message.channel_id, consumer.channel_id) AS source_id,
+            dispatch.finished_at AS moment, fact.figure, fact.label, 1 AS count
+        FROM conversations_dispatch dispatch
+        JOIN conversations_lane lane ON lane.id = dispatch.lane_id
+        JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
+        LEFT JOIN conversations_message message ON message.id = dispatch.message_id
+        CROSS JOIN LATERAL (
+            SELECT dispatch.state || '_' || lane.direction AS figure,
+                CASE WHEN dispatch.state = 'SENT' THEN '' ELSE dispatch.error_code END AS label
+            UNION ALL
+            SELECT 'THROUGH_' || lane.direction, (ARRAY[{_THROUGH_LABELS}])[1 + width_bucket(
+                (1000 * extract(epoch FROM dispatch.finished_at - COALESCE(
+                    (SELECT delivery.received_at FROM webhooks_event event
+                     JOIN webhooks_delivery delivery ON delivery.id = event.delivery_id
+                     WHERE event.message_id = message.id ORDER BY event.id LIMIT 1),
+                    message.created_at)))::float8,
+                ARRAY[{", ".join(map(str, THROUGH_MS))}]::float8[])]
+            WHERE dispatch.state = 'SENT' AND message.id IS NOT NULL AND dispatch.kind IN ('TEXT', 'FILE', 'RICH')
+        ) fact
+        WHERE (dispatch.finished_at, dispatch.id) > (%(after_at)s, %(after_id)s)
+          AND (dispatch.finished_at, dispatch.id) <= (%(to_at)s, %(to_id)s)
+          AND dispatch.state IN ('SENT', 'FAILED', 'DEAD', 'DROPPED')
+    """,  # noqa: S608 -- constants of ours
+)
+COUNTED = (_DELIVERIES, _MESSAGES, _CONVERSATIONS, _ENDED)
+WALKS_BEGIN = "rollup."
+
+# Each fact counts for its source and for its brand as a whole, in each span. In one order, so that two never wait for
+# each other in a circle.
+ADD_FACTS = """
+    WITH fact AS ({facts})
+    INSERT INTO connector_site_rollupcount AS known
+        (brand_id, source_id, span, at, figure, label, counting, count)
+    SELECT fact.brand_id, counted.source_id, span.seconds,
+        date_bin(make_interval(secs => span.seconds), fact.moment, '2000-01-01T00:00:00Z') AS at,
+        fact.figure, fact.label, %(counting)s, sum(fact.count)
+    FROM fact
+    CROSS JOIN LATERAL (VALUES (fact.source_id), (NULL)) AS counted (source_id)
+    CROSS JOIN unnest(%(spans)s::int[]) AS span (seconds)
+    GROUP BY 1, 2, 3, 4, 5, 6
+    ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (brand_id, source_id, span, at, figure, label, counting)
+    DO UPDATE SET count = known.count + EXCLUDED.count
+"""
+
+
+def count_some(source: Source, counting: Counting, *, now: datetime) -> bool:
+    """Count the next portion; False when there is none now, or somebody else is at it."""
+    before = now - BEHIND[counting]
+    with batch_transaction() as cursor:
+        walk = usage.lock_walk(cursor, walk_name(source, counting))
+        if walk is None or usage.has_passed(walk, before):
+            return False
+        after = Place.read(walk.place) if walk.place else source.place_at(start_of(Span.DAY, now - _BEGINS[counting]))
+        places = usage.next_places(cursor, source, after=after, before=before)
+        if places:
+            values = {"counting": counting.value, "spans": [int(span) for span in SPANS[counting]]}
+            cursor.execute(ADD_FACTS.format(facts=source.counts), usage.between(after, places[-1], **values))
+        is_more = len(places) == usage.PORTION
+        to = places[-1] if is_more else source.place_at(before)
+        walk.place, walk.counted_to = to.as_json(), to.at
+        walk.save()
+    return is_more
+
+
+def walk_name(source: Source, counting: Counting) -> str:
+    """What the row is called that says how far a count has come."""
+    return f"{WALKS_BEGIN}{counting}.{source.name}"
+
+
+def start_of(span: Span, moment: datetime) -> datetime:
+    """When the span of time begins in which a moment lies."""
+    seconds = int(moment.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % span, tz=UTC)
+
+
+def counted_to(counting: Counting) -> datetime | None:
+    """Everything that happened before this moment is in the counts; None: nothing has been counted yet."""
+    names = [walk_name(source, counting) for source in COUNTED]
+    moments = UsageWalk.objects.filter(name__in=names, counted_to__isnull=False).values_list("counted_to", flat=True)
+    known = [moment for moment in moments if moment is not None]
+    return min(known) if len(known) == len(COUNTED) else None
+
+
+# --- what goes -------------------------------------------------------------------------------------------------------
+
+_FORGET = """
+    DELETE FROM connector_site_rollupcount WHERE id IN (
+        SELECT id FROM connector_site_rollupcount WHERE span = %(span)s AND at < %(before)s AND counting = ANY(%(of)s)
+          AND NOT (counting = 'SOON' AND at >= %(undoable_before)s AND figure = ANY(%(undoable)s))
+        LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+"""
+
+
+def forget_some(*, now: datetime) -> bool:
+    """Remove some of what is too old, or counted in the end; False when nothing is left."""
+    final_to = counted_to(Counting.FINAL)
+    passed = final_to - _SOON_KEPT_BEHIND_FINAL if final_to else datetime.min.replace(tzinfo=UTC)
+    gone = 0
+    for span, kept in ((Span.FIVE_MINUTES, _FIVE_MINUTES_KEPT), (Span.HOUR, _HOURS_KEPT), (Span.DAY, _DAYS_KEPT)):
+        gone += _forget(span, now - kept, undoable_before=now - kept, of=list(Counting))
+        gone += _forget(span, passed, undoable_before=now - kept, of=[Counting.SOON])
+    return gone >= _GO_AT_ONCE
+
+
+def _forget(span: Span, before: datetime, *, undoable_before: datetime, of: list[Counting]) -> int:
+    values: dict[str, Any] = {
+        "span": int(span), "before": before, "undoable_before": undoable_before, "of": [one.value for one in of],
+        "undoable": [figure.value for figure in UNDOABLE], "limit": _GO_AT_ONCE,
+    }  # fmt: skip
+    with batch_transaction() as cursor:
+        cursor.execute(_FORGET, values)
+        return cursor.rowcount
+
+
+# --- the worker's share ----------------------------------------------------------------------------------------------
+
+
+def walk(*, now: Now = timezone.now) -> Iterator[None]:
+    """Count everything there is to count now; each step of the iterator is one portion."""
+    for counting in (Counting.SOON, Counting.FINAL):
+        for source in COUNTED:
+            while count_some(source, counting, now=now()):
+                yield
+            yield
+
+
+class Counter:
+    """Takes a little of a walk at a time, beside the sweep: as long as the budget lasts, whenever it is called."""
+
+    PAUSE_S = 4.0
+    AFTER_TROUBLE_S = 60.0
+    FORGET_EVERY_S = 600.0
+
+    def __init__(self) -> None:
+        self._walk: Iterator[None] | None = None
+        self._walk_from_s = 0.0
+        self._forget_from_s = 0.0
+
+    def work(self, *, budget_s: float = 0.15) -> None:
+        """Never raises: what is wrong with it must not look like a database that is away."""
+        ends_at_s = time.monotonic() + budget_s
+        try:
+            while time.monotonic() < ends_at_s and time.monotonic() >= self._walk_from_s:
+                self._step()
+        except Exception as error:
+            # The class only: the text of an error may quote a row.
+            logger.exception("rollups.failed", error=type(error).__name__)
+            self._walk, self._walk_from_s = None, time.monotonic() + self.AFTER_TROUBLE_S
+
+    def _step(self) -> None:
+        if time.monotonic() >= self._forget_from_s and not forget_some(now=timezone.now()):
+            self._forget_from_s = time.monotonic() + self.FORGET_EVERY_S
+        self._walk = self._walk or walk()
+        try:
+            next(self._walk)
+        except StopIteration:
+            self._walk, self._walk_from_s = None, time.monotonic() + self.PAUSE_S
