@@ -213,11 +213,28 @@ class PersonForm(forms.ModelForm):
         return cleaned
 
 
+def _end_sessions(row: User, given: dict[str, Any], actor: Actor) -> Told:
+    services.end_sessions(row, actor=actor)
+    return Told(sentence="Signed out everywhere: whatever they open next asks them to sign in.")
+
+
 @admin.register(User)
-class PersonAdmin(PlatformAdmin, DjangoUserAdmin):  # type: ignore[misc]
+class PersonAdmin(DeedsMixin, PlatformAdmin, DjangoUserAdmin):  # type: ignore[misc]
     """People who sign in. Nobody is deleted: a person is made inactive, and the trail keeps their name."""
 
     add_verb = change_verb = Verb.OWN
+    deeds = (
+        Deed(
+            name="sign-out",
+            label="Sign out everywhere",
+            icon="logout",
+            explain="Every session of this person ends with their next click, on whatever device. They may sign in "
+            "again: take “Active” away to keep them out. Their API keys go on until they are revoked.",
+            run=_end_sessions,
+            verb=Verb.OWN,
+            tone="danger",
+        ),
+    )
     form = PersonForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -234,6 +251,10 @@ class PersonAdmin(PlatformAdmin, DjangoUserAdmin):  # type: ignore[misc]
 
     def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
         return queryset.filter(username=term)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        context["buttons"] = self.deeds_for(request, kwargs["obj"]) if kwargs.get("obj") else []
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def store_new(self, obj: User, *, form: forms.Form, actor: Actor) -> None:
         services.add_person(obj, actor=actor)

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from core.ids import new_id
 
@@ -22,9 +23,21 @@ class User(AbstractUser):
     key: ApiKey | None = None
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, help_text="Identifier of the person.")
+    sessions_round = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Grows when the person is signed out everywhere; older sessions are over."
+    )
 
     class Meta(AbstractUser.Meta):
         pass
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What each session holds and every request compares: of another password or round it is another one."""
+        digest: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        if not self.sessions_round:
+            return digest
+        return salted_hmac(
+            f"access.sessions.{self.sessions_round}", digest, secret=secret, algorithm="sha256"
+        ).hexdigest()
 
 
 class Holdable(models.Model):

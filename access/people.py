@@ -22,6 +22,7 @@ def address_of(request: HttpRequest | None) -> str | None:
     """The caller's address; None where there is none, as over a Unix socket. Proxies have been seen through already."""
     given = request.META.get("REMOTE_ADDR", "") if request is not None else ""
     try:
-        return str(ipaddress.ip_address(given))
+        # The name of an interface (fe80::1%eth0) says something on this machine alone, and no column takes it.
+        return str(ipaddress.ip_address(given.partition("%")[0]))
     except ValueError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from access import acts
@@ -91,6 +91,13 @@ def ensure_somebody_runs_the_site(*, without: User) -> None:
 def record_new_password(user: User, *, actor: Actor) -> None:
     """Note that a password was set; the password itself is stored by whoever checked it, in the same transaction."""
     acts.tell("user.changed", actor=actor, subject=user, data={"changed": ["password"]})
+
+
+@transaction.atomic
+def end_sessions(user: User, *, actor: Actor) -> None:
+    """Sign a person out everywhere, from the next request on. Their API keys go on."""
+    User.objects.filter(pk=user.pk).update(sessions_round=F("sessions_round") + 1)
+    acts.tell("user.sessions_ended", actor=actor, subject=user)
 
 
 @transaction.atomic

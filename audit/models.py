@@ -88,3 +88,15 @@ class AuditEntry(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("An audit entry cannot be deleted.")
+
+
+class FailedSignIns(models.Model):
+    """The failed sign-ins of an hour, of which the trail names only the first ones; goes once the trail has the sum."""
+
+    hour = models.DateTimeField(primary_key=True, help_text="When the hour began.")
+    wrong = models.PositiveIntegerField(default=0, help_text="Attempts whose name and password did not fit.")
+    refused = models.PositiveIntegerField(default=0, help_text="Attempts that were not looked at, after too many.")
+    named = models.PositiveIntegerField(default=0, help_text="Entries of the trail that name one of them.")
+
+    def __str__(self) -> str:
+        return f"failed sign-ins from {self.hour:%Y-%m-%d %H:%M}"

@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import models, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
-from access import acts
+from access import acts, sign_in
 from access.models import User
 from access.people import actor_of, address_of
 from audit import api as audit
+from audit import failed_sign_ins
 from core.actor import Actor
 
 # However often somebody does again what changes nothing.
@@ -48,12 +50,6 @@ def record_sign_out(*, request: HttpRequest, user: User | None, **_: Any) -> Non
         audit.record("user.signed_out", actor=actor_of(user, request), subject=user)
 
 
-@receiver(user_login_failed)
-def record_failed_sign_in(*, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """A name that nobody has is not kept: people type their password into the wrong field."""
-    username = str(credentials.get("username") or "")
-    person = User.objects.filter(username=username).first() if "\0" not in username else None
-    subject = person or User(id="", username="a name that nobody has")
-    actor = Actor(kind="PERSON", name="somebody not signed in", address=address_of(request))
-    with transaction.atomic():
-        audit.record("user.sign_in_failed", actor=actor, subject=subject)
+@receiver(sign_in.failed)
+def record_failed_sign_in(*, username: str, request: HttpRequest, outcome: sign_in.Outcome, **_: Any) -> None:
+    failed_sign_ins.record(username=username, address=address_of(request), outcome=outcome, now=timezone.now())

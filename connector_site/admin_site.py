@@ -10,20 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import ModelAdmin
+from django.contrib.auth.signals import user_login_failed
 from django.db import models, transaction
 from django.db.models.base import ModelBase
 from django.forms import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
+from access import sessions, sign_in
 from access.admin_base import OWN_ROWS, PLATFORM_ONLY, BrandScopedAdmin, OwnRowsAdmin, PlatformAdmin, acting
 from access.rules import Verb, may
-from access.services import record_new_password
+from access.services import end_sessions, record_new_password
 from connector_site import dashboard
 from connector_site.find import page as find_page
 
@@ -38,12 +41,16 @@ class SignInForm(AuthenticationForm):
 
     def confirm_login_allowed(self, user: Any) -> None:
         if not may(user, Verb.VIEW):
-            # The same sentence as for a wrong password: it tells a stranger nothing.
-            raise ValidationError(
-                self.error_messages["invalid_login"],
-                code="invalid_login",
-                params={"username": self.username_field.verbose_name},
-            )
+            # The same sentence as for a wrong password, and counted like one: it tells a stranger nothing.
+            credentials = {"username": user.get_username()}
+            user_login_failed.send(sender=__name__, credentials=credentials, request=self.request)
+            raise self.get_invalid_login_error()
+
+    def get_invalid_login_error(self) -> ValidationError:
+        left = sign_in.wait(self.request) if self.request is not None else None
+        if left is not None:
+            return ValidationError(sign_in.sentence(left), code="wait")
+        return super().get_invalid_login_error()
 
 
 class ConnectorAdminSite(UnfoldAdminSite):
@@ -67,7 +74,10 @@ class ConnectorAdminSite(UnfoldAdminSite):
 
     def get_urls(self) -> list[Any]:
         """Without the links by type and id: none of our rows has a page elsewhere, and a NUL in one is an error."""
-        ours = [path("find/", self.admin_view(self.find), name="find")]
+        ours = [
+            path("find/", self.admin_view(self.find), name="find"),
+            path("sign_out_everywhere/", self.admin_view(self.sign_out_everywhere), name="sign_out_everywhere"),
+        ]
         return ours + [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
 
     def find(self, request: HttpRequest) -> HttpResponse:
@@ -87,6 +97,16 @@ class ConnectorAdminSite(UnfoldAdminSite):
             if request.method == "POST" and response.status_code == 302:
                 record_new_password(request.user, actor=acting(request))  # type: ignore[arg-type]
         return response
+
+    def sign_out_everywhere(self, request: HttpRequest) -> HttpResponse:
+        """GET asks, POST ends every session of this person, the one that asks for it too."""
+        if request.method != "POST":
+            context = {**self.each_context(request), "title": "Sign out everywhere"}
+            return TemplateResponse(request, "admin/sign_out_everywhere.html", context)
+        end_sessions(request.user, actor=acting(request))  # type: ignore[arg-type]
+        sessions.end(request)
+        messages.success(request, "You are signed out everywhere.")
+        return HttpResponseRedirect(reverse("admin:login"))
 
     def get_log_entries(self, request: HttpRequest) -> models.QuerySet[LogEntry]:
         """Not kept: the trail is."""

@@ -43,7 +43,7 @@ COUNTED: tuple[type[models.Model], ...] = (
     Brand, AppInstallation, Channel, Consumer, Conversation, Message, MediaFile, Dispatch, Delivery, Event, AuditEntry,
 )  # fmt: skip
 # Doorbells, sign-ins and signs of life: worth nothing where they are restored.
-_WITHOUT_ROWS = ("django_q_*", "django_session", "connector_site_heartbeat")
+_WITHOUT_ROWS = ("django_q_*", "django_session", "axes_*", "connector_site_heartbeat")
 _TELL_EVERY = 1000
 Tell = Callable[[str], None]
 

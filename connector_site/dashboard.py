@@ -95,6 +95,14 @@ def _connectors_of(brands: list[Brand]) -> dict[Any, list[dict[str, Any]]]:
     return found
 
 
+def account_links(request: HttpRequest) -> list[dict[str, Any]]:
+    """What somebody does about their own sign-in; logging out stands below by itself."""
+    return [
+        {"title": "Change password", "link": reverse("admin:password_change")},
+        {"title": "Sign out everywhere", "link": reverse("admin:sign_out_everywhere")},
+    ]
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar: what is looked at every day first."""
 

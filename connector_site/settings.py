@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "rest_framework",
     "knox",
     "drf_spectacular",
@@ -104,6 +105,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "access.sessions.SessionLimits",
+    "axes.middleware.AxesMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "access.rest.limits.RateLimitHeaders",
     "connector_site.middleware.ReadingsTold",
@@ -371,7 +374,8 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = _is_https
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = _number("SESSION_HOURS", default=8, low=1, high=24) * 3600
+SESSION_IDLE_S = _number("SESSION_IDLE_MINUTES", default=30, low=1, high=24 * 60) * 60
 SESSION_COOKIE_NAME = "connector_site_session"
 CSRF_COOKIE_SECURE = _is_https
 CSRF_COOKIE_HTTPONLY = True
@@ -384,6 +388,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+# The first one refuses, before a password is looked at, what access/sign_in.py says; it finds nobody.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_HANDLER = "access.sign_in.SignInThrottle"
+AXES_LOCKOUT_CALLABLE = "access.sign_in.answer_locked"
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 
 # --- API -------------------------------------------------------------------------------------------------------------
@@ -472,6 +485,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "STYLES": ["connector_site.admin_assets.style"],
     "SCRIPTS": ["connector_site.admin_assets.script"],
+    "ACCOUNT": {"navigation": "connector_site.dashboard.account_links"},
     "SIDEBAR": {"navigation": "connector_site.dashboard.navigation"},
     "COLORS": {
         "primary": {

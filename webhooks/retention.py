@@ -15,8 +15,9 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from access import leftovers
+from access import leftovers, sessions, sign_in
 from access.models import Brand
+from audit import failed_sign_ins
 from conversations.services import retention
 from conversations.services.retention import BATCH, Batch, Page, Place, batch_transaction, count_removed, read_page
 from core.actor import SYSTEM
@@ -27,6 +28,14 @@ logger = structlog.get_logger(__name__)
 
 BODIES, IDENTITIES = "delivery_bodies", "identities"
 ANSWERS_TO_KEYS, ENDED_KEYS = "answers_to_api_keys", "digests_of_ended_api_keys"
+SESSIONS, ATTEMPTS, FAILED_HOURS = "ended_sessions", "failed_attempts_to_sign_in", "hours_of_failed_sign_ins"
+_LEFTOVERS: tuple[tuple[str, Callable[..., int]], ...] = (
+    (ANSWERS_TO_KEYS, leftovers.forget_answers),
+    (ENDED_KEYS, leftovers.forget_ended_keys),
+    (SESSIONS, sessions.forget_ended),
+    (ATTEMPTS, sign_in.forget_attempts),
+    (FAILED_HOURS, failed_sign_ins.sum_up),
+)
 Now = Callable[[], datetime]
 
 
@@ -41,8 +50,8 @@ def walk(*, now: Now = timezone.now) -> Iterator[Batch]:
         yield from _repeat(retention.ANSWERS, partial(retention.clear_answers, brand=brand, now=now()))
         yield from _repeat(retention.CHOICES, partial(retention.clear_choices, brand=brand, now=now()))
     yield from _forget_identities(now)
-    for kind, forget in ((ANSWERS_TO_KEYS, leftovers.forget_answers), (ENDED_KEYS, leftovers.forget_ended_keys)):
-        yield from _repeat(kind, partial(_forget_of_keys, forget, now=now))
+    for kind, forget in _LEFTOVERS:
+        yield from _repeat(kind, partial(_forget, forget, now=now))
     for folder in retention.file_folders():
         yield Batch(kind="lost_files", count=retention.remove_lost_files(folder=folder, now=now()))
     retention.tell_trail(actor=SYSTEM)
@@ -62,7 +71,7 @@ def _repeat(kind: str, remove: Callable[[], int]) -> Iterator[Batch]:
         yield Batch(kind=kind, count=count)
 
 
-def _forget_of_keys(forget: Callable[..., int], *, now: Now) -> int:
+def _forget(forget: Callable[..., int], *, now: Now) -> int:
     with batch_transaction():
         return forget(now=now(), at_most=BATCH)
 

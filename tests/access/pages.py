@@ -39,7 +39,7 @@ def addresses(ruled: Ruled, world: World | None) -> list[str]:
     assert ruled.model is not None
     row = world.row_of(ruled.model) if world else None
     row_id = str(row.pk) if row else str(new_id())
-    if ruled.rule is not Rule.DEED:
+    if "deed_name" not in ruled.route.parameters:
         return [ruled.route.url(object_id=row_id, pk=row_id, id=row_id)]
     return [ruled.route.url(object_id=row_id, deed_name=name) for name in deeds_of(ruled.model)]
 

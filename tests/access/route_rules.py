@@ -70,6 +70,7 @@ _SITE: dict[str, Rule] = {
     "admin/find/": Rule.FIND_PAGE,
     "admin/password_change/": Rule.SIGNED_IN,
     "admin/password_change/done/": Rule.SIGNED_IN,
+    "admin/sign_out_everywhere/": Rule.SIGNED_IN,
     "admin/autocomplete/": Rule.SIGNED_IN,
     "admin/jsi18n/": Rule.SIGNED_IN,
     r"admin/(?P<url>.*)$": Rule.SIGNED_IN,
