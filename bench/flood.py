@@ -349,7 +349,7 @@ class _Beside:
             self._site.simulator("POST", f"phones/{self._brand.phone}/say", {"consumer": who, "text": "anybody there?"})
             started = time.perf_counter()
             mine = Dispatch.objects.filter(
-                lane__consumer__channel_consumer_id=who["id"], kind="TEXT", brand=self._brand.channel.brand
+                consumer__channel_consumer_id=who["id"], kind="TEXT", brand=self._brand.channel.brand
             )
             while not mine.filter(state="SENT").exists() and time.perf_counter() - started < 30:
                 time.sleep(0.05)

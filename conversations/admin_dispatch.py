@@ -49,7 +49,7 @@ SEND_AGAIN = Deed(
     run=_send_again,
     offered=lambda row: (
         row.state in operations.RESENDABLE
-        and row.lane.consumer.erased_at is None
+        and row.consumer.erased_at is None
         and not (row.message and row.message.removed_at)
     ),
     form=ReasonForm,
@@ -82,10 +82,10 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
     refusals = (*DeedsMixin.refusals, operations.NotPossible)
     actions = ("send_again_together", "drop_together")
 
-    list_display = ("when", "kind", "direction", "state_chip", "consumer", "tries", "trouble")
+    list_display = ("when", "kind", "direction", "state_chip", "whose", "tries", "trouble")
     list_display_links = ("when",)
     list_filter = DISPATCH_FILTERS
-    list_select_related = ("lane__consumer",)
+    list_select_related = ("consumer",)
     search_fields = ("id",)
     search_help_text = "Id, as the channel or LivePerson was told it too"
     page_template = "admin/conversations/dispatch.html"
@@ -94,17 +94,13 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
     def when(self, obj: Dispatch) -> SafeString | str:
         return moment(obj.created_at)
 
-    @admin.display(description="Direction")
-    def direction(self, obj: Dispatch) -> str:
-        return obj.lane.get_direction_display()
-
     @admin.display(description="State")
     def state_chip(self, obj: Dispatch) -> SafeString:
         return chip(obj.get_state_display(), tone_of(obj.state))
 
     @admin.display(description="Consumer")
-    def consumer(self, obj: Dispatch) -> SafeString:
-        return seen(obj.lane.consumer)
+    def whose(self, obj: Dispatch) -> SafeString:
+        return seen(obj.consumer)
 
     @admin.display(description="Tries")
     def tries(self, obj: Dispatch) -> int:
@@ -119,7 +115,7 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         found = super().get_object(request, object_id, from_field)
         return found and Dispatch.objects.select_related(
-            "lane__consumer", "message__content", "conversation", "brand"
+            "lane", "consumer", "message__content", "conversation", "brand"
         ).prefetch_related(Prefetch("attempts", queryset=Attempt.objects.order_by("id"))).get(pk=found.pk)
 
     def page_context(self, request: HttpRequest, obj: Dispatch) -> dict[str, Any]:
@@ -174,7 +170,7 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
         ids = {wanted for one in request.POST.getlist("_selected_action") if (wanted := id_in(one))}
         rows = limit(Dispatch.objects.filter(pk__in=ids), request.user, verb=Verb.OPERATE)
         tries = Prefetch("attempts", queryset=Attempt.objects.order_by("id"))
-        rows = rows.select_related("lane__consumer", "message").prefetch_related(tries)
+        rows = rows.select_related("consumer", "message").prefetch_related(tries)
         return list(rows.order_by("id")[:_MOST_AT_ONCE])
 
     def _do_to_each(self, request: HttpRequest, deed: Deed, rows: list[Dispatch], given: dict[str, Any]) -> None:

@@ -49,21 +49,6 @@ class ChannelFilter(RowFilter):
     model = Channel
 
 
-class DirectionFilter(OfferedFilter):
-    """Of sends, whose lane knows it."""
-
-    title = "direction"
-    parameter_name = "direction"
-
-    @classmethod
-    def words(cls) -> list[tuple[str, str]]:
-        return [("TO_LIVEPERSON", "To LivePerson"), ("TO_CHANNEL", "To the channel")]
-
-    @classmethod
-    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
-        return queryset.filter(lane__direction=value)
-
-
 CONSUMER_FILTERS = (BrandFilter, TimeFilter, ChannelFilter)
 CONVERSATION_FILTERS = (
     BrandFilter,
@@ -88,8 +73,10 @@ DISPATCH_FILTERS = (
     TimeFilter,
     choice_filter("state", DispatchState),
     choice_filter("kind", DispatchKind),
-    DirectionFilter,
+    choice_filter("direction", Direction),
     ErrorCodeFilter,
+    ChannelFilter,
     link_filter("conversation", title="conversation"),
     link_filter("message", title="message"),
+    link_filter("consumer", title="consumer"),
 )

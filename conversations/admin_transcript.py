@@ -121,7 +121,7 @@ def _lines(conversation: Conversation) -> list[Line]:
 
 
 def _line_of(dispatch: Dispatch) -> Line:
-    to = "LivePerson" if dispatch.lane.direction == Direction.TO_LIVEPERSON else "the channel"
+    to = "LivePerson" if dispatch.direction == Direction.TO_LIVEPERSON else "the channel"
     what = {
         DispatchKind.OPEN: "Opening another conversation",
         DispatchKind.CLOSE: "LivePerson asked to close" if to == "LivePerson" else "Channel told that it is closed",

@@ -16,7 +16,7 @@ from core.actor import Actor
 class _DispatchAct(ActView):
     resource = "dispatches"
     basename = "dispatch"
-    queryset = Dispatch.objects.select_related("lane__consumer", "message")
+    queryset = Dispatch.objects.select_related("channel")
     serializer_class = DispatchSerializer
     refusals = (operations.NotPossible,)
 

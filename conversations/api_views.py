@@ -22,7 +22,7 @@ from conversations.admin_filters import (
     MESSAGE_FILTERS,
     ErrorCodeFilter,
 )
-from conversations.models import Attempt, Consumer, Conversation, Dispatch, Lane, Message, Outcome, Step
+from conversations.models import Attempt, Consumer, Conversation, Dispatch, Message, Outcome, Step
 from conversations.serializers import (
     AttemptSerializer,
     ConsumerSerializer,
@@ -45,13 +45,8 @@ ATTEMPT_FILTERS = (
 
 
 def _channels_of_account(rows: QuerySet[Any], account_id: uuid.UUID) -> list[QuerySet[Any]]:
-    """Messages know their channel, and an account has a few."""
+    """Messages and dispatches know their channel, and an account has a few."""
     return along_each(rows, "channel_id", Channel.objects.filter(account=account_id).values_list("pk", flat=True))
-
-
-def _lanes_of_consumer(rows: QuerySet[Any], consumer_id: uuid.UUID) -> list[QuerySet[Any]]:
-    """Dispatches know their lane, and a consumer has one each way."""
-    return along_each(rows, "lane_id", Lane.objects.filter(consumer=consumer_id).values_list("pk", flat=True))
 
 
 def _dispatches_of_message(rows: QuerySet[Any], message_id: uuid.UUID) -> list[QuerySet[Any]]:
@@ -123,18 +118,19 @@ class DispatchList(BrandScopedList):
     """What had to be sent, to LivePerson or to a channel, and how that stands. A message may need several."""
 
     resource = "dispatches"
-    queryset = Dispatch.objects.prefetch_related("lane__consumer", "message")
+    queryset = Dispatch.objects.select_related("channel")
     serializer_class = DispatchSerializer
     filterset_class = filters_like(
         Dispatch,
         DISPATCH_FILTERS,
-        account=IdOf("lane__account_id", Account),
-        consumer=IdOf("lane__consumer_id", Consumer),
+        account=IdOf("channel__account_id", Account),
     )
     walked_by = {
         "message": by("message_id"),
         "conversation": by("conversation_id"),
-        "consumer": _lanes_of_consumer,
+        "consumer": by("consumer_id"),
+        "channel": by("channel_id"),
+        "account": _channels_of_account,
     }
 
 

@@ -53,7 +53,7 @@ def decide(turn: Turn, dispatch: Dispatch) -> datetime | None:
         return None
     if dispatch.next_attempt_at and dispatch.next_attempt_at > turn.now:
         return dispatch.next_attempt_at
-    is_to_liveperson = dispatch.lane.direction == Direction.TO_LIVEPERSON
+    is_to_liveperson = dispatch.direction == Direction.TO_LIVEPERSON
     if is_to_liveperson and (dispatch.error_code == Refused.code or dispatch.kind == DispatchKind.OPEN):
         _send_again(turn, dispatch)
         return None
@@ -103,7 +103,7 @@ def note_report(dispatch_id: uuid.UUID) -> None:
     """
     A channel told what became of a send: so it has it, whatever we know of that. The caller holds the mutex.
     """
-    dispatch = Dispatch.objects.select_related("lane__consumer", "message").get(pk=dispatch_id)
+    dispatch = Dispatch.objects.select_related("lane", "consumer", "message").get(pk=dispatch_id)
     was_tried = dispatch.possible_duplicate or (dispatch.step == Step.SEND and dispatch.attempt_count)
     waits = dispatch.state == DispatchState.QUEUED and (was_tried or dispatch.lane.held_at)
     if not waits and dispatch.state not in (DispatchState.UNKNOWN, DispatchState.PARKED):
@@ -199,7 +199,7 @@ def _in_doubt(conversation: Conversation, lp_dialog_id: str, sequence: int, same
             echo_sequence=None,
         )
         .order_by(is_live, "position")
-        .select_related("lane__consumer", "message")
+        .select_related("lane", "consumer", "message")
     )
 
 

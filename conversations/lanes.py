@@ -57,6 +57,9 @@ def append(
     return Dispatch.objects.create(
         brand_id=consumer.brand_id,
         lane_id=lane_id,
+        consumer=consumer,
+        direction=direction,
+        channel_id=message.channel_id if message else consumer.channel_id,
         position=position,
         kind=kind,
         message=message,
@@ -81,6 +84,9 @@ def put_before(head: Dispatch, *, kind: str) -> Dispatch:
     return Dispatch.objects.create(
         brand_id=head.brand_id,
         lane_id=head.lane_id,
+        consumer_id=head.consumer_id,
+        direction=head.direction,
+        channel_id=head.channel_id,
         position=position,
         kind=kind,
         correlation_id=head.correlation_id,
@@ -288,13 +294,13 @@ def heads_of(lane_ids: Collection[uuid.UUID]) -> list[Dispatch]:
         Dispatch.objects.filter(lane_id__in=list(lane_ids), state__in=LIVE_STATES)
         .order_by("lane_id", "position")
         .distinct("lane_id")
-        .select_related("lane__consumer", "message__content")
+        .select_related("lane", "consumer", "message__content")
     )
 
 
 def read_afresh(dispatch_id: uuid.UUID) -> Dispatch:
     """A dispatch as it stands in the database, with everything that sending it needs."""
-    return Dispatch.objects.select_related("lane__consumer", "message__content").get(pk=dispatch_id)
+    return Dispatch.objects.select_related("lane", "consumer", "message__content").get(pk=dispatch_id)
 
 
 def has_due_work() -> bool:

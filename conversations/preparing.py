@@ -78,7 +78,7 @@ def prepare(turn: Turn, *, fences: dict[uuid.UUID, int], desk: TokenDesk) -> lis
         heads = lanes.heads_of(waiting)
         for lane_id in waiting - {head.lane_id for head in heads}:
             turn.release(lane_id, due_at=None)
-        turn.read_consumers({head.lane.consumer_id for head in heads})
+        turn.read_consumers({head.consumer_id for head in heads})
         waiting = set()
         for head in heads:
             step = _decide(turn, head, fences[head.lane_id], desk)
@@ -119,7 +119,7 @@ class _Preparation:
         self.head = head
         self.fence = fence
         self.desk = desk
-        self.consumer = head.lane.consumer
+        self.consumer = head.consumer
 
     def run(self) -> Job | Later | NextHead:
         if self.head.state == DispatchState.SENDING:
@@ -135,7 +135,7 @@ class _Preparation:
         connector = get_connector(self.head.channel_id)
         if connector.blocked_by:
             return self._blocked(connector)
-        if self.head.lane.direction == Direction.TO_LIVEPERSON:
+        if self.head.direction == Direction.TO_LIVEPERSON:
             return self._towards_liveperson(connector)
         return self._towards_channel(connector)
 

@@ -68,7 +68,7 @@ def _after_trouble(now: datetime, head: Dispatch) -> datetime | None:
         return None
     if head.state == DispatchState.QUEUED:
         return now
-    is_sent_again = head.error_code == Refused.code and head.lane.direction == Direction.TO_LIVEPERSON
+    is_sent_again = head.error_code == Refused.code and head.direction == Direction.TO_LIVEPERSON
     if head.state != DispatchState.UNKNOWN or not is_sent_again or head.unknown_at is None:
         return None
     return max(now, head.unknown_at + timedelta(seconds=RECOVERING_WAIT_S))

@@ -16,7 +16,7 @@ from rest_framework import serializers
 from access.people import actor_of
 from access.rest.content import MASK, Masked, MaskedDigest, MaskedObject, may_read_content
 from access.rest.serializers import BrandFactsSerializer
-from conversations.models import Attempt, Consumer, Conversation, Direction, Dispatch, Message, MessageContent
+from conversations.models import Attempt, Consumer, Conversation, Dispatch, Message, MessageContent
 from conversations.services import content
 
 
@@ -210,9 +210,9 @@ class ConsumerSerializer(BrandFactsSerializer[Consumer]):
 
 
 class DispatchSerializer(BrandFactsSerializer[Dispatch]):
-    account = serializers.UUIDField(source="lane.account_id", help_text="Id of the LivePerson account.")
+    account = serializers.UUIDField(source="channel.account_id", help_text="Id of the LivePerson account.")
     channel = serializers.UUIDField(source="channel_id", help_text="Id of the channel it goes through.")
-    consumer = serializers.UUIDField(source="lane.consumer_id", help_text="Id of the consumer it concerns.")
+    consumer = serializers.UUIDField(source="consumer_id", help_text="Id of the consumer it concerns.")
     conversation = serializers.UUIDField(
         source="conversation_id",
         allow_null=True,
@@ -220,9 +220,6 @@ class DispatchSerializer(BrandFactsSerializer[Dispatch]):
     )
     message = serializers.UUIDField(
         source="message_id", allow_null=True, help_text="Id of the message it is sent for; null where it is for none."
-    )
-    direction = serializers.ChoiceField(
-        source="lane.direction", choices=Direction.choices, help_text="Which way it goes."
     )
     provider_ids = serializers.ListField(child=serializers.CharField(), help_text="The channel's ids of it.")
     content_digest = MaskedDigest(
@@ -265,9 +262,9 @@ class DispatchSerializer(BrandFactsSerializer[Dispatch]):
         read_only_fields = fields
         links = {
             "brand": ("brand", "brand_id"),
-            "account": ("account", "lane.account_id"),
+            "account": ("account", "channel.account_id"),
             "channel": ("channel", "channel_id"),
-            "consumer": ("consumer", "lane.consumer_id"),
+            "consumer": ("consumer", "consumer_id"),
             "conversation": ("conversation", "conversation_id"),
             "message": ("message", "message_id"),
         }

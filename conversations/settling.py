@@ -94,7 +94,7 @@ def take_late(turn: Turn, done: Done) -> None:
     dispatch = lanes.read_afresh(done.job.dispatch.pk)
     if done.error is not None:
         end = _attempt_end(done.error, done.elapsed_ms)
-        if dispatch.lane.consumer.erased_at is not None:
+        if dispatch.consumer.erased_at is not None:
             end = _without_words(end)
         turn.finish_attempt(done.job.attempt_id, end)
         return
@@ -169,12 +169,12 @@ def end_badly(turn: Turn, dispatch: Dispatch, *, state: str) -> None:
     message.status = MessageStatus.FAILED
     message.error_code = dispatch.error_code
     turn.save_message(message)
-    if dispatch.lane.direction == Direction.TO_CHANNEL:
-        life.tell_liveperson(dispatch.lane.consumer, message, status="NACK")
+    if dispatch.direction == Direction.TO_CHANNEL:
+        life.tell_liveperson(dispatch.consumer, message, status="NACK")
 
 
 def _succeed(turn: Turn, dispatch: Dispatch, brought: Brought, connector: Connector) -> None:
-    consumer = dispatch.lane.consumer
+    consumer = dispatch.consumer
     if brought.file is not None:
         _keep_file(turn, dispatch, brought.file)
     if dispatch.step in _NEXT_STEPS:
@@ -230,7 +230,7 @@ def _fail(turn: Turn, dispatch: Dispatch, error: ConnectorError, used: _Used) ->
         )
     else:
         _wait(turn, dispatch, judgement)
-    if isinstance(error, ConversationClosed) and dispatch.lane.direction == Direction.TO_LIVEPERSON:
+    if isinstance(error, ConversationClosed) and dispatch.direction == Direction.TO_LIVEPERSON:
         life.conversation_found_closed(dispatch, now=turn.now)
 
 
@@ -259,8 +259,8 @@ def _wait(turn: Turn, dispatch: Dispatch, judgement: Judgement) -> None:
 def _renew(dispatch: Dispatch, error: ConnectorError, used: _Used, desk: TokenDesk) -> None:
     installation_id = used.connector.installation.pk
     if error.provider_code == "40103":
-        desk.consumer_tokens.pop((dispatch.lane.consumer_id, installation_id), None)
-        ConsumerToken.objects.filter(consumer_id=dispatch.lane.consumer_id, installation_id=installation_id).delete()
+        desk.consumer_tokens.pop((dispatch.consumer_id, installation_id), None)
+        ConsumerToken.objects.filter(consumer_id=dispatch.consumer_id, installation_id=installation_id).delete()
     else:
         desk.reject(installation_id, generation=used.app_generation)
         dispatch.progress = {**dispatch.progress, "refused_generation": used.app_generation}
@@ -289,7 +289,7 @@ def _end_what_needed_opening(turn: Turn, opening: Dispatch, state: str) -> None:
     waiting = (
         Dispatch.objects.filter(lane_id=opening.lane_id, position__gt=opening.position, state=DispatchState.QUEUED)
         .order_by("position")
-        .select_related("lane__consumer", "message")
+        .select_related("consumer", "message")
         .first()
     )
     if waiting is not None:
@@ -301,7 +301,7 @@ def _raise_message(turn: Turn, dispatch: Dispatch, status: str) -> None:
     message = dispatch.message
     if message is None or dispatch.kind == DispatchKind.RECEIPT:
         return
-    if dispatch.lane.direction == Direction.TO_LIVEPERSON:
+    if dispatch.direction == Direction.TO_LIVEPERSON:
         message.conversation_id = dispatch.conversation_id
         message.lp_dialog_id = dispatch.lp_dialog_id
         if message.lp_sequence is None:

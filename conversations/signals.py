@@ -89,7 +89,7 @@ def _say_profile(dispatch: Dispatch, client: LivePersonClient, place: dict[str, 
         client.update_profile,
         tokens=place["tokens"],
         request_id=place["request_id"],
-        profile=build_profile(dispatch.lane.consumer),
+        profile=build_profile(dispatch.consumer),
     )
 
 

@@ -185,10 +185,12 @@ _FILE_ROWS = """
 """
 _DISPATCH_ROWS = """
     INSERT INTO conversations_dispatch (
-        id, brand_id, lane_id, position, kind, state, message_id, conversation_id, lp_dialog_id, payload, progress,
-        step, attempt_count, next_attempt_at, content_digest, lp_sequence, provider_ids, error_code, error_detail,
-        resolution, sequence_before, unknown_at, possible_duplicate, created_at, finished_at, correlation_id)
-    SELECT dispatch_id, brand_id, lane_id, (place + 1) << 20, kind, became, CASE WHEN kind = 'TEXT' THEN id END,
+        id, brand_id, lane_id, consumer_id, direction, channel_id, position, kind, state, message_id, conversation_id,
+        lp_dialog_id, payload, progress, step, attempt_count, next_attempt_at, content_digest, lp_sequence,
+        provider_ids, error_code, error_detail, resolution, sequence_before, unknown_at, possible_duplicate,
+        created_at, finished_at, correlation_id)
+    SELECT dispatch_id, brand_id, lane_id, consumer_id, CASE WHEN to_lp THEN 'TO_LIVEPERSON' ELSE 'TO_CHANNEL' END,
+           channel_id, (place + 1) << 20, kind, became, CASE WHEN kind = 'TEXT' THEN id END,
            conversation_id, lp_id, '{"part": 0, "of": 1}', '{}',
            CASE WHEN became = 'QUEUED' THEN '' ELSE step END,
            CASE WHEN became = 'QUEUED' THEN 0 WHEN n % 20 = 3 OR became <> 'SENT' THEN 2 ELSE 1 END,

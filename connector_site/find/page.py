@@ -55,7 +55,7 @@ KINDS = {
     "consumer": Kind(title="Consumers", icon="group", model=Consumer, related=("brand",)),
     "conversation": Kind(title="Conversations", icon="forum", model=Conversation, related=("brand", "consumer")),
     "message": Kind(title="Messages", icon="chat", model=Message, related=("brand", "consumer")),
-    "dispatch": Kind(title="Outbox", icon="outbox", model=Dispatch, related=("brand", "lane__consumer")),
+    "dispatch": Kind(title="Outbox", icon="outbox", model=Dispatch, related=("brand", "consumer")),
     "delivery": Kind(title="Inbox", icon="inbox", model=Delivery, related=("brand",)),
     "audit-entry": Kind(title="Audit trail", icon="history", model=AuditEntry, related=("brand",)),
 }
@@ -115,7 +115,7 @@ def _name_of(row: Any) -> str:
     if isinstance(row, Message):
         return f"{row.get_kind_display()}, {row.get_direction_display().lower()}: {row.consumer}"
     if isinstance(row, Dispatch):
-        return f"{row.get_kind_display()}, {row.get_state_display().lower()}: {row.lane.consumer}"
+        return f"{row.get_kind_display()}, {row.get_state_display().lower()}: {row.consumer}"
     return str(row)
 
 

@@ -45,13 +45,14 @@ INVARIANTS = [
     ),
     Invariant(
         name="one_consumer_along_a_dispatch",
-        promise="A dispatch, its lane, its message and its conversation are of one consumer.",
+        promise="A dispatch, its lane, its message and its conversation are of one consumer, and say one direction.",
         sql="""
             SELECT dispatch.id, lane.consumer_id FROM conversations_dispatch dispatch
             JOIN conversations_lane lane ON lane.id = dispatch.lane_id
             LEFT JOIN conversations_message message ON message.id = dispatch.message_id
             LEFT JOIN conversations_conversation conversation ON conversation.id = dispatch.conversation_id
-            WHERE message.consumer_id <> lane.consumer_id OR conversation.consumer_id <> lane.consumer_id
+            WHERE dispatch.consumer_id <> lane.consumer_id OR dispatch.direction <> lane.direction
+               OR message.consumer_id <> lane.consumer_id OR conversation.consumer_id <> lane.consumer_id
         """,
     ),
     Invariant(

@@ -120,7 +120,7 @@ def _newest(rows: QuerySet[RowT], *, most: int = MOST_OF_OTHERS) -> tuple[list[R
 
 
 def _sends(which: Q, reader: Person) -> QuerySet[Dispatch]:
-    return limit(Dispatch.objects.filter(which), reader).select_related("lane__consumer", "message")
+    return limit(Dispatch.objects.filter(which), reader).select_related("channel")
 
 
 def _receipts_about(message: Message, reader: Person) -> QuerySet[Dispatch]:

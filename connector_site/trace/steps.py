@@ -219,7 +219,7 @@ def _outcome_of(row: Attempt) -> str:
 def _name_of(row: Dispatch) -> str:
     total = row.payload.get("of", 1)
     part = f", part {row.payload.get('part', row.payload.get('attachment', 0)) + 1} of {total}" if total > 1 else ""
-    return f"{row.get_kind_display()} {_lower_first(row.lane.get_direction_display())}{part}"
+    return f"{row.get_kind_display()} {_lower_first(row.get_direction_display())}{part}"
 
 
 def _lower_first(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import ClassVar
 
 from django.contrib.postgres.indexes import GinIndex
@@ -14,7 +13,7 @@ from conversations.models.consumers import Consumer
 from conversations.models.conversations import Conversation
 from conversations.models.messages import Direction, Message
 from core.ids import new_id
-from installations.models import Account
+from installations.models import Account, Channel
 
 
 class Lane(BrandOwned):
@@ -106,6 +105,23 @@ class Dispatch(BrandOwned):
     lane = models.ForeignKey(
         Lane, on_delete=models.PROTECT, db_index=False, related_name="dispatches", help_text="Its lane."
     )
+    # What lists are walked and filtered by stands in the row itself. The lane's key guards the consumer, too.
+    consumer = models.ForeignKey(
+        Consumer,
+        on_delete=models.PROTECT,
+        db_index=False,
+        db_constraint=False,
+        related_name="dispatches",
+        help_text="The lane's consumer.",
+    )
+    direction = models.CharField(max_length=16, choices=Direction, help_text="The lane's direction.")
+    channel = models.ForeignKey(
+        Channel,
+        on_delete=models.PROTECT,
+        db_index=False,
+        related_name="+",
+        help_text="The channel it goes through: its message's, or else the one that the consumer had written on last.",
+    )
     position = models.BigIntegerField(help_text="Its place in the lane; an opening is put before what needs it.")
     kind = models.CharField(max_length=16, choices=DispatchKind, help_text="What is to be sent.")
     state = models.CharField(
@@ -172,8 +188,9 @@ class Dispatch(BrandOwned):
                 name="dispatch_sequence",
             ),
             models.Index(fields=["brand", "-id"], name="dispatch_brand"),
-            # Newest first, in place of the keys' own indexes: a dispatch costs no entry more than with those.
-            models.Index(fields=["lane", "-id"], name="dispatch_lane"),
+            # Newest first, in place of the keys' own indexes: a dispatch costs one entry more than with those.
+            models.Index(fields=["consumer", "-id"], name="dispatch_consumer"),
+            models.Index(fields=["channel", "-id"], name="dispatch_channel"),
             models.Index(fields=["conversation", "-id"], name="dispatch_conversation"),
             # What has come to an end, in the order in which it did: usage and the dashboard count it.
             models.Index(fields=["finished_at", "id"], condition=Q(finished_at__isnull=False), name="dispatch_ended"),
@@ -197,11 +214,6 @@ class Dispatch(BrandOwned):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"
-
-    @property
-    def channel_id(self) -> uuid.UUID:
-        """The channel it goes through: its message's, or else the one that the consumer wrote on last."""
-        return self.message.channel_id if self.message else self.lane.consumer.channel_id
 
 
 class Outcome(models.TextChoices):

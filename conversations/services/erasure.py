@@ -178,8 +178,8 @@ def _traces_of(consumer: Consumer) -> Traces:
 
 _END_ATTEMPTS = """
     UPDATE conversations_attempt attempt SET finished_at = %s, outcome = 'UNANSWERED', error_code = 'erased'
-    FROM conversations_dispatch dispatch JOIN conversations_lane lane ON lane.id = dispatch.lane_id
-    WHERE dispatch.id = attempt.dispatch_id AND lane.consumer_id = %s AND attempt.finished_at IS NULL
+    FROM conversations_dispatch dispatch
+    WHERE dispatch.id = attempt.dispatch_id AND dispatch.consumer_id = %s AND attempt.finished_at IS NULL
 """
 
 
@@ -222,8 +222,7 @@ _MARK_MESSAGES = """
 _KEPT = "('part', 'of', 'attachment', 'on', 'status', 'sequences')"
 _NEXT_DISPATCHES = f"""
     SELECT dispatch.id FROM conversations_dispatch dispatch
-    JOIN conversations_lane lane ON lane.id = dispatch.lane_id
-    WHERE lane.consumer_id = %s AND dispatch.message_id IS NULL
+    WHERE dispatch.consumer_id = %s AND dispatch.message_id IS NULL
       AND (dispatch.progress <> '{{}}' OR dispatch.provider_ids <> '[]' OR dispatch.content_digest IS NOT NULL
            OR dispatch.error_detail <> ''
            OR EXISTS (SELECT 1 FROM jsonb_object_keys(dispatch.payload) AS key WHERE key NOT IN {_KEPT})
@@ -285,7 +284,7 @@ def _mask_trail(consumer: Consumer, words: Iterable[str]) -> int:
     subjects: dict[str, Any] = {
         "consumer": [consumer.pk],
         "conversation": Conversation.objects.filter(consumer=consumer).values_list("pk", flat=True),
-        "dispatch": Dispatch.objects.filter(lane__consumer=consumer).values_list("pk", flat=True),
+        "dispatch": Dispatch.objects.filter(consumer=consumer).values_list("pk", flat=True),
         "lane": Lane.objects.filter(consumer=consumer).values_list("pk", flat=True),
     }
     return sum(

@@ -135,7 +135,7 @@ def _settle_the_echoed() -> None:
     """What had come back before its answer did has arrived."""
     turn = Turn(now=timezone.now())
     echoed = Dispatch.objects.filter(state=DispatchState.UNKNOWN, lane__held_at__isnull=False)
-    for dispatch in echoed.exclude(echo_sequence=None).select_related("lane__consumer", "message"):
+    for dispatch in echoed.exclude(echo_sequence=None).select_related("consumer", "message"):
         mark_sent(turn, dispatch, resolution="echo", sequence=dispatch.echo_sequence)
     turn.flush()
 

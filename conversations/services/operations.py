@@ -40,7 +40,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
         raise NotPossible(
             f"It is {dispatch.get_state_display().lower()}: only parked, dead, failed or unknown is resent."
         )
-    if dispatch.lane.consumer.erased_at is not None:
+    if dispatch.consumer.erased_at is not None:
         raise NotPossible("Its consumer was erased: there is nobody to send it for.")
     if dispatch.message is not None and not MessageContent.objects.filter(pk=dispatch.message_id).exists():
         raise NotPossible("What it said has been removed: there is nothing left to send.")
@@ -79,8 +79,8 @@ def drop(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
         dispatch.message.status = MessageStatus.FAILED
         dispatch.message.error_code = "dropped"
         dispatch.message.save(update_fields=["status", "error_code"])
-        if dispatch.lane.direction == Direction.TO_CHANNEL:
-            life.tell_liveperson(dispatch.lane.consumer, dispatch.message, status="NACK")
+        if dispatch.direction == Direction.TO_CHANNEL:
+            life.tell_liveperson(dispatch.consumer, dispatch.message, status="NACK")
     held.let_go_when_settled(dispatch.lane)
     lanes.make_due([dispatch.lane_id])
     audit.record("dispatch.dropped", actor=actor, subject=dispatch, data={"state": before}, reason=reason)
@@ -117,6 +117,6 @@ def ask_to_close(*, conversation_id: uuid.UUID, actor: Actor, reason: str = "") 
 
 
 def _locked(dispatch_id: uuid.UUID) -> Dispatch:
-    consumer_id = Dispatch.objects.values_list("lane__consumer_id", flat=True).get(pk=dispatch_id)
+    consumer_id = Dispatch.objects.values_list("consumer_id", flat=True).get(pk=dispatch_id)
     lanes.lock_consumer(consumer_id)
-    return Dispatch.objects.select_related("lane__consumer", "message", "conversation").get(pk=dispatch_id)
+    return Dispatch.objects.select_related("lane", "consumer", "message", "conversation").get(pk=dispatch_id)

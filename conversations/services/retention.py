@@ -254,16 +254,14 @@ _CLEAR_ANSWERS = """
     UPDATE conversations_attempt SET answer_head = '' WHERE id IN (
         SELECT attempt.id FROM conversations_attempt attempt
         JOIN conversations_dispatch dispatch ON dispatch.id = attempt.dispatch_id
-        JOIN conversations_lane lane ON lane.id = dispatch.lane_id
-        JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
+        JOIN conversations_consumer consumer ON consumer.id = dispatch.consumer_id
         WHERE attempt.brand_id = %s AND attempt.answer_head <> '' AND attempt.id < %s AND consumer.held_at IS NULL
         ORDER BY attempt.id LIMIT %s FOR UPDATE OF attempt SKIP LOCKED)
 """
 _CLEAR_CHOICES = """
     UPDATE conversations_dispatch SET payload = payload - 'metadata' WHERE id IN (
         SELECT dispatch.id FROM conversations_dispatch dispatch
-        JOIN conversations_lane lane ON lane.id = dispatch.lane_id
-        JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
+        JOIN conversations_consumer consumer ON consumer.id = dispatch.consumer_id
         WHERE dispatch.brand_id = %s AND dispatch.payload ? 'metadata' AND dispatch.id < %s
           AND dispatch.state IN ('SENT', 'FAILED', 'DEAD', 'DROPPED') AND consumer.held_at IS NULL
         ORDER BY dispatch.id LIMIT %s FOR UPDATE OF dispatch SKIP LOCKED)

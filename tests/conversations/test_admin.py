@@ -317,7 +317,7 @@ def do(user: User, row: Any, name: str, **given: str) -> Any:
 def test_an_operator_asks_liveperson_to_close_and_the_trail_has_the_reason(world):
     do(world.operator, world.conversation, "close", reason="asked by phone")
     closing = Dispatch.objects.filter(kind=DispatchKind.CLOSE, state=DispatchState.QUEUED).get()
-    assert closing.lane.consumer_id == world.consumer.pk
+    assert closing.consumer_id == world.consumer.pk
     entry = AuditEntry.objects.get(action="conversation.close_requested")
     assert (entry.subject_id, entry.reason, entry.actor_id) == (
         str(world.conversation.pk), "asked by phone", str(world.operator.pk),

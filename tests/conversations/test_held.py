@@ -310,7 +310,7 @@ def test_an_operator_releases_a_consumers_lanes_on_its_page(talk: Stand):
     hold(talk)
     operator = make_user("olga", role=Role.OPERATOR, brand=two.brand)
     auditor = make_user("anton", role=Role.AUDITOR, brand=two.brand)
-    page = f"/admin/conversations/consumer/{two.lane.consumer_id}/"
+    page = f"/admin/conversations/consumer/{two.consumer_id}/"
     client = Client()
     client.force_login(auditor)
     shown = client.get(f"{page}change/").content.decode()

@@ -29,7 +29,7 @@ def interrupt(dispatch: Dispatch, step: str) -> Dispatch:
     Lane.objects.filter(pk=dispatch.lane_id).update(fence=40, leased_until=now - timedelta(seconds=1))
     facts = {"state": DispatchState.SENDING, "step": step, "attempt_count": 1}
     if step == "PUBLISH":
-        talk = dispatch.lane.consumer.conversations.get()
+        talk = dispatch.consumer.conversations.get()
         facts |= {"conversation": talk, "lp_dialog_id": talk.lp_conversation_id, "sequence_before": 0}
     Dispatch.objects.filter(pk=dispatch.pk).update(**facts)
     Attempt.objects.create(

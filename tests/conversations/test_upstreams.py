@@ -138,7 +138,7 @@ def test_what_was_refused_is_not_kept_by_its_own_pause_when_it_answers_again(tal
     put_off = it_closes_with_one_put_off(talking, unknown_for_s=200)
 
     assert put_off.state == DispatchState.SENT
-    assert talking.heard(consumer=put_off.lane.consumer.channel_consumer_id) == ["Hello", "first", "second"]
+    assert talking.heard(consumer=put_off.consumer.channel_consumer_id) == ["Hello", "first", "second"]
 
 
 def test_what_was_refused_just_now_is_left_time_for_its_echo(talking: Stand) -> None:

@@ -105,7 +105,7 @@ def test_each_recorded_notification_has_its_outcome_and_a_repeat_has_none(
     messages = list(Message.objects.order_by("lp_sequence"))
     assert [(one.kind, one.audience, one.status, one.lp_sequence) for one in messages] == expected_messages(outcomes)
     queued = Dispatch.objects.order_by("created_at")
-    assert [(one.lane.direction, one.kind) for one in queued] == expected_dispatches(outcomes)
+    assert [(one.direction, one.kind) for one in queued] == expected_dispatches(outcomes)
 
     door.notify_raw(raw)
     apply_all()
@@ -220,7 +220,7 @@ def test_each_recorded_event_within_a_conversation_has_its_outcome(door: Door, n
     tell_recorded(door, name)
     apply_all()
 
-    queued = [(one.lane.direction, one.kind) for one in Dispatch.objects.order_by("lane_id", "position")]
+    queued = [(one.direction, one.kind) for one in Dispatch.objects.order_by("lane_id", "position")]
     expected: dict[str, list[tuple[str, str]]] = {
         "ConsumerTyping": [("TO_LIVEPERSON", "TYPING")] if "started" in name else [],
         "ConsumerClosed": [("TO_LIVEPERSON", "CLOSE")],

@@ -285,7 +285,7 @@ def test_the_channel_is_told_once_that_the_conversation_has_ended(door: Door, co
     apply_all()
 
     told = Dispatch.objects.get()
-    assert (told.kind, told.lane.direction, told.payload) == ("CLOSE", "TO_CHANNEL", {"reason": "AGENT"})
+    assert (told.kind, told.direction, told.payload) == ("CLOSE", "TO_CHANNEL", {"reason": "AGENT"})
 
 
 def test_several_states_in_one_body_are_applied_in_their_order(door: Door, conversation: Conversation) -> None:
