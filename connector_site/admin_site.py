@@ -29,6 +29,7 @@ from access.rules import Verb, may
 from access.services import end_sessions, record_new_password
 from connector_site import dashboard
 from connector_site.find import page as find_page
+from connector_site.trace import page as trace_page
 
 
 class SignInForm(AuthenticationForm):
@@ -77,12 +78,21 @@ class ConnectorAdminSite(UnfoldAdminSite):
         ours = [
             path("find/", self.admin_view(self.find), name="find"),
             path("sign_out_everywhere/", self.admin_view(self.sign_out_everywhere), name="sign_out_everywhere"),
+            path(
+                "conversations/message/<path:object_id>/timeline/",
+                self.admin_view(self.timeline),
+                name="message_timeline",
+            ),
         ]
         return ours + [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
 
     def find(self, request: HttpRequest) -> HttpResponse:
         """One search over everything that this person sees."""
         return find_page.view(request, self)
+
+    def timeline(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """One message from end to end."""
+        return trace_page.view(request, self, object_id)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {**dashboard.context(request), **(extra_context or {})})

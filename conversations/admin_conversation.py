@@ -18,6 +18,7 @@ from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, MESSAGE_FILTERS
 from conversations.admin_held import RELEASE_LANES
+from conversations.admin_live import STATE_TONES, LiveMixin
 from conversations.admin_messages import said, with_everything
 from conversations.admin_removal import ERASE, HOLD, LIFT_HOLD
 from conversations.admin_transcript import transcript_of
@@ -36,7 +37,6 @@ from core.actor import Actor
 from core.vault import search_hash
 from installations.models import Account, Channel
 
-STATE_TONES = {"OPEN": "good", "SURVEY": "wait", "CLOSED": "plain"}
 STATUS_TONES = {"FAILED": "bad", "EXPIRED": "bad", "QUEUED": "wait", "DELIVERED": "good", "READ": "good"}
 _MOST_SHOWN = 20
 
@@ -47,7 +47,7 @@ def _close(row: Conversation, given: dict[str, Any], actor: Actor) -> Told:
 
 
 @admin.register(Conversation)
-class ConversationAdmin(DeedsMixin, RecordAdmin):
+class ConversationAdmin(LiveMixin, DeedsMixin, RecordAdmin):
     refusals = (*DeedsMixin.refusals, operations.NotPossible)
     deeds = (
         Deed(
@@ -110,6 +110,7 @@ class ConversationAdmin(DeedsMixin, RecordAdmin):
     def page_context(self, request: HttpRequest, obj: Conversation) -> dict[str, Any]:
         return {
             "transcript": transcript_of(obj, before=request.GET.get("before", ""), today=timezone.now().date()),
+            "live_url": self.live_url(obj),
             "state_tone": STATE_TONES[obj.state],
             "buttons": self.deeds_for(request, obj),
             "sends_url": f"{reverse('admin:conversations_dispatch_changelist')}?conversation={obj.pk}",

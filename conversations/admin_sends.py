@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import Prefetch
 from django.urls import reverse
 
 from conversations.models import (
@@ -27,12 +26,18 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """One dispatch with its attempts, oldest first."""
+    """One dispatch. attempts: where they were read already."""
 
     row: Dispatch
     tone: str
-    tries: list[Tried]
     url: str
+    attempts: Sequence[Attempt] | None = None
+
+    @property
+    def tries(self) -> list[Tried]:
+        """Its attempts, oldest first."""
+        known = self.row.attempts.all() if self.attempts is None else self.attempts
+        return [tried_of(attempt) for attempt in sorted(known, key=lambda one: one.pk)]
 
     @property
     def part(self) -> str:
@@ -45,18 +50,12 @@ class Sent:
         )
 
 
-def sends() -> Prefetch[Any]:
-    """The dispatches of messages with their attempts."""
-    tries = Prefetch("attempts", queryset=Attempt.objects.order_by("id"))
-    return Prefetch("dispatches", queryset=Dispatch.objects.order_by("position").prefetch_related(tries))
-
-
-def sent_of(dispatch: Dispatch) -> Sent:
-    """A dispatch made ready for its page."""
+def sent_of(dispatch: Dispatch, *, attempts: Sequence[Attempt] | None = None) -> Sent:
+    """A dispatch made ready for a page."""
     return Sent(
         row=dispatch,
+        attempts=attempts,
         tone=tone_of(dispatch.state),
-        tries=[tried_of(attempt) for attempt in dispatch.attempts.all()],
         url=reverse("admin:conversations_dispatch_change", args=[dispatch.pk]),
     )
 

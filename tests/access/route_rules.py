@@ -92,6 +92,8 @@ _OF_MODEL: dict[str, Rule] = {
     "add/": Rule.ADD,
     "<path:object_id>/": Rule.ROW,
     "<path:object_id>/change/": Rule.ROW,
+    "<path:object_id>/live/": Rule.ROW,
+    "<path:object_id>/timeline/": Rule.ROW,
     "<path:object_id>/history/": Rule.ROW,
     "<path:object_id>/delete/": Rule.ROW_CHANGE,
     "<path:object_id>/do/<slug:deed_name>/": Rule.DEED,

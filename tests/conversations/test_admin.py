@@ -132,10 +132,13 @@ def test_each_attempt_stands_behind_its_message(world):
     attempt = world.dead.attempts.get()
     attempt.http_status, attempt.outcome, attempt.elapsed_ms = 400, Outcome.REJECTED, 37
     attempt.save()
-    bubble = bubble_of(page_of(world.auditor, world.conversation), world.failed)
+    timeline = reverse("admin:message_timeline", args=[world.failed.pk])
+    assert timeline in bubble_of(page_of(world.auditor, world.conversation), world.failed)
+    beside = signed_in(world.auditor).get(timeline, headers={"HX-Request": "true"}).content.decode()
     for fact in ("Publish to LivePerson", "Rejected", "HTTP 400", attempt.detail, "37 ms", attempt.answer_head):
-        assert fact in bubble
-    assert reverse("admin:conversations_dispatch_change", args=[world.dead.pk]) in bubble
+        assert fact in beside
+    assert reverse("admin:conversations_dispatch_change", args=[world.dead.pk]) in beside
+    assert "<html" not in beside
 
 
 def test_a_message_leads_to_the_delivery_that_brought_it(world):
@@ -220,7 +223,7 @@ def test_opening_and_closing_are_lines_of_the_transcript(world):
     assert "Conversation closed by the agent" in page
 
 
-def test_the_transcript_asks_the_same_for_three_and_for_thirty_messages(world):
+def test_the_transcript_asks_the_same_for_forty_and_for_seventy_messages(world):
     client = signed_in(world.auditor)
     url = reverse("admin:conversations_conversation_change", args=[world.conversation.pk])
 
@@ -229,6 +232,8 @@ def test_the_transcript_asks_the_same_for_three_and_for_thirty_messages(world):
             assert client.get(url).status_code == 200
         return len(queries)
 
+    for number in range(40):
+        say(world, f"message {number}")
     statements()  # who reads it for the first time is written down
     few = statements()
     for number in range(30):

@@ -32,6 +32,11 @@
         window.setTimeout(() => { button.textContent = label; }, 1500);
     };
 
+    // What htmx brings later. The page itself comes this way too, once it is there.
+    document.addEventListener("htmx:load", (event) => {
+        event.detail.elt.querySelectorAll("time.cs-time").forEach(showLocally);
+    });
+
     document.addEventListener("DOMContentLoaded", () => {
         document.querySelectorAll("time.cs-time").forEach(showLocally);
         document.addEventListener("click", (event) => {
