@@ -110,9 +110,10 @@ def _steps_of(rows: Rows) -> list[Step]:
     found = [
         *(step for one in rows.deliveries for step in _of_delivery(one)),
         *(_of_event(one) for one in rows.events),
-        *_of_message(rows.message),
-        *(step for one in (*rows.dispatches, *rows.receipts) for step in _of_dispatch(one)),
-        *_of_attempts(rows),
+        *_stored(rows.message),
+        *_of_sends(rows.dispatches, rows.attempts),
+        *_became_of(rows.message),
+        *_of_sends(rows.receipts, rows.attempts),
         *(
             Step(
                 at=act.at,
@@ -165,19 +166,38 @@ def _of_event(row: Event) -> Step:
     )
 
 
-def _of_message(row: Message) -> Iterator[Step]:
+def _stored(row: Message) -> Iterator[Step]:
+    yield _of_message(row, row.created_at, "stored", "The message was stored.")
+
+
+def _became_of(row: Message) -> Iterator[Step]:
     moments = (
-        (row.created_at, "stored", "The message was stored."),
         (row.delivered_at, "delivered", "The other side has the message."),
         (row.read_at, "read", "The message was read."),
         (row.removed_at, "words_removed", f"Its words were removed {row.get_removed_by_display()}."),
     )
     for at, word, sentence in moments:
         if at is not None:
-            yield Step(at=at, what=f"message.{word}", sentence=sentence, resource="messages", id=row.pk)
+            yield _of_message(row, at, word, sentence)
+
+
+def _of_message(row: Message, at: datetime, word: str, sentence: str) -> Step:
+    return Step(at=at, what=f"message.{word}", sentence=sentence, resource="messages", id=row.pk)
+
+
+def _of_sends(dispatches: Sequence[Dispatch], attempts: Sequence[Attempt]) -> Iterator[Step]:
+    """Of each: that it was queued, its attempts, what became of it."""
+    for row in dispatches:
+        queued, *later = _of_dispatch(row)
+        yield queued
+        for attempt in attempts:
+            if attempt.dispatch_id == row.pk:
+                yield from _of_attempt(attempt, row)
+        yield from later
 
 
 def _of_dispatch(row: Dispatch) -> Iterator[Step]:
+    """The first step is that it was queued."""
     name = _name_of(row)
     is_live = row.state in (DispatchState.QUEUED, DispatchState.SENDING, DispatchState.UNKNOWN, DispatchState.PARKED)
     settled = f", settled by: {row.resolution}" if row.resolution else ""
@@ -194,15 +214,18 @@ def _of_dispatch(row: Dispatch) -> Iterator[Step]:
             yield Step(at=at, what=f"dispatch.{word}", sentence=sentence, resource="dispatches", id=row.pk)
 
 
-def _of_attempts(rows: Rows) -> Iterator[Step]:
-    names = {one.pk: _name_of(one) for one in (*rows.dispatches, *rows.receipts)}
-    for row in rows.attempts:
-        name = f"{names[row.dispatch_id]}: {_lower_first(row.get_step_display())}"
-        begun = "attempt.started", f"{name}, begun."
-        ended = f"attempt.{(row.outcome or 'ended').lower()}", f"{name}, {_outcome_of(row)}."
-        for at, (what, sentence) in ((row.started_at, begun), (row.finished_at, ended)):
-            if at is not None:
-                yield Step(at=at, what=what, sentence=sentence, resource="attempts", id=row.pk)
+def _of_attempt(row: Attempt, dispatch: Dispatch) -> Iterator[Step]:
+    name = f"{_name_of(dispatch)}: {_lower_first(row.get_step_display())}"
+    # A turn that queues and begins at once reads its clock before it queues: nothing is begun before it was queued.
+    begun_at = max(row.started_at, dispatch.created_at)
+    yield _at_attempt(row, begun_at, "started", f"{name}, begun.")
+    if row.finished_at is not None:
+        ended_at = max(row.finished_at, begun_at)
+        yield _at_attempt(row, ended_at, (row.outcome or "ended").lower(), f"{name}, {_outcome_of(row)}.")
+
+
+def _at_attempt(row: Attempt, at: datetime, word: str, sentence: str) -> Step:
+    return Step(at=at, what=f"attempt.{word}", sentence=sentence, resource="attempts", id=row.pk)
 
 
 def _outcome_of(row: Attempt) -> str:

@@ -108,6 +108,24 @@ def test_steps_stand_in_the_order_of_time_and_say_how_long_each_took(amber: Worl
         assert program.get(step["link"]).json()["id"] == step["id"]
 
 
+def test_what_causes_stands_before_what_it_causes_where_one_turn_did_both(amber: World, program: Program) -> None:
+    moment = datetime(2026, 11, 22, 8, tzinfo=UTC)
+    (sent,) = Dispatch.objects.filter(message=amber.from_agent)
+    Delivery.objects.update(received_at=moment - timedelta(seconds=1), processed_at=moment - timedelta(seconds=1))
+    Event.objects.update(at=moment - timedelta(seconds=1))
+    Message.objects.filter(pk=amber.from_agent.pk).update(created_at=moment, delivered_at=moment, read_at=None)
+    # The clock of the turn was read before the row of the dispatch was written.
+    Dispatch.objects.filter(pk=sent.pk).update(created_at=moment, finished_at=moment)
+    sent.attempts.update(started_at=moment - timedelta(milliseconds=3), finished_at=moment)
+
+    steps = [one["what"] for one in trace(program, amber.from_agent)["steps"]]
+
+    assert steps[-6:] == [
+        "message.stored", "dispatch.queued", "attempt.started", "attempt.accepted", "dispatch.sent",
+        "message.delivered",
+    ]  # fmt: skip
+
+
 def test_a_trace_holds_no_words(amber: World) -> None:
     for may_read_content in (False, True):
         program = Program(amber.auditor, may_read_content=may_read_content)
