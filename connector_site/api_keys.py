@@ -117,7 +117,9 @@ def find(beginning: str) -> ApiKey:
     )
     if len(found) != 1:
         raise ConfigurationError(
-            "Several keys begin like this. Give more of the key." if found else "No key begins like this."
+            "Several keys begin like this. Give more of the key."
+            if found
+            else "No key begins like this, or it has been revoked already."
         )
     return found[0]
 
@@ -141,7 +143,8 @@ def _check_brands(wanted: Wanted, owner: User, verb: Verb, word: str) -> None:
     for brand in wanted.brands:
         if not isinstance(allowed, AllBrands) and brand.pk not in allowed:
             raise ConfigurationError(
-                f"{owner.get_username()} may not {word} {brand.slug}, so a key of theirs may not either."
+                f"{owner.get_username()} may not {word} {brand.slug}, so a key of theirs may not either. "
+                "Give them a role there first, in the admin."
             )
 
 

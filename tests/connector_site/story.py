@@ -127,17 +127,19 @@ def _delivery(brand: Brand, installation: AppInstallation) -> None:
     for event in told["events"]:
         facts = {name: value for name, value in event.items() if name != "message"}
         Event.objects.create(**facts, brand=brand, delivery_id=told["id"], message_id=event["message"])
-    Delivery.objects.create(
-        id=first_id_at(LAST_NIGHT), brand=brand, inbox=inbox, installation=installation, received_at=LAST_NIGHT,
-        state=DeliveryState.QUARANTINED, processed_at=LAST_NIGHT, secret_id=told["secret"], size=2,
-        sha256=hashlib.sha256(b"{}").digest(), detail="type must be a word.",
-    )  # fmt: skip
+    for place, state in enumerate((DeliveryState.QUARANTINED, DeliveryState.DEAD)):
+        Delivery.objects.create(
+            id=first_id_at(LAST_NIGHT.replace(second=place)), brand=brand, inbox=inbox, installation=installation,
+            received_at=LAST_NIGHT, state=state, processed_at=LAST_NIGHT, secret_id=told["secret"], size=2,
+            sha256=hashlib.sha256(b"{}").digest(), detail="type must be a word.",
+        )  # fmt: skip
 
 
 def _night(brand: Brand, channel: Channel, consumer: Consumer, conversation: Conversation, lane: Lane) -> None:
-    """Three messages of the consumer: one failed, one parked in doubt, one still to be sent."""
+    """Messages of the consumer: two failed, the fate of two is in doubt, one is still to be sent."""
     states = (
-        (MessageStatus.FAILED, DispatchState.DEAD, Outcome.REJECTED, "request_rejected"),
+        (MessageStatus.FAILED, DispatchState.FAILED, Outcome.REJECTED, "request_rejected"),
+        (MessageStatus.FAILED, DispatchState.DEAD, Outcome.NOT_PROCESSED, "not_sent"),
         (MessageStatus.QUEUED, DispatchState.PARKED, Outcome.UNANSWERED, "unanswered"),
         (MessageStatus.QUEUED, DispatchState.UNKNOWN, Outcome.REFUSED, "refused"),
         (MessageStatus.QUEUED, DispatchState.QUEUED, Outcome.NOT_PROCESSED, "rate_limited"),

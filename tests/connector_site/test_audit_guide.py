@@ -75,8 +75,8 @@ def test_the_program_tells_what_is_not_well(served_site: str) -> None:
         input=PYTHON, env=environment(served_site), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("/trace/") == 3
-    for code in ("request_rejected", "refused", "unanswered"):
+    assert done.stdout.count("/trace/") == 4
+    for code in ("request_rejected", "not_sent", "refused", "unanswered"):
         assert code in done.stdout
 
 
