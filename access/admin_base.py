@@ -81,7 +81,7 @@ class GuardedAdmin(ModelAdmin):
 
     ordering = ("-id",)
     sortable_by = ()
-    actions: Sequence[str] | None = None
+    actions: Sequence[Any] | None = None
     list_per_page = 50
     list_max_show_all = 0
     paginator = InfinitePaginator

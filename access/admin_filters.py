@@ -118,7 +118,12 @@ class TimeFilter(OfferedFilter):
 
     @classmethod
     def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
-        return queryset.filter(pk__gte=first_id_at(timezone.now() - _WINDOWS[value][1]))
+        return queryset.filter(pk__gte=first_id_at(timezone.now() - cls.span_of(value)))
+
+    @classmethod
+    def span_of(cls, value: str) -> timedelta:
+        """How far back from now it reaches."""
+        return _WINDOWS[value][1]
 
 
 class LinkFilter(SimpleListFilter):

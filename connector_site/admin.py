@@ -26,6 +26,7 @@ from access.rest.authentication import KEY_LIFE_MAX
 from access.rules import Verb, limit, may
 from access.templatetags.readable import chip, moment
 from connector_site import api_keys
+from connector_site.bulk import admin as bulk_admin
 from core.actor import Actor
 from core.errors import ConfigurationError
 
@@ -224,3 +225,6 @@ class ApiKeyAdmin(DeedsMixin, OwnRowsAdmin):
         made: api_keys.NewKey = obj._made  # type: ignore[attr-defined]
         context = {"title": "API key", "made": made}
         return self.shown_once(request, made.row, template="admin/access/key_once.html", context=context)
+
+
+__all__ = ["ApiKeyAdmin", "bulk_admin"]

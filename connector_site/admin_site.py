@@ -28,6 +28,7 @@ from access.admin_base import OWN_ROWS, PLATFORM_ONLY, BrandScopedAdmin, OwnRows
 from access.rules import Verb, may
 from access.services import end_sessions, record_new_password
 from connector_site import dashboard
+from connector_site.bulk import lists as bulk_lists
 from connector_site.find import page as find_page
 from connector_site.trace import page as trace_page
 
@@ -93,6 +94,12 @@ class ConnectorAdminSite(UnfoldAdminSite):
     def timeline(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """One message from end to end."""
         return trace_page.view(request, self, object_id)
+
+    def begin_together(
+        self, request: HttpRequest, page: ModelAdmin, queryset: models.QuerySet[Any], kind: str
+    ) -> HttpResponse | None:
+        """A preview of what would be done to many rows of a list; called by the list's actions."""
+        return bulk_lists.begin(request, page, queryset, kind)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {**dashboard.context(request), **(extra_context or {})})

@@ -4,7 +4,10 @@ from django.apps import AppConfig
 
 
 class ConnectorSiteConfig(AppConfig):
-    """Holds the workers' heartbeat and the commands that start and check the whole."""
+    """Holds the workers' heartbeat, jobs over many rows, and the commands that start and check the whole."""
 
     name = "connector_site"
     verbose_name = "Site"
+
+    def ready(self) -> None:
+        from connector_site.bulk import receivers  # noqa: F401 -- connects them

@@ -133,6 +133,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 page("Outbox", "outbox", "conversations_dispatch"),
                 page("Inbox", "inbox", "webhooks_delivery"),
+                page("Bulk jobs", "playlist_play", "connector_site_bulkjob"),
             ],
         },
         {

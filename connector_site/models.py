@@ -1,4 +1,4 @@
-"""What the site as a whole keeps: the sign of life of its workers, and the figures of its dashboard."""
+"""What the site as a whole keeps: its workers' sign of life, its dashboard's figures, and jobs over many rows."""
 
 from typing import ClassVar
 
@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from access.models import Brand
+from connector_site.bulk.models import BulkItem, BulkJob
 
 
 class Heartbeat(models.Model):
@@ -112,3 +113,6 @@ class RollupCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_figure_display()} {self.at:%Y-%m-%d %H:%M}"
+
+
+__all__ = ["BulkItem", "BulkJob", "Counting", "Figure", "Heartbeat", "RollupCount", "Span"]

@@ -26,7 +26,8 @@ def work(**_: Any) -> None:
     Takes keywords of a newer or older caller without looking at them. Returns nothing and raises nothing: django-q2
     would store either, an error with its traceback, in a table that people can read.
     """
-    from webhooks import services  # late: so that naming this module needs no app to be ready
+    from connector_site.bulk import running  # late: so that naming this module needs no app to be ready
+    from webhooks import services
 
     if cluster.is_stopping():
         return  # the next cluster looks for work when it starts
@@ -34,6 +35,8 @@ def work(**_: Any) -> None:
         try:
             heartbeat.beat(cluster=heartbeat.cluster_name())
             with _beating():
+                # Before the rest, which then sends and applies what a slice of a job has made due.
+                running.work(is_stopping=cluster.is_stopping)
                 services.work(deadline_s=DEADLINE_S, is_stopping=cluster.is_stopping)
         except DatabaseError:
             connection.close()

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db import models
+from django.contrib import admin
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from access.admin_base import acting, id_in
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_records import RecordAdmin
-from access.rules import Verb, limit
+from access.admin_together import TogetherMixin, together
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_filters import DISPATCH_FILTERS
 from conversations.admin_sends import sent_of, tone_of
 from conversations.models import Attempt, Dispatch, DispatchState
 from conversations.services import operations
 from core.actor import Actor
-
-_MOST_AT_ONCE = 50
 
 
 def _send_again(row: Dispatch, given: dict[str, Any], actor: Actor) -> Told:
@@ -77,10 +72,10 @@ DROP = Deed(
 
 
 @admin.register(Dispatch)
-class DispatchAdmin(DeedsMixin, RecordAdmin):
+class DispatchAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
     deeds = (SEND_AGAIN, MARK_AS_SENT, DROP)
     refusals = (*DeedsMixin.refusals, operations.NotPossible)
-    actions = ("send_again_together", "drop_together")
+    actions = (together("RESEND", "Send again"), together("DROP", "Drop"))
 
     list_display = ("when", "kind", "direction", "state_chip", "whose", "tries", "trouble")
     list_display_links = ("when",)
@@ -132,56 +127,3 @@ class DispatchAdmin(DeedsMixin, RecordAdmin):
                 if name not in ("part", "of")
             ],
         }
-
-    # --- several ---
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return self._allows(request, Verb.OPERATE, None)
-
-    @admin.action(description="Send again…", permissions=["operate"])
-    def send_again_together(self, request: HttpRequest, queryset: models.QuerySet[Dispatch]) -> HttpResponse | None:
-        return self._together(request, SEND_AGAIN)
-
-    @admin.action(description="Drop…", permissions=["operate"])
-    def drop_together(self, request: HttpRequest, queryset: models.QuerySet[Dispatch]) -> HttpResponse | None:
-        return self._together(request, DROP)
-
-    def _together(self, request: HttpRequest, deed: Deed) -> HttpResponse | None:
-        """Show what a deed would touch and ask for the reason; with a reason, do it to each that it is possible for."""
-        rows = self._chosen(request)
-        form = deed.form(request.POST if "reason" in request.POST else None, row=Dispatch())
-        if form.is_valid():
-            self._do_to_each(request, deed, rows, form.cleaned_data)
-            return None
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"{deed.label}: {len(rows)} chosen",
-            "deed": deed,
-            "form": form,
-            "rows": [{"sent": sent_of(row), "is_possible": deed.offered(row)} for row in rows],
-            "action": request.POST.get("action", ""),
-            "list_url": request.get_full_path(),
-        }
-        return TemplateResponse(request, "admin/conversations/together.html", context)
-
-    def _chosen(self, request: HttpRequest) -> list[Dispatch]:
-        """The rows whose boxes were ticked, and no others: of those alone that this person may repair."""
-        ids = {wanted for one in request.POST.getlist("_selected_action") if (wanted := id_in(one))}
-        rows = limit(Dispatch.objects.filter(pk__in=ids), request.user, verb=Verb.OPERATE)
-        tries = Prefetch("attempts", queryset=Attempt.objects.order_by("id"))
-        rows = rows.select_related("consumer", "message").prefetch_related(tries)
-        return list(rows.order_by("id")[:_MOST_AT_ONCE])
-
-    def _do_to_each(self, request: HttpRequest, deed: Deed, rows: list[Dispatch], given: dict[str, Any]) -> None:
-        done, refused = 0, 0
-        for row in rows:
-            try:
-                deed.run(row, given, acting(request))
-                done += 1
-            except self.refusals:
-                refused += 1
-        if done:
-            messages.success(request, f"{deed.label}: done for {done}.")
-        if refused:
-            messages.warning(request, f"{deed.label}: not possible for {refused}, whose state has changed.")

@@ -23,6 +23,7 @@ from access.models import Brand, Membership, Role, User
 from access.people import actor_of
 from audit import api as audit
 from audit.models import AuditEntry
+from connector_site.bulk.models import BulkItem, BulkJob, BulkKind, BulkState, ItemState
 from connector_site.models import Counting, Figure, RollupCount, Span
 from conversations.media import storage_path
 from conversations.models import (
@@ -166,6 +167,7 @@ class _Maker:
         self._trail(owner)
         self._removals(owner)
         self._usage()
+        self._jobs(owner)
         return World(
             mark=self.mark, brand=self.brand, owner=owner, operator=operator, auditor=auditor, account=self.account,
             installation=self.installation, channel=self.channel, consumer=self.consumer,
@@ -419,6 +421,17 @@ class _Maker:
             RollupCount, source_id=self.channel.pk, span=Span.HOUR, at=hour, figure=Figure.MESSAGES_TO_CHANNEL,
             counting=Counting.SOON, count=2,
         )  # fmt: skip
+
+    def _jobs(self, owner: User) -> None:
+        """A job that was stopped after its first row."""
+        job = self._owned(
+            BulkJob, kind=BulkKind.RESEND, state=BulkState.STOPPED, asked_by=owner, reason=f"Asked by {self.mark}",
+            wanted={"brands": [str(self.brand.pk)]}, total=2, done_count=1, started_at=self.now, next_at=self.now,
+        )  # fmt: skip
+        for dispatch, values in ((self.dead, {"state": ItemState.DONE, "at": self.now}), (self.parked, {})):
+            self._owned(
+                BulkItem, job=job, target_id=dispatch.pk, lane_id=dispatch.lane_id, position=dispatch.position, **values
+            )
 
     def _expires_on(self) -> Any:
         return self.now.astimezone(UTC).date() + timedelta(days=90)

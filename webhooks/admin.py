@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_records import RecordAdmin
+from access.admin_together import TogetherMixin, together
 from access.templatetags.readable import chip, moment, seen, size
 from core.actor import Actor
 from webhooks import repairs
@@ -49,9 +50,10 @@ APPLY_AGAIN = Deed(
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(DeedsMixin, RecordAdmin):
+class DeliveryAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
     deeds = (APPLY_AGAIN,)
     refusals = (*DeedsMixin.refusals, repairs.NotPossible)
+    actions = (together("REPLAY", "Apply again"),)
 
     list_display = ("when", "source", "state_chip", "bytes_", "remark")
     list_display_links = ("when",)

@@ -86,6 +86,11 @@ class Delivery(BrandOwned):
         indexes = [
             models.Index(fields=["inbox", "id"], condition=Q(state="STORED"), name="delivery_to_apply"),
             models.Index(fields=["brand", "-id"], name="delivery_brand"),
+            models.Index(
+                fields=["brand", "state", "-id"],
+                condition=Q(state__in=["QUARANTINED", "DEAD"]),
+                name="delivery_troubled",
+            ),
             # Lists of one source, newest first, and when it last sent something.
             models.Index(fields=["inbox", "-id"], name="delivery_inbox"),
         ]

@@ -219,7 +219,7 @@ def forms_of(stage: Stage, part: Part, own: World, ruled: Ruled) -> Iterator[tup
     secrets = [str(row.pk) for row in own.rows if hasattr(row, "seal_context")]
     for url in addresses(ruled, own):
         page: Any = stage.ask(part, "get", url)
-        if page.status_code != 200:
+        if page.status_code != 200 or page.streaming:
             continue
         text = page.content.decode()
         if ruled.rule is not Rule.DEED:

@@ -31,7 +31,7 @@ from conversations.models import (
     Step,
 )
 from tests.admin_pages import signed_in, url_of
-from tests.factories import World, make_two_brands, make_world
+from tests.factories import World, make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -381,54 +381,6 @@ def test_evidence_stands_on_the_page_of_a_dispatch_in_doubt(world):
     assert "Evidence" in page
     assert "<dd>41</dd>" in page
     assert "Evidence" not in page_of(world.auditor, world.dead)
-
-
-# --- several at once -------------------------------------------------------------------------------------------------
-
-
-def together(user: User, action: str, rows: list[Dispatch], **given: Any) -> Any:
-    """Choose rows of the outbox and an action."""
-    url = reverse("admin:conversations_dispatch_changelist")
-    chosen = {"action": action, "_selected_action": [str(row.pk) for row in rows], **given}
-    return signed_in(user).post(url, chosen, follow=True)
-
-
-def test_several_are_previewed_before_they_are_sent_again(world):
-    page = together(world.operator, "send_again_together", [world.dead, world.parked]).content.decode()
-    assert page.count('name="_selected_action"') == 2
-    assert Dispatch.objects.filter(state=DispatchState.QUEUED).count() == 0
-    together(world.operator, "send_again_together", [world.dead, world.parked], reason="LivePerson is back")
-    rows = Dispatch.objects.filter(pk__in=[world.dead.pk, world.parked.pk])
-    assert set(rows.values_list("state", flat=True)) == {DispatchState.QUEUED}
-    assert AuditEntry.objects.filter(action="dispatch.resent", reason="LivePerson is back").count() == 2
-
-
-def test_what_is_not_possible_is_left_out_and_said(world):
-    sent = Dispatch.objects.filter(state=DispatchState.SENT).first()
-    page = together(world.operator, "drop_together", [world.dead, sent]).content.decode()
-    assert "not possible, left out" in page
-    answer = together(world.operator, "drop_together", [world.dead, sent], reason="spam")
-    assert "done for 1" in answer.content.decode()
-    assert Dispatch.objects.get(pk=sent.pk).state == DispatchState.SENT
-
-
-def test_choosing_everything_by_forging_the_form_touches_what_was_ticked_alone(world):
-    together(world.operator, "drop_together", [world.dead], reason="x", select_across="1")
-    assert Dispatch.objects.get(pk=world.parked.pk).state == DispatchState.PARKED
-
-
-def test_rows_of_another_brand_cannot_be_chosen():
-    amber, birch = make_two_brands()
-    together(amber.operator, "drop_together", [birch.dead, amber.dead], reason="x")
-    assert Dispatch.objects.get(pk=birch.dead.pk).state == DispatchState.DEAD
-    assert Dispatch.objects.get(pk=amber.dead.pk).state == DispatchState.DROPPED
-
-
-def test_an_auditor_is_offered_no_action(world):
-    page = signed_in(world.auditor).get(reverse("admin:conversations_dispatch_changelist")).content.decode()
-    assert "send_again_together" not in page
-    together(world.auditor, "drop_together", [world.dead], reason="x")
-    assert Dispatch.objects.get(pk=world.dead.pk).state == DispatchState.DEAD
 
 
 # --- who read what was said ------------------------------------------------------------------------------------------

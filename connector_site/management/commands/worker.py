@@ -14,6 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Stay until SIGTERM or Ctrl-C."""
+        from connector_site.bulk import running
         from connector_site.rollups.counting import Counter as RollupCounter
         from webhooks import services
         from webhooks.retention import Keeper
@@ -23,6 +24,7 @@ class Command(BaseCommand):
 
         def sweep() -> None:
             services.sweep()
+            running.sweep()
             for one in beside:
                 one.work()
 

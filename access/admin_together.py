@@ -1,0 +1,43 @@
+"""
+What a person can do to many rows of a list: to those that are ticked, or to everything that matches its filters.
+
+The list only hands on what was chosen: the admin site as a whole shows a preview, and does nothing before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+
+from access.admin_base import BrandScopedAdmin
+from access.rules import Verb
+
+Action = Callable[[Any, HttpRequest, models.QuerySet[Any]], HttpResponse | None]
+
+
+def together(kind: str, label: str) -> Action:
+    """An action of a list. kind: what the site calls it."""
+
+    def act(page: Any, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
+        answer: HttpResponse | None = page.admin_site.begin_together(request, page, queryset, kind)
+        return answer
+
+    act.__name__ = f"{kind.lower()}_together"
+    return admin.action(act, description=f"{label}…", permissions=["operate"])
+
+
+class TogetherMixin(BrandScopedAdmin):
+    """A list with such actions. A template beside it offers each for everything that matches as well."""
+
+    list_before_template: ClassVar[str] = "admin/parts/together.html"
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Asked by the library for whoever is offered the actions."""
+        return self._allows(request, Verb.OPERATE, None)
+
+
+__all__ = ["TogetherMixin", "together"]

@@ -1,0 +1,228 @@
+"""A job does its act to each row once, in the order of the lanes, at its pace, until it is done or stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, transaction
+
+from access.models import Membership
+from access.people import actor_of
+from audit.models import AuditEntry
+from connector_site.bulk import running, services
+from connector_site.bulk.kinds import KINDS
+from connector_site.bulk.models import BulkItem, BulkJob, BulkState
+from connector_site.bulk.services import BulkRefused
+from conversations.models import Dispatch, DispatchState
+from conversations.services import operations
+from core.actor import COMMAND
+from tests.connector_site.bulk.rows import dead_deliveries, dead_texts, preview, start, started, states, work
+from tests.factories import make_user
+from webhooks.models import Delivery, DeliveryState
+
+pytestmark = pytest.mark.django_db
+
+
+def acts_of(job: BulkJob, action: str = "dispatch.resent") -> list[str]:
+    """Ids of the rows that the job's acts in the trail speak of, in their order."""
+    acts = AuditEntry.objects.filter(action=action, correlation_id=str(job.pk)).order_by("id")
+    return list(acts.values_list("subject_id", flat=True))
+
+
+# --- what it does ----------------------------------------------------------------------------------------------------
+
+
+def test_each_row_is_sent_again_and_the_trail_names_who_asked_and_why(world):
+    rows = dead_texts(world, 3)
+    job = work(started("RESEND", rows, world.operator))
+    assert (job.state, job.done_count, states(job)) == (BulkState.DONE, 3, ["DONE"] * 3)
+    assert set(Dispatch.objects.filter(pk__in=[row.pk for row in rows]).values_list("state", flat=True)) == {"QUEUED"}
+    act = AuditEntry.objects.filter(action="dispatch.resent", correlation_id=str(job.pk))[0]
+    assert (act.actor_id, act.reason) == (str(world.operator.pk), "The app was down")
+    told = AuditEntry.objects.filter(subject_type="bulkjob", subject_id=str(job.pk)).order_by("id")
+    assert list(told.values_list("action", flat=True)) == ["bulk_job.started", "bulk_job.finished"]
+
+
+def test_rows_are_dropped(world):
+    job = work(started("DROP", [world.dead, world.parked], world.operator))
+    assert job.done_count == 2
+    assert Dispatch.objects.get(pk=world.parked.pk).state == DispatchState.DROPPED
+
+
+def test_deliveries_are_applied_again_in_the_order_in_which_they_arrived(world):
+    rows = dead_deliveries(world, 4)
+    job = work(started("REPLAY", list(reversed(rows)), world.operator))
+    assert acts_of(job, "delivery.reapplied") == [str(row.pk) for row in rows]
+    waiting = Delivery.objects.filter(pk__in=[row.pk for row in rows]).values_list("state", flat=True)
+    assert set(waiting) == {DeliveryState.STORED}
+
+
+def test_in_a_lane_what_stands_first_goes_first_whatever_came_first(world):
+    """An opening is younger than what it was put before."""
+    rows = dead_texts(world, 3)
+    first = Dispatch.objects.get(pk=rows[0].pk)
+    opening = Dispatch.objects.create(
+        brand=world.brand, lane=first.lane, consumer=first.consumer,
+        direction=first.direction, channel=first.channel, position=first.position - 1, kind="OPEN",
+        state=DispatchState.DEAD, finished_at=first.finished_at,
+    )  # fmt: skip
+    job = work(started("RESEND", [*rows, opening], world.operator))
+    assert acts_of(job) == [str(row.pk) for row in (opening, *rows)]
+
+
+def test_what_somebody_has_settled_meanwhile_is_left_alone_and_said(world):
+    rows = dead_texts(world, 2)
+    job = started("RESEND", rows, world.operator)
+    operations.drop(dispatch_id=rows[0].pk, actor=COMMAND)
+    work(job)
+    assert (job.settled_count, job.done_count, states(job)) == (1, 1, ["SETTLED", "DONE"])
+    assert Dispatch.objects.get(pk=rows[0].pk).state == DispatchState.DROPPED
+    assert "dropped" in BulkItem.objects.get(job=job, target_id=rows[0].pk).detail
+
+
+def test_what_is_not_possible_is_said_with_its_reason(world):
+    rows = dead_texts(world, 2)
+    rows[0].message.content.delete()
+    job = work(started("RESEND", rows, world.operator))
+    assert (job.refused_count, states(job)) == (1, ["REFUSED", "DONE"])
+    assert "has been removed" in BulkItem.objects.get(job=job, target_id=rows[0].pk).detail
+
+
+def test_an_error_of_ours_ends_one_row_and_no_other(world, monkeypatch):
+    rows = dead_texts(world, 3)
+    job = started("RESEND", rows, world.operator)
+    act = KINDS["RESEND"].act
+
+    def break_once(row_id: Any, *arguments: Any) -> None:
+        act(row_id, *arguments)
+        if row_id == rows[1].pk:
+            raise ZeroDivisionError
+
+    monkeypatch.setitem(KINDS, "RESEND", _with_act(break_once))
+    work(job)
+    assert states(job) == ["DONE", "REFUSED", "DONE"]
+    assert Dispatch.objects.get(pk=rows[1].pk).state == DispatchState.DEAD
+
+
+def _with_act(act: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(KINDS["RESEND"], act=act)
+
+
+def test_a_database_that_is_lost_uses_up_no_row(world, monkeypatch):
+    job = started("RESEND", dead_texts(world, 2), world.operator)
+
+    def lose(*_: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as lost:
+        lost.setitem(KINDS, "RESEND", _with_act(lose))
+        with pytest.raises(OperationalError), transaction.atomic():
+            running.work()
+    assert states(job) == ["WAITING"] * 2
+    assert work(job).done_count == 2
+
+
+# --- pace, stop, resume ----------------------------------------------------------------------------------------------
+
+
+def test_it_keeps_its_pace(world):
+    job = started("RESEND", dead_texts(world, 5), world.operator, per_second=1)
+    running.work()
+    running.work()
+    job.refresh_from_db()
+    assert job.done_count == 1
+
+
+def test_a_stopped_job_touches_nothing_more_and_goes_on_where_it_stopped(world):
+    rows = dead_texts(world, 3)
+    job = started("RESEND", rows, world.operator, per_second=1)
+    running.work()
+    services.stop(job.pk, person=world.owner, actor=actor_of(world.owner, None))
+    assert work(job).done_count == 1
+    assert job.state == BulkState.STOPPED
+    services.resume(job.pk, person=world.operator, actor=actor_of(world.operator, None))
+    assert work(job).state == BulkState.DONE
+    assert acts_of(job) == [str(row.pk) for row in rows]
+
+
+def test_a_row_under_way_when_the_job_is_stopped_is_undone(world, monkeypatch):
+    rows = dead_texts(world, 2)
+    job = started("RESEND", rows, world.operator)
+    act = KINDS["RESEND"].act
+
+    def stop_meanwhile(row_id: Any, *arguments: Any) -> None:
+        act(row_id, *arguments)
+        BulkJob.objects.filter(pk=job.pk).update(state=BulkState.STOPPED)
+
+    monkeypatch.setitem(KINDS, "RESEND", _with_act(stop_meanwhile))
+    running.work()
+    assert states(job) == ["WAITING"] * 2
+    assert Dispatch.objects.get(pk=rows[0].pk).state == DispatchState.DEAD
+    assert acts_of(job) == []
+
+
+def test_a_job_whose_asker_lost_the_right_is_stopped(world):
+    job = started("RESEND", dead_texts(world, 2), world.operator)
+    Membership.objects.filter(user=world.operator).update(role="AUDITOR")
+    work(job)
+    assert (job.state, job.done_count) == (BulkState.STOPPED, 0)
+    assert "may not repair" in job.stopped_because
+
+
+def test_a_worker_that_lost_its_lease_does_nothing(world):
+    job = started("RESEND", dead_texts(world, 2), world.operator)
+    claim = running._claim()
+    BulkJob.objects.filter(pk=job.pk).update(leased_until=None)
+    assert running._claim() is not None, "another worker takes it over"
+    assert claim is not None
+    assert running._go_on(claim) is False
+    assert states(job) == ["WAITING"] * 2
+
+
+# --- a second person -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(world, monkeypatch):
+    monkeypatch.setattr(services, "MOST_ALONE", 2)
+    return start(preview("RESEND", dead_texts(world, 3), world.operator), world.operator)
+
+
+def approve(job: BulkJob, person: Any) -> BulkJob:
+    return services.approve(job.pk, person=person, actor=actor_of(person, None))
+
+
+def test_a_large_one_waits_for_somebody_else(world, large):
+    assert (large.state, work(large).done_count) == (BulkState.WAITING, 0)
+    with pytest.raises(BulkRefused, match="somebody else"):
+        approve(large, world.operator)
+    approve(large, world.owner)
+    assert work(large).done_count == 3
+    assert large.approved_by == world.owner
+    told = AuditEntry.objects.filter(subject_type="bulkjob").order_by("id").values_list("action", "actor_id")
+    asked, agreed = str(world.operator.pk), str(world.owner.pk)
+    assert list(told)[:2] == [("bulk_job.asked_for", asked), ("bulk_job.approved", agreed)]
+
+
+def test_the_second_person_may_repair_the_same_brand(world, large):
+    with pytest.raises(BulkRefused):
+        approve(large, world.auditor)
+    with pytest.raises(BulkRefused):
+        approve(large, make_user("stranger"))
+
+
+def test_whoever_starts_somebody_elses_preview_is_not_its_second_person(world, monkeypatch):
+    monkeypatch.setattr(services, "MOST_ALONE", 2)
+    job = start(preview("RESEND", dead_texts(world, 3), world.operator), world.owner)
+    with pytest.raises(BulkRefused):
+        approve(job, world.owner)
+
+
+def test_what_was_given_up_does_not_start(world):
+    job = preview("RESEND", [world.dead], world.operator)
+    services.discard(job.pk, person=world.operator, actor=actor_of(world.operator, None))
+    with pytest.raises(BulkRefused, match="discarded"):
+        start(job, world.operator)
