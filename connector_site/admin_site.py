@@ -27,9 +27,9 @@ from access import sessions, sign_in
 from access.admin_base import OWN_ROWS, PLATFORM_ONLY, BrandScopedAdmin, OwnRowsAdmin, PlatformAdmin, acting
 from access.rules import Verb, may
 from access.services import end_sessions, record_new_password
-from connector_site import dashboard
 from connector_site.bulk import lists as bulk_lists
 from connector_site.find import page as find_page
+from connector_site.overview import page as overview_page
 from connector_site.trace import page as trace_page
 
 
@@ -102,7 +102,7 @@ class ConnectorAdminSite(UnfoldAdminSite):
         return bulk_lists.begin(request, page, queryset, kind)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        return super().index(request, {**dashboard.context(request), **(extra_context or {})})
+        return super().index(request, {**overview_page.context(request), **(extra_context or {})})
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The library's search over names of pages: our sidebar does without it."""

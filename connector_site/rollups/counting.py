@@ -93,17 +93,15 @@ _ENDED = Source(
         ORDER BY finished_at, id LIMIT %(limit)s
     """,
     counts=f"""
-        SELECT dispatch.brand_id, COALESCE(message.channel_id, consumer.channel_id) AS source_id,
-            dispatch.finished_at AS moment, fact.figure, fact.label, 1 AS count
+        SELECT dispatch.brand_id, dispatch.channel_id AS source_id, dispatch.finished_at AS moment,
+            fact.figure, fact.label, 1 AS count
         FROM conversations_dispatch dispatch
-        JOIN conversations_lane lane ON lane.id = dispatch.lane_id
-        JOIN conversations_consumer consumer ON consumer.id = lane.consumer_id
         LEFT JOIN conversations_message message ON message.id = dispatch.message_id
         CROSS JOIN LATERAL (
-            SELECT dispatch.state || '_' || lane.direction AS figure,
+            SELECT dispatch.state || '_' || dispatch.direction AS figure,
                 CASE WHEN dispatch.state = 'SENT' THEN '' ELSE dispatch.error_code END AS label
             UNION ALL
-            SELECT 'THROUGH_' || lane.direction, (ARRAY[{_THROUGH_LABELS}])[1 + width_bucket(
+            SELECT 'THROUGH_' || dispatch.direction, (ARRAY[{_THROUGH_LABELS}])[1 + width_bucket(
                 (1000 * extract(epoch FROM dispatch.finished_at - COALESCE(
                     (SELECT delivery.received_at FROM webhooks_event event
                      JOIN webhooks_delivery delivery ON delivery.id = event.delivery_id

@@ -1,4 +1,4 @@
-// What the admin's pages need beside the library's scripts: copying, and times in the reader's own zone.
+// What the admin's pages need beside the library's scripts: copying, and times and charts in the reader's own zone.
 "use strict";
 
 (() => {
@@ -11,6 +11,18 @@
         const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
         const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
         element.textContent = element.dataset.form === "time" ? time : `${day} ${time}`;
+    };
+
+    // A chart's moments, before the library draws it: the labels that came with it are in UTC.
+    const labelLocally = (canvas) => {
+        const data = JSON.parse(canvas.dataset.value);
+        if (!data.times || data.span >= 86400) return; // days are those of UTC
+        data.labels = data.times.map((time) => {
+            const at = new Date(time);
+            const clock = `${two(at.getHours())}:${two(at.getMinutes())}`;
+            return data.times.length > 48 ? `${two(at.getDate())}.${two(at.getMonth() + 1)}. ${clock}` : clock;
+        });
+        canvas.dataset.value = JSON.stringify(data);
     };
 
     const copy = async (button) => {
@@ -39,6 +51,7 @@
 
     document.addEventListener("DOMContentLoaded", () => {
         document.querySelectorAll("time.cs-time").forEach(showLocally);
+        document.querySelectorAll("canvas.chart[data-value]").forEach(labelLocally);
         document.addEventListener("click", (event) => {
             const button = event.target.closest("[data-copy]");
             if (button) copy(button);

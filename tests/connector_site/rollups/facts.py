@@ -49,12 +49,12 @@ def _facts() -> Iterator[tuple[Any, Any, datetime, str, str]]:
     for conversation in Conversation.objects.all():
         yield conversation.brand_id, conversation.channel_id, _made(conversation), "CONVERSATIONS", ""
     ended = Dispatch.objects.filter(state__in=["SENT", "FAILED", "DEAD", "DROPPED"], finished_at__isnull=False)
-    for dispatch in ended.select_related("message", "lane__consumer"):
+    for dispatch in ended.select_related("message"):
         yield from _of_dispatch(dispatch)
 
 
 def _of_dispatch(dispatch: Dispatch) -> Iterator[tuple[Any, Any, datetime, str, str]]:
-    at, direction, message = dispatch.finished_at, dispatch.lane.direction, dispatch.message
+    at, direction, message = dispatch.finished_at, dispatch.direction, dispatch.message
     assert at
     label = "" if dispatch.state == "SENT" else dispatch.error_code
     yield dispatch.brand_id, dispatch.channel_id, at, f"{dispatch.state}_{direction}", label

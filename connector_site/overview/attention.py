@@ -1,0 +1,75 @@
+"""What needs somebody now, as sentences: which connector, what is wrong, what to do. Each leads to the connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.urls import reverse
+
+from core.breaker import Phase
+from installations.models import AppInstallation, AppToken, State, Upstream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """tone: bad or wait. about: the connector, by its name."""
+
+    tone: str
+    about: str
+    url: str
+    sentence: str
+
+
+def needs_of(
+    installations: Iterable[AppInstallation], hosts: Iterable[Upstream], tokens: Iterable[AppToken], *, now: datetime
+) -> list[Need]:
+    """The worst first. installations: with valid_secrets, the number of theirs."""
+    found = [
+        *(need for one in installations for need in _of_connector(one)),
+        *(_of_host(one, now) for one in hosts),
+        *(_of_token(one, now) for one in tokens),
+    ]
+    return sorted(found, key=lambda need: need.tone != "bad")
+
+
+def _of_connector(row: AppInstallation) -> Iterator[Need]:
+    if row.state == State.PAUSED:
+        yield _need("bad", row, f"It is paused: webhooks are stored, nothing is sent. {row.state_reason}".strip())
+    if row.state != State.ACTIVE:
+        return
+    valid_secrets = getattr(row, "valid_secrets", 1)
+    if not valid_secrets:
+        yield _need(
+            "bad", row, "It has no valid client secret: its webhooks are refused. Add the one LivePerson shows."
+        )
+    elif valid_secrets > 1:
+        yield _need("wait", row, f"{valid_secrets} client secrets are valid: retire the old one once it is not used.")
+    if row.test_passed is False:
+        yield _need("bad", row, f"Its last connection test failed. {row.test_detail}".strip())
+
+
+def _of_host(row: Upstream, now: datetime) -> Need:
+    if row.phase == Phase.CLOSED.value:
+        is_held = row.held_until is not None and row.held_until > now
+        what = f"asked to wait{_until(row.held_until)}" if is_held else "failed within the last minute"
+        return _need("wait", row.installation, f"{row.name} {what}. Sending goes on by itself.")
+    since = f" since {row.opened_at.astimezone(UTC):%H:%M} UTC" if row.opened_at else ""
+    return _need("bad", row.installation, f"{row.name} is not called{since}: it does not answer. What is for it waits.")
+
+
+def _of_token(row: AppToken, now: datetime) -> Need:
+    why = f"LivePerson has refused or not answered {row.failures} renewals of its token ({row.error_code})."
+    if row.sealed and row.expires_at and row.expires_at > now:
+        return _need("wait", row.installation, f"{why} The present one ends{_until(row.expires_at, 'at')}.")
+    return _need("bad", row.installation, f"{why} Nothing is sent to LivePerson. Test the connection to see why.")
+
+
+def _until(at: datetime | None, word: str = "until") -> str:
+    return f" {word} {at.astimezone(UTC):%H:%M:%S} UTC" if at else ""
+
+
+def _need(tone: str, row: AppInstallation, sentence: str) -> Need:
+    url = reverse("admin:installations_appinstallation_change", args=[row.pk])
+    return Need(tone=tone, about=str(row), url=url, sentence=sentence)

@@ -1,0 +1,85 @@
+"""
+How things stand at this moment: each question one statement along an index, counted no further than it is told.
+
+Nothing of this is rolled up: what waits now is few, or else it is enough to know that it is many.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from installations import breakers
+from installations.models import AppToken, State, Upstream
+
+COUNTED_AT_MOST = 1_000
+_MOST_LISTED = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """
+    What waits in one brand. lanes: consumers for whom something is due to be sent; since: for how long the first.
+
+    deliveries: stored, and not applied yet.
+    """
+
+    lanes: int = 0
+    lanes_since: datetime | None = None
+    deliveries: int = 0
+    deliveries_since: datetime | None = None
+
+
+_WAITING = """
+    SELECT brand.id,
+        (SELECT count(*) FROM (
+            SELECT 1 FROM installations_account account
+            JOIN conversations_lane lane ON lane.account_id = account.id AND lane.due_at <= now()
+            WHERE account.brand_id = brand.id AND lane.held_at IS NULL LIMIT %(most)s) due),
+        (SELECT min(first.due_at) FROM installations_account account
+         CROSS JOIN LATERAL (SELECT lane.due_at FROM conversations_lane lane
+                             WHERE lane.account_id = account.id AND lane.due_at <= now() AND lane.held_at IS NULL
+                             ORDER BY lane.due_at LIMIT 1) first
+         WHERE account.brand_id = brand.id),
+        (SELECT count(*) FROM (
+            SELECT 1 FROM webhooks_inbox inbox
+            JOIN webhooks_delivery delivery ON delivery.inbox_id = inbox.id AND delivery.state = 'STORED'
+            WHERE inbox.brand_id = brand.id LIMIT %(most)s) stored),
+        (SELECT min(first.received_at) FROM webhooks_inbox inbox
+         CROSS JOIN LATERAL (SELECT delivery.received_at FROM webhooks_delivery delivery
+                             WHERE delivery.inbox_id = inbox.id AND delivery.state = 'STORED'
+                             ORDER BY delivery.id LIMIT 1) first
+         WHERE inbox.brand_id = brand.id)
+    FROM access_brand brand WHERE brand.id = ANY(%(brands)s)
+"""
+
+
+def what_waits(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Waiting]:
+    """Of each brand: what is due to be sent or applied, and since when."""
+    if not brand_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, {"brands": list(brand_ids), "most": COUNTED_AT_MOST})
+        return {
+            row[0]: Waiting(lanes=row[1], lanes_since=row[2], deliveries=row[3], deliveries_since=row[4])
+            for row in cursor.fetchall()
+        }
+
+
+def troubled_hosts(brand_ids: Collection[uuid.UUID], *, now: datetime) -> list[Upstream]:
+    """Hosts that are not called at the moment, or on trial; the first of them."""
+    rows: QuerySet[Upstream] = breakers.troubled(now=now).filter(brand__in=brand_ids)
+    return list(rows.select_related("installation").order_by("opened_at")[:_MOST_LISTED])
+
+
+def troubled_tokens(brand_ids: Collection[uuid.UUID]) -> list[AppToken]:
+    """Tokens of active connectors that LivePerson does not renew: sends stop when they end."""
+    rows = AppToken.objects.filter(
+        installation__brand__in=brand_ids, installation__state=State.ACTIVE, failures__gt=0
+    ).select_related("installation")
+    return list(rows.order_by("expires_at")[:_MOST_LISTED])
