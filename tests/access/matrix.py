@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -195,23 +196,24 @@ USE_OF_KEY = "{last_used_at,last_used_from,window_at,window_count}"
 
 def state_of(world: World) -> dict[str, str]:
     """A digest of each table's rows of a brand: whatever changes one of them changes it."""
-    digests = {}
-    for model in apps.get_models():
-        if hasattr(model, "brand_path"):
-            path = model.brand_path
-            digests[model._meta.db_table] = _digest(model, _rows_of(model).filter(**{path: world.brand.pk}))
     people = User.objects.filter(pk__in=[row.pk for row in world.rows if isinstance(row, User)])
-    return {**digests, User._meta.db_table: _digest(User, people)}
+    of_brand = {
+        model: _rows_of(model).filter(**{model.brand_path: world.brand.pk})
+        for model in apps.get_models()
+        if hasattr(model, "brand_path")
+    }
+    return _digests(*_statement({**of_brand, User: people}))
 
 
 def state_of_everything() -> dict[str, str]:
     """A digest of every table but those of sessions, and without what every use of a key writes."""
+    return _digests(*_statement_of_everything())
+
+
+@cache
+def _statement_of_everything() -> tuple[str, list[Any]]:
     skipped = {"django_session"}
-    return {
-        model._meta.db_table: _digest(model, _rows_of(model))
-        for model in apps.get_models()
-        if model._meta.db_table not in skipped
-    }
+    return _statement({model: _rows_of(model) for model in apps.get_models() if model._meta.db_table not in skipped})
 
 
 def _rows_of(model: type[models.Model]) -> models.QuerySet[Any]:
@@ -220,16 +222,23 @@ def _rows_of(model: type[models.Model]) -> models.QuerySet[Any]:
     return rows.exclude(action__in=LOOKING) if model is AuditEntry else rows
 
 
-def _digest(model: type[models.Model], rows: models.QuerySet[Any]) -> str:
-    table, key = model._meta.db_table, model._meta.pk.column
-    try:
-        inner, parameters = rows.order_by().values_list("pk").query.sql_with_params()
-    except models.query.EmptyResultSet:  # type: ignore[attr-defined]
-        return ""
-    text = f"(to_jsonb(t) - '{USE_OF_KEY}'::text[])::text" if model is ApiKey else "t::text"
+def _statement(tables: dict[type[models.Model], models.QuerySet[Any]]) -> tuple[str, list[Any]]:
+    """One for all tables: the matrix asks thousands of times."""
+    parts, parameters = [], []
+    for model, rows in tables.items():
+        table, key = model._meta.db_table, model._meta.pk.column
+        try:
+            inner, own = rows.order_by().values_list("pk").query.sql_with_params()
+        except models.query.EmptyResultSet:  # type: ignore[attr-defined]
+            inner, own = "NULL", ()
+        text = f"(to_jsonb(t) - '{USE_OF_KEY}'::text[])::text" if model is ApiKey else "t::text"
+        digest = f"md5(string_agg({text}, '|' ORDER BY t.{key}::text))"
+        parts.append(f"SELECT '{table}', {digest} FROM {table} t WHERE t.{key} IN ({inner})")
+        parameters += own
+    return " UNION ALL ".join(parts), parameters
+
+
+def _digests(statement: str, parameters: list[Any]) -> dict[str, str]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT md5(string_agg({text}, '|' ORDER BY t.{key}::text)) FROM {table} t WHERE t.{key} IN ({inner})",
-            parameters,
-        )
-        return str(cursor.fetchone()[0])
+        cursor.execute(statement, parameters)
+        return dict(cursor.fetchall())
