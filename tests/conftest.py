@@ -5,6 +5,7 @@ The environment is prepared when this file is imported, because pytest-django re
 pytest-xdist the first process prepares it and the others inherit it.
 """
 
+import gc
 import ipaddress
 import os
 import secrets
@@ -86,6 +87,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="browser tests NOT RUN: there is no Chromium"))
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays until the end: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 # --- no way to the outside -------------------------------------------------------------------------------------------
 
 
@@ -132,6 +139,26 @@ def _quick_passwords() -> Iterator[None]:
 
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _static_files_found_once() -> Iterator[None]:
+    """Each test client has middleware of its own, which would look through the folders of all static files."""
+    from whitenoise.middleware import WhiteNoiseMiddleware
+
+    found: dict[str, Any] = {}
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+    yield
+    patch.undo()
 
 
 @pytest.fixture
