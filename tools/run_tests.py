@@ -1,7 +1,7 @@
 """
-Every test: first those that share nothing, two at a time; then those that drive the whole site, one at a time.
+Every test: first those that share nothing, two at a time; then those that drive a whole site, two sites side by side.
 
-Prints one closing line over both in pytest's form. Browser tests need Chromium, which is installed where that may be.
+Prints one closing line over all in pytest's form. Browser tests need Chromium, which is installed where that may be.
 """
 
 import os
@@ -10,11 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-_WHOLE_SITE = "end_to_end or browser"
+# Each of these mostly waits, for its site and for time to pass. Begun in this order, the next one when one has ended.
+_WHOLE_SITE = ("browser", "chaos", "end_to_end")
+_SITES_AT_ONCE = 2
 _NO_TESTS = 5  # pytest's exit status for an empty selection
 
 
@@ -23,11 +27,10 @@ def main() -> int:
     began_at = time.monotonic()
     has_browser = _ensure_chromium()
     with tempfile.TemporaryDirectory() as folder:
-        reports = [Path(folder) / name for name in ("parts.xml", "site.xml")]
-        statuses = [
-            _pytest("-n", "2", "-m", f"not ({_WHOLE_SITE})", f"--junitxml={reports[0]}"),
-            _pytest("-m", _WHOLE_SITE, f"--junitxml={reports[1]}"),
-        ]
+        reports = [Path(folder) / f"{name}.xml" for name in ("parts", *_WHOLE_SITE)]
+        parts = ["-n", "2", "-m", f"not ({' or '.join(_WHOLE_SITE)})"]
+        statuses = [subprocess.run(_pytest(*parts, report=reports[0]), cwd=ROOT, check=False).returncode]
+        statuses += _side_by_side(dict(zip(_WHOLE_SITE, reports[1:], strict=True)))
         counts = _counts(reports)
     is_failed = any(status not in (0, _NO_TESTS) for status in statuses)
     if not has_browser:
@@ -38,8 +41,26 @@ def main() -> int:
     return 1 if is_failed else 0
 
 
-def _pytest(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
+def _pytest(*arguments: str, report: Path) -> list[str]:
+    return [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}"]
+
+
+def _side_by_side(reports: dict[str, Path]) -> list[int]:
+    """Run the tests of each mark in a process of their own. What one says is printed when it ends, undivided."""
+    print(f"{', '.join(reports)}: {_SITES_AT_ONCE} side by side; each is heard of when it ends", flush=True)
+    printing = Lock()
+
+    def run(mark: str) -> int:
+        # The folder has the mark's name: pytest need not read all the others to pass over them.
+        command = _pytest(f"tests/{mark}", "-m", mark, report=reports[mark])
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        with printing:
+            sys.stdout.buffer.write(done.stdout)
+            sys.stdout.flush()
+        return done.returncode
+
+    with ThreadPoolExecutor(max_workers=_SITES_AT_ONCE) as sites:
+        return list(sites.map(run, reports))
 
 
 def _counts(reports: list[Path]) -> dict[str, int]:

@@ -13,7 +13,7 @@ import pytest
 
 from connector_site.environment import BASE_DIR, NAMES
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.chaos
 
 SEED = "every-change"
 LASTS_AT_MOST_S = 900
