@@ -56,9 +56,14 @@ class OptionalReasonForm(NothingToFillIn):
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What became of a deed: a sentence for the next page, or a page of its own that is shown this once."""
+    """
+    What became of a deed: a sentence for the next page, or a page of its own that is shown this once.
+
+    url: of the next page, where that is not the row's.
+    """
 
     sentence: str = ""
+    url: str = ""
     is_good: bool = True
     template: str = ""
     context: dict[str, Any] | None = None
@@ -141,7 +146,7 @@ class DeedsMixin(GuardedAdmin):
         if told.template:
             return self.shown_once(request, obj, template=told.template, context=told.context or {})
         (messages.success if told.is_good else messages.error)(request, told.sentence)
-        return HttpResponseRedirect(self.row_url(obj))
+        return HttpResponseRedirect(told.url or self.row_url(obj))
 
     def shown_once(
         self, request: HttpRequest, obj: models.Model, *, template: str, context: dict[str, Any]

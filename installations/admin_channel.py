@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from access.admin_base import BrandScopedAdmin
-from access.admin_deeds import Deed, DeedsMixin, Told
+from access.admin_deeds import Deed, Told
 from access.rules import Verb
 from access.templatetags.readable import chip
 from adapters.base import ChannelAdapter
@@ -22,8 +22,9 @@ from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, services
 from installations.admin_filters import CHANNEL_FILTERS
-from installations.admin_forms import ChannelSecretForm, RetireChannelSecretForm, channel_form, secrets_of_adapter
+from installations.admin_forms import ChannelSecretForm, channel_form, secrets_of_adapter
 from installations.admin_installation import STATE_DEEDS, STATE_TONES
+from installations.admin_rotation import RetireChannelSecretForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
 from installations.channel_verdicts import verdict_of_channel
 from installations.models import Channel, State
@@ -38,13 +39,13 @@ def _add_secret(row: Channel, given: dict[str, Any], actor: Actor) -> Told:
     secret = given["secret"].strip() or adapter.new_secret()
     services.add_channel_secret(row, secret=secret, actor=actor, name=given["name"])
     if given["secret"].strip():
-        return Told(sentence="Added. The older ones stay valid until they are retired.")
+        return Told(sentence="Added. The older one stays valid until it is retired.", url=rotation_url(row))
     return Told(template=SHOWN_ONCE, context=_once(row, {given["name"]: secret}))
 
 
 def _retire_secret(row: Channel, given: dict[str, Any], actor: Actor) -> Told:
     services.retire_channel_secret(given["secret"], actor=actor)
-    return Told(sentence="Retired: what it signs is refused from now on.")
+    return Told(sentence="Retired: what it signs is refused from now on.", url=rotation_url(row))
 
 
 def _once(row: Channel, made: dict[str, str]) -> dict[str, Any]:
@@ -57,7 +58,8 @@ def _once(row: Channel, made: dict[str, str]) -> dict[str, Any]:
 
 
 @admin.register(Channel)
-class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
+class ChannelAdmin(RotationMixin, BrandScopedAdmin):
+    deliveries_by = "channel"
     add_verb = change_verb = Verb.OPERATE
     deeds = (
         *STATE_DEEDS,
@@ -65,7 +67,7 @@ class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
             name="add-secret",
             label="Add secret",
             icon="key",
-            explain="Adds a secret beside those that are valid, so that a rotation needs no pause.",
+            explain="Adds a secret beside the one that is valid, so that a rotation needs no pause.",
             run=_add_secret,
             offered=lambda row: bool(secrets_of_adapter(get_adapter(row.type))),
             form=ChannelSecretForm,
@@ -175,6 +177,7 @@ class ChannelAdmin(DeedsMixin, BrandScopedAdmin):
             "takes_secrets": bool(secrets_of_adapter(adapter)),
             "add_secret_url": urls.get("add-secret", ""),
             "retire_secret_url": urls.get("retire-secret", ""),
+            "rotation_url": rotation_url(obj),
             "webhook_url": channel_webhook_url(obj),
             "config": [
                 (one.label, obj.config.get(one.name, "")) for one in adapter.config_fields if one.kind != "secret"

@@ -12,23 +12,21 @@ from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
 )
 
 from access.admin_deeds import NothingToFillIn
 from adapters.base import ChannelAdapter, ConfigField
 from adapters.registry import get_adapter
+from installations import rotation
 from installations.connectors import domain_api_trouble
 from installations.editing import has_been_used
 from installations.models import (
     Account,
     AppInstallation,
     Channel,
-    ChannelSecret,
-    InstallationSecret,
-    SealedSecret,
     default_features,
 )
-from installations.secret_use import label_of, secrets_of_row
 from liveperson.send_api import FEATURES
 
 _SECRET_ATTRS = {"autocomplete": "new-password", "spellcheck": "false"}
@@ -229,8 +227,22 @@ def _sentence_case(label: str) -> str:
 class ClientSecretForm(NothingToFillIn):
     secret = secret_field(
         label="Client secret",
-        help_text="As LivePerson shows it. The older ones stay valid until they are retired.",
+        help_text="As LivePerson shows it. LivePerson is asked whether it takes it. The older one stays valid until it "
+        "is retired.",
     )
+    anyway = forms.BooleanField(
+        label="Add it even if LivePerson does not take it yet",
+        required=False,
+        widget=UnfoldBooleanWidget,
+        help_text="For a secret that LivePerson will use only later.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        assert isinstance(self.row, AppInstallation)
+        if trouble := rotation.trouble_with_another(self.row):
+            raise forms.ValidationError(trouble)
+        return cleaned
 
 
 class ChannelSecretForm(NothingToFillIn):
@@ -254,30 +266,10 @@ class ChannelSecretForm(NothingToFillIn):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        assert isinstance(self.row, Channel)
+        if trouble := rotation.trouble_with_another(self.row, name=cleaned.get("name", "")):
+            raise forms.ValidationError(trouble)
         given = str(cleaned.get("secret") or "").strip()
         if given and (trouble := self.adapter.check_secret(given.encode(), name=cleaned.get("name", ""))):
             self.add_error("secret", trouble)
         return cleaned
-
-
-class RetireForm(NothingToFillIn):
-    """Chooses one of the row's own valid secrets."""
-
-    secret: forms.ModelChoiceField[SealedSecret] = forms.ModelChoiceField(
-        label="Secret", queryset=InstallationSecret.objects.none(), widget=UnfoldAdminSelectWidget
-    )
-    secrets_of: ClassVar[type[SealedSecret]] = InstallationSecret
-    points_to_row: ClassVar[str] = "installation"
-
-    def __init__(self, *args: Any, row: Any, **kwargs: Any) -> None:
-        super().__init__(*args, row=row, **kwargs)
-        field = self.fields["secret"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = self.secrets_of._default_manager.filter(**{self.points_to_row: row}, retired_at=None)
-        labels = {secret.row.pk: label_of(secret) for secret in secrets_of_row(row)}
-        field.label_from_instance = lambda obj: labels[obj.pk]  # type: ignore[method-assign]
-
-
-class RetireChannelSecretForm(RetireForm):
-    secrets_of = ChannelSecret
-    points_to_row = "channel"

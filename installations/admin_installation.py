@@ -9,18 +9,21 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from access.admin_base import BrandScopedAdmin, id_in
-from access.admin_deeds import Deed, DeedsMixin, OptionalReasonForm, ReasonForm, Told
+from access.admin_deeds import Deed, OptionalReasonForm, ReasonForm, Told
 from access.rules import Verb
 from access.templatetags.readable import chip, moment
 from adapters.registry import get_adapter
 from core.actor import Actor
-from installations import editing, services
+from core.errors import ConfigurationError
+from installations import editing, rotation, services
 from installations.admin_filters import INSTALLATION_FILTERS
-from installations.admin_forms import ClientSecretForm, InstallationForm, RetireForm
+from installations.admin_forms import ClientSecretForm, InstallationForm
+from installations.admin_rotation import RetireForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
 from installations.models import AppInstallation, State
 from installations.onboarding import liveperson_webhook_url, manifest_of
@@ -51,14 +54,23 @@ def _disable(row: Any, given: dict[str, Any], actor: Actor) -> Told:
 
 
 def _add_secret(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
-    if services.add_client_secret(row, secret=given["secret"], actor=actor) is None:
-        return Told(sentence="This secret is there already.", is_good=False)
-    return Told(sentence="Added. Test the connection to see whether LivePerson accepts it.")
+    url = rotation_url(row)
+    try:
+        if given["anyway"]:
+            rotation.begin_unasked(row, secret=given["secret"], actor=actor)
+            return Told(sentence="Added. LivePerson was not asked about it.", url=url)
+        tested = rotation.begin(row, secret=given["secret"], actor=actor)
+    except ConfigurationError as refusal:
+        again = reverse("admin:installations_appinstallation_do", args=[row.pk, "add-secret"])
+        return Told(sentence=str(refusal), is_good=False, url=again)
+    if tested.has_passed:
+        return Told(sentence="Added: LivePerson takes it.", url=url)
+    return Told(sentence=f"Added, but LivePerson could not be asked about it. {tested.detail}", url=url)
 
 
 def _retire_secret(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
     services.retire_client_secret(given["secret"], actor=actor)
-    return Told(sentence="Retired: webhooks that it signs are refused from now on.")
+    return Told(sentence="Retired: webhooks that it signs are refused from now on.", url=rotation_url(row))
 
 
 STATE_DEEDS = (
@@ -105,7 +117,8 @@ STATE_DEEDS = (
 
 
 @admin.register(AppInstallation)
-class AppInstallationAdmin(DeedsMixin, BrandScopedAdmin):
+class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
+    deliveries_by = "installation"
     add_verb = change_verb = Verb.OPERATE
     form = InstallationForm
     deeds = (
@@ -122,7 +135,7 @@ class AppInstallationAdmin(DeedsMixin, BrandScopedAdmin):
             name="add-secret",
             label="Add client secret",
             icon="key",
-            explain="Adds a secret beside those that are valid, so that a rotation needs no pause.",
+            explain="Adds a secret beside the one that is valid, so that a rotation needs no pause.",
             run=_add_secret,
             form=ClientSecretForm,
         ),
@@ -202,6 +215,7 @@ class AppInstallationAdmin(DeedsMixin, BrandScopedAdmin):
             "secrets": secrets_of_row(obj),
             "add_secret_url": _url_of(buttons, "add-secret"),
             "retire_secret_url": _url_of(buttons, "retire-secret"),
+            "rotation_url": rotation_url(obj),
             "channels": [
                 {"row": channel, "tone": STATE_TONES[State(channel.state)], "label": get_adapter(channel.type).label}
                 for channel in obj.channels.all()

@@ -18,7 +18,7 @@ _PLACES = {
     Step.HAND_OVER: ("content_copy", "See what to hand over", "#hand-over"),
     Step.SETTINGS: ("edit", "Go to the settings", "#settings"),
     Step.SHOW_FAILURES: ("error", "See the failures", "#failures"),
-    Step.ROTATE: ("key", "See the secrets", "#secrets"),
+    Step.ROTATE: ("key", "See the rotation", "../rotation/"),
 }
 _ROWS = {
     Step.SHOW_CHANNEL: ("sms", "Open the channel", "admin:installations_channel_change"),

@@ -25,6 +25,7 @@ from installations.models import (
     PausedFor,
     State,
 )
+from installations.secret_use import last_use_of
 from installations.signals import sending_resumed
 from liveperson.auth import fetch_app_jwt_with_any
 from liveperson.client import LivePersonClient
@@ -38,10 +39,11 @@ class NotPossible(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """How a test of the connection went, with a sentence about it."""
+    """How a test of the connection went, with a sentence about it. code: of the error; empty when it has passed."""
 
     has_passed: bool
     detail: str
+    code: str = ""
 
 
 @transaction.atomic
@@ -50,6 +52,8 @@ def add_client_secret(installation: AppInstallation, *, secret: str, actor: Acto
     secret = secret.strip()
     if not secret:
         raise ConfigurationError("The client secret is empty.")
+    # Not the key: what refers to it meanwhile need not wait. Two people who add the same one add it once.
+    AppInstallation.objects.select_for_update(no_key=True).get(pk=installation.pk)
     if secret in secrets_of(installation):
         return None
     row = InstallationSecret(brand_id=installation.brand_id, installation=installation)
@@ -73,7 +77,8 @@ def retire_client_secret(row: InstallationSecret, *, actor: Actor) -> None:
         raise ConfigurationError("This is the only valid secret. Add a new one first, or disable the app installation.")
     row.retired_at = timezone.now()
     row.save(update_fields=["retired_at"])
-    audit.record("installation.secret.retired", actor=actor, subject=row.installation, data={"secret": str(row.pk)})
+    data = {"secret": str(row.pk), "last_used_at": last_use_of(row.installation, row)}
+    audit.record("installation.secret.retired", actor=actor, subject=row.installation, data=data)
     tokens.forget(row.installation_id)
     forget_connectors()
 
@@ -97,7 +102,8 @@ def retire_channel_secret(row: ChannelSecret, *, actor: Actor) -> None:
         raise ConfigurationError("This is the only valid secret. Add a new one first, or disable the channel.")
     row.retired_at = timezone.now()
     row.save(update_fields=["retired_at"])
-    audit.record("channel.secret.retired", actor=actor, subject=row.channel, data={"secret": str(row.pk)})
+    data = {"secret": str(row.pk), "last_used_at": last_use_of(row.channel, row)}
+    audit.record("channel.secret.retired", actor=actor, subject=row.channel, data=data)
     forget_connectors()
 
 
@@ -184,7 +190,7 @@ def ask_for_token(client: LivePersonClient, *, client_id: str, secrets: Sequence
             client_secrets=secrets,
         )
     except ConnectorError as error:
-        return Tested(has_passed=False, detail=f"{error.detail} {_advice_on(error)}".strip())
+        return Tested(has_passed=False, detail=f"{error.detail} {_advice_on(error)}".strip(), code=error.code)
     note = "" if accepted == secrets[0] else " The newest secret is not accepted yet, an older one is."
     return Tested(has_passed=True, detail=f"LivePerson issued a token.{note}")
 

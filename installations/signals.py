@@ -18,6 +18,7 @@ channel_health_asked = Signal()
 # installation: which one.
 waiting_asked = Signal()
 
-# Asks which secrets of an installation or a channel its webhooks used lately; receivers return {secret id: when}.
-# source_id: of the installation or channel.
+# Asks which secrets of an installation or a channel its webhooks used lately; receivers return
+# {secret id: installations.secret_use.SecretUse}. source_id: of the installation or channel. since: when counting
+# begins, None for never.
 secret_use_asked = Signal()

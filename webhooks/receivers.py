@@ -13,6 +13,7 @@ from access import acts
 from access.models import Brand
 from installations.findings import Check, Finding, Step
 from installations.models import AppInstallation, Channel
+from installations.secret_use import SecretUse
 from installations.signals import channel_health_asked, health_asked, secret_use_asked
 from webhooks import redating
 from webhooks.selectors import last_deliveries, last_uses_of_secrets
@@ -47,8 +48,8 @@ def tell_of_what_consumers_do(*, channel: Channel, now: datetime, **_: Any) -> l
 
 
 @receiver(secret_use_asked)
-def tell_of_secret_use(*, source_id: uuid.UUID, **_: Any) -> dict[uuid.UUID, datetime]:
-    return last_uses_of_secrets(source_id)
+def tell_of_secret_use(*, source_id: uuid.UUID, since: datetime | None, **_: Any) -> dict[uuid.UUID, SecretUse]:
+    return last_uses_of_secrets(source_id, since=since)
 
 
 @receiver(acts.done)

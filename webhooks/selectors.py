@@ -8,6 +8,8 @@ from datetime import datetime
 
 from django.db import connection
 
+from installations.secret_use import SecretUse
+
 _LAST = """
     SELECT source.id,
            (SELECT received_at FROM webhooks_delivery WHERE inbox_id = source.id ORDER BY id DESC LIMIT 1)
@@ -17,17 +19,17 @@ _LAST = """
 
 USE_LOOKED_BACK = 2000
 _LATELY = """
-    SELECT secret_id, max(received_at)
+    SELECT secret_id, max(received_at), count(*) FILTER (WHERE received_at >= %s)
     FROM (SELECT secret_id, received_at FROM webhooks_delivery WHERE inbox_id = %s ORDER BY id DESC LIMIT %s) lately
     GROUP BY secret_id
 """
 
 
-def last_uses_of_secrets(source_id: uuid.UUID) -> dict[uuid.UUID, datetime]:
-    """When each secret of an app installation or channel last verified one of its newest deliveries."""
+def last_uses_of_secrets(source_id: uuid.UUID, *, since: datetime | None) -> dict[uuid.UUID, SecretUse]:
+    """What each secret of an app installation or channel verified of its newest deliveries."""
     with connection.cursor() as cursor:
-        cursor.execute(_LATELY, [source_id, USE_LOOKED_BACK])
-        return dict(cursor.fetchall())
+        cursor.execute(_LATELY, [since, source_id, USE_LOOKED_BACK])
+        return {secret_id: SecretUse(last_at=last_at, count=count) for secret_id, last_at, count in cursor.fetchall()}
 
 
 def last_deliveries(source_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime | None]:

@@ -98,6 +98,7 @@ _OF_MODEL: dict[str, Rule] = {
     "<path:object_id>/progress/": Rule.ROW,
     "<path:object_id>/results/": Rule.ROW,
     "<path:object_id>/delete/": Rule.ROW_CHANGE,
+    "<path:object_id>/rotation/": Rule.ROW,
     "<path:object_id>/do/<slug:deed_name>/": Rule.DEED,
     "<id>/password/": Rule.PLATFORM,
 }
