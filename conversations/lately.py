@@ -1,7 +1,7 @@
 """
-The sends of a connector that lately came to an end, or to doubt: read from the newest of its brand, and no further.
+The sends of a connector that lately came to an end, or to doubt: of each of its channels the newest, and no further.
 
-So a page costs the same however many there are; of a connector that sends little beside a busy one, little is found.
+So a page costs the same however many there are.
 """
 
 from __future__ import annotations
@@ -17,26 +17,25 @@ from core.ids import first_id_at
 from installations.models import AppInstallation, Channel
 
 LOOKED_BACK = timedelta(hours=24)
-_NEWEST = 1000
+_NEWEST = 200
+_CHANNELS = 20
 _KINDS = (DispatchKind.TEXT, DispatchKind.FILE, DispatchKind.RICH)
 _STATES = (DispatchState.SENT, DispatchState.UNKNOWN, DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED)
 # What these say is about one consumer or one message, not about the connector.
 _OF_ONE = frozenset({"consumer_gone", "content_unsupported", "conversation_closed"})
 
 _LATELY = """
-    SELECT newest.lane_id, lane.direction, newest.kind, newest.state, newest.error_code, newest.finished_at,
+    SELECT newest.lane_id, newest.direction, newest.kind, newest.state, newest.error_code, newest.finished_at,
            newest.lp_sequence IS NOT NULL, newest.echo_sequence IS NOT NULL
-    FROM (
-        SELECT id, lane_id, conversation_id, kind, state, error_code, finished_at, lp_sequence, echo_sequence
-        FROM conversations_dispatch WHERE brand_id = %s AND id >= %s ORDER BY id DESC LIMIT %s
+    FROM (SELECT id FROM installations_channel WHERE {} = %s ORDER BY id DESC LIMIT %s) channel
+    CROSS JOIN LATERAL (
+        SELECT id, lane_id, direction, kind, state, error_code, finished_at, lp_sequence, echo_sequence
+        FROM conversations_dispatch WHERE channel_id = channel.id AND id >= %s ORDER BY id DESC LIMIT %s
     ) newest
-    JOIN conversations_conversation conversation ON conversation.id = newest.conversation_id
-    JOIN conversations_lane lane ON lane.id = newest.lane_id
-    WHERE {} = %s AND newest.kind = ANY(%s) AND newest.state = ANY(%s)
+    WHERE newest.kind = ANY(%s) AND newest.state = ANY(%s)
     ORDER BY newest.id DESC
 """
-_OF_INSTALLATION = _LATELY.format("conversation.installation_id")
-_OF_CHANNEL = _LATELY.format("conversation.channel_id")
+_OF_INSTALLATION, _OF_CHANNEL = _LATELY.format("installation_id"), _LATELY.format("id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +62,7 @@ def lately_ended(row: AppInstallation | Channel, *, now: datetime) -> list[Ended
     with connection.cursor() as cursor:
         cursor.execute(
             statement,
-            [row.brand_id, first_id_at(now - LOOKED_BACK), _NEWEST, row.pk, list(_KINDS), list(_STATES)],
+            [row.pk, _CHANNELS, first_id_at(now - LOOKED_BACK), _NEWEST, list(_KINDS), list(_STATES)],
         )
         found = cursor.fetchall()
     return [
