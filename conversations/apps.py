@@ -7,3 +7,8 @@ class ConversationsConfig(AppConfig):
 
     def ready(self) -> None:
         from conversations import health, receivers  # noqa: F401  (connects their receivers)
+        from conversations.models import Consumer
+        from installations import pausing
+        from installations.models import PauseScope
+
+        pausing.take_in(PauseScope.CONSUMER, Consumer)

@@ -30,6 +30,7 @@ from conversations.turn import Turn
 from conversations.under_way import UnderWay
 from core.database import refuses_row
 from installations.breakers import WAITING, BreakerDesk
+from installations.pause_desk import PauseDesk
 
 logger = structlog.get_logger(__name__)
 
@@ -69,6 +70,7 @@ class Drain:
         self._pool = ThreadPoolExecutor(max_workers=2 * slots, thread_name_prefix="send")
         self._desk = TokenDesk(pool=self._pool)
         self._breakers = BreakerDesk()
+        self._pauses = PauseDesk()
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._unsettled: list[Done] = []
         self._uncounted: list[Done] = []
@@ -164,7 +166,12 @@ class Drain:
         """Write results, and the attempts of the calls to make next."""
         self._touched = {item.job.lane_id: item.job.fence for item in done}
         with transaction.atomic():
-            turn = Turn(now=now, consumer_tokens=self._desk.consumer_tokens, breakers=self._breakers)
+            turn = Turn(
+                now=now,
+                consumer_tokens=self._desk.consumer_tokens,
+                breakers=self._breakers,
+                pauses=self._pauses,
+            )
             fences, settled = self._settle(turn, done, is_closing=room is None)
             self._wake_those_heard_of(turn)
             claimed = lanes.claim(room) if room else {}

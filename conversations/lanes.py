@@ -22,6 +22,7 @@ from conversations.models import Consumer, Dispatch, Lane, Message
 from conversations.models.outbox import LIVE_STATES
 from core import restoring
 from core.ids import new_id
+from installations.models import ASLEEP_FOR, PauseScope
 
 HELD = "held_after_restore"
 IN_DOUBT = "unknown"
@@ -123,6 +124,48 @@ def wake(*, installation_id: uuid.UUID, blocked_by: str = "", at_most: int | Non
     ids = blocked.select_for_update(skip_locked=True, of=("self",)).order_by("due_at").values_list("pk", flat=True)
     with transaction.atomic():
         make_due(list(ids[:at_most]))
+
+
+_ASLEEP = ", ".join(f"'{reason}'" for reason in ASLEEP_FOR)
+# Those that somebody works on at this moment are looked at anyway.
+_WAKE_SLEEPING = f"""
+    WITH sleeping AS (
+        SELECT lane.id FROM conversations_lane lane
+        WHERE lane.blocked_by IN ({_ASLEEP}) AND lane.held_at IS NULL AND lane.id > %(after)s AND {{where}}
+        ORDER BY lane.id LIMIT %(at_most)s
+    ), mine AS (
+        SELECT lane.id FROM conversations_lane lane WHERE lane.id IN (SELECT id FROM sleeping)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), woken AS (
+        UPDATE conversations_lane lane SET due_at = now(), blocked_by = '' FROM mine WHERE lane.id = mine.id
+    )
+    SELECT id FROM sleeping ORDER BY id DESC LIMIT 1
+"""  # noqa: S608 -- constants of ours
+_OF_ACCOUNT = "lane.account_id = (SELECT account_id FROM installations_{} WHERE id = %(target)s)"
+_SLEEPING_OF = {
+    PauseScope.PLATFORM: "true",
+    PauseScope.BRAND: "lane.brand_id = %(target)s",
+    # Of the whole account: consumers that several channels share wait under the channel last written on.
+    PauseScope.INSTALLATION: _OF_ACCOUNT.format("appinstallation"),
+    PauseScope.CHANNEL: _OF_ACCOUNT.format("channel"),
+    PauseScope.CONSUMER: "lane.consumer_id = %(target)s",
+}
+_BEFORE_ALL = uuid.UUID(int=0)
+
+
+def wake_sleeping(
+    *, scope: PauseScope, target_id: uuid.UUID | None, after: uuid.UUID | None, at_most: int
+) -> uuid.UUID | None:
+    """
+    Have so many of the lanes looked at that sleep for a pause of this scope, or for another that covers them.
+
+    after: those with greater ids. Returns the last that was found; None: there is none left.
+    """
+    values = {"target": target_id, "after": after or _BEFORE_ALL, "at_most": at_most}
+    with connection.cursor() as cursor:
+        cursor.execute(_WAKE_SLEEPING.format(where=_SLEEPING_OF[scope]), values)
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 _NEXT_POSITION = """
@@ -334,4 +377,5 @@ __all__ = [
     "take_idle",
     "waiting_dispatch",
     "wake",
+    "wake_sleeping",
 ]

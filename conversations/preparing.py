@@ -133,11 +133,26 @@ class _Preparation:
         if self.head.next_attempt_at and self.head.next_attempt_at > self.turn.now:
             return Later(until=self.head.next_attempt_at, blocked_by=self.head.error_code)
         connector = get_connector(self.head.channel_id)
+        paused = self._paused(connector)
+        if paused is not None:
+            return paused
         if connector.blocked_by:
             return self._blocked(connector)
         if self.head.direction == Direction.TO_LIVEPERSON:
             return self._towards_liveperson(connector)
         return self._towards_channel(connector)
+
+    def _paused(self, connector: Connector) -> Later | NextHead | None:
+        """What a pause leaves to do; None: there is none."""
+        desk, turn = self.turn.pauses, self.turn
+        direction = self.head.lane.direction
+        paused = desk.covering(connector=connector, consumer_id=self.consumer.pk, direction=direction, now=turn.now)
+        if paused is None:
+            return None
+        still = desk.is_in_force(paused, now=turn.now)
+        if still is False:
+            return NEXT_HEAD
+        return Later(until=None if still else turn.now + _LOOK_AGAIN, blocked_by=paused.blocked_by)
 
     def _blocked(self, connector: Connector) -> Later | NextHead:
         still = is_still_blocked(connector)

@@ -26,6 +26,7 @@ from conversations.models.messages import STATUS_RANK
 from core.encryption import SealBroken
 from core.ids import new_id
 from installations.breakers import BreakerDesk
+from installations.pause_desk import PauseDesk
 
 _SAVE_DISPATCH = """
     UPDATE conversations_dispatch SET state = %s, step = %s, attempt_count = %s, next_attempt_at = %s, progress = %s,
@@ -94,11 +95,17 @@ class Turn:
     """
 
     def __init__(
-        self, *, now: datetime, consumer_tokens: ConsumerTokens | None = None, breakers: BreakerDesk | None = None
+        self,
+        *,
+        now: datetime,
+        consumer_tokens: ConsumerTokens | None = None,
+        breakers: BreakerDesk | None = None,
+        pauses: PauseDesk | None = None,
     ) -> None:
-        """consumer_tokens, breakers: what the worker knows already; what is read is added."""
+        """consumer_tokens, breakers, pauses: what the worker knows already; what is read is added."""
         self.now = now
         self.breakers = breakers or BreakerDesk()
+        self.pauses = pauses or PauseDesk()
         self._tokens = {} if consumer_tokens is None else consumer_tokens
         self._dispatches: dict[uuid.UUID, Dispatch] = {}
         self._messages: dict[uuid.UUID, Message] = {}

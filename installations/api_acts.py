@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 
 from access.rest.acting import ActView
 from core.actor import Actor
-from installations import services
+from installations import pausing, services
 from installations.models import AppInstallation
 from installations.serializers import InstallationSerializer
 
@@ -18,7 +18,7 @@ class _InstallationAct(ActView):
     basename = "installation"
     queryset = AppInstallation.objects.prefetch_related("secrets")
     serializer_class = InstallationSerializer
-    refusals = (services.NotPossible,)
+    refusals = (pausing.NotPossible,)
 
 
 @extend_schema(summary="Pause an app installation")

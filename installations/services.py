@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -15,26 +16,24 @@ from audit import api as audit
 from core.actor import SYSTEM, Actor
 from core.errors import ConfigurationError, ConnectorError, CredentialsRejected, NotSent, RateLimited
 from core.http_guard import AddressRefused
-from installations import tokens
+from installations import pausing, tokens
 from installations.connectors import client_for, forget_connectors, secrets_of
 from installations.models import (
     AppInstallation,
     Channel,
     ChannelSecret,
     InstallationSecret,
+    PausedDirection,
     PausedFor,
     State,
 )
+from installations.pausing import NotPossible
 from installations.secret_use import last_use_of
 from installations.signals import sending_resumed
 from liveperson.auth import fetch_app_jwt_with_any
 from liveperson.client import LivePersonClient
 
 logger = structlog.get_logger(__name__)
-
-
-class NotPossible(Exception):
-    """The installation is not in a state in which this can be done; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,20 +107,30 @@ def retire_channel_secret(row: ChannelSecret, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def pause(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
-    """Stop sending; webhooks are still stored."""
-    _set_state(row, State.PAUSED, reason)
-    audit.record(f"{_noun(row)}.paused", actor=actor, subject=row, reason=reason)
+def pause(
+    row: AppInstallation | Channel,
+    *,
+    actor: Actor,
+    reason: str,
+    direction: PausedDirection = PausedDirection.BOTH,
+    until: datetime | None = None,
+) -> None:
+    """Stop sending; webhooks are still stored. Raises NotPossible where it is paused already."""
+    pausing.pause(row, actor=actor, reason=reason, direction=direction, until=until)
 
 
 @transaction.atomic
 def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") -> None:
     """Send again, and take webhooks again if they were refused; what has waited goes out in its order."""
     was_disabled, noun = row.state == State.DISABLED, _noun(row)
-    _set_state(row, State.ACTIVE, "")
+    pausing.lock(row)
+    ended = pausing.end_all(row, actor=actor, reason=reason)
+    pausing.write_state(row, State.ACTIVE, "")
     if isinstance(row, AppInstallation):
         tokens.forget(row.pk)
-    audit.record(f"{noun}.enabled" if was_disabled else f"{noun}.resumed", actor=actor, subject=row, reason=reason)
+    data = {"pauses": [str(one.pk) for one in ended]}
+    done = f"{noun}.enabled" if was_disabled else f"{noun}.resumed"
+    audit.record(done, actor=actor, subject=row, data=data, reason=reason)
     installation_id = row.installation_id if isinstance(row, Channel) else row.pk
     sending_resumed.send(sender=type(row), installation_id=installation_id)
 
@@ -146,8 +155,10 @@ def resume_paused(installation_id: uuid.UUID, *, actor: Actor, reason: str) -> N
 
 @transaction.atomic
 def disable(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
-    """Send nothing, and refuse its webhooks."""
-    _set_state(row, State.DISABLED, reason)
+    """Send nothing, and refuse its webhooks. Its pauses end with that: enabled again, it sends."""
+    pausing.lock(row)
+    pausing.end_all(row, actor=actor, reason=reason)
+    pausing.write_state(row, State.DISABLED, reason)
     audit.record(f"{_noun(row)}.disabled", actor=actor, subject=row, reason=reason)
 
 
@@ -211,7 +222,8 @@ def _pause_by_itself(model: type[AppInstallation] | type[Channel], row_id: uuid.
         # Not the key: what refers to the row meanwhile need not wait, nor make workers wait for each other in a circle.
         row: Any = model.objects.select_for_update(no_key=True).get(pk=row_id)
         if row.state == State.ACTIVE:
-            _set_state(row, State.PAUSED, detail, paused_for=PausedFor.CREDENTIALS_REJECTED)
+            pausing.write_state(row, State.PAUSED, detail, paused_for=PausedFor.CREDENTIALS_REJECTED)
+            pausing.keep_for_itself(row, detail=detail)
             audit.record(action, actor=SYSTEM, subject=row, reason=detail)
             logger.warning(action, id=str(row_id))
     forget_connectors()
@@ -220,18 +232,6 @@ def _pause_by_itself(model: type[AppInstallation] | type[Channel], row_id: uuid.
 def _locked(installation_id: uuid.UUID) -> AppInstallation:
     # Not the key: what refers to the row meanwhile need not wait.
     return AppInstallation.objects.select_for_update(no_key=True).get(pk=installation_id)
-
-
-def _set_state(row: AppInstallation | Channel, state: State, reason: str, *, paused_for: str = "") -> None:
-    row.state = state
-    row.state_reason = reason[:300]
-    row.paused_for = paused_for
-    fields = ["state", "state_reason", "paused_for"]
-    if isinstance(row, AppInstallation):
-        row.state_changed_at = timezone.now()
-        fields.append("state_changed_at")
-    row.save(update_fields=fields)
-    forget_connectors()
 
 
 def _noun(row: AppInstallation | Channel) -> str:

@@ -22,3 +22,6 @@ waiting_asked = Signal()
 # {secret id: installations.secret_use.SecretUse}. source_id: of the installation or channel. since: when counting
 # begins, None for never.
 secret_use_asked = Signal()
+
+# Sent when a pause has ended, in the transaction of its end: pause.
+pause_ended = Signal()

@@ -67,6 +67,8 @@ from installations.models import (
     Channel,
     ChannelSecret,
     InstallationSecret,
+    Pause,
+    PauseScope,
     Upstream,
 )
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome, Held, Inbox, Seen
@@ -165,6 +167,7 @@ class _Maker:
         self._outbox()
         self._inbox()
         self._trail(owner)
+        self._pauses(owner)
         self._removals(owner)
         self._usage()
         self._jobs(owner)
@@ -389,6 +392,15 @@ class _Maker:
                 "dispatch.resent", actor=actor_of(owner, None), subject=self.dead, reason=f"Asked by {self.mark}"
             )
         )
+
+    def _pauses(self, owner: User) -> None:
+        """One that was put on the channel, and has ended."""
+        self._owned(
+            Pause, scope=PauseScope.CHANNEL, target_id=self.channel.pk, target_name=self.channel.name,
+            reason=f"Paused for {self.mark}", by_name=owner.get_username(), by_id=str(owner.pk),
+            began_at=self.now - timedelta(hours=2), ended_at=self.now - timedelta(hours=1),
+            ended_by=owner.get_username(), woken_at=self.now - timedelta(hours=1),
+        )  # fmt: skip
 
     def _removals(self, owner: User) -> None:
         """Somebody is being erased, and the retention was changed a moment ago."""

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import lanes
+from conversations import lanes, waking
 from conversations.drain import Drain
 from core import queue, restoring
+from installations import pausing
 from webhooks import applying, inboxes, waiting
 
 _LOOK_EVERY_S = 1.0
@@ -47,7 +48,13 @@ class _Feed:
 
 
 def sweep() -> None:
-    """Ring when something is due: retries, expired leases, lost doorbells. Cheap; called every second."""
+    """
+    End the pauses whose time is over, and ring when something is due: retries, expired leases, lost doorbells.
+
+    Cheap; called every second.
+    """
+    pausing.end_those_over()
+    waking.go_on()
     if inboxes.has_work() or lanes.has_due_work() or waiting.has_waiting():
         with transaction.atomic():
             queue.ring()

@@ -116,4 +116,56 @@ INVARIANTS = [
                                 AND act.action IN ('dispatch.dropped', 'dispatch.resolved_as_sent'))
         """,
     ),
+    Invariant(
+        name="paused_begins_nothing",
+        promise="While something is paused nothing is begun for it: no attempt began 5 s after its pause did.",
+        sql="""
+            SELECT attempt.id, pause.id AS pause_id, attempt.started_at FROM installations_pause pause
+            JOIN conversations_attempt attempt
+              ON attempt.started_at > pause.began_at + interval '5 seconds'
+             AND attempt.brand_id = COALESCE(pause.brand_id, attempt.brand_id)
+            JOIN conversations_dispatch dispatch ON dispatch.id = attempt.dispatch_id
+            JOIN conversations_lane lane ON lane.id = dispatch.lane_id
+            LEFT JOIN conversations_message message ON message.id = dispatch.message_id
+            LEFT JOIN installations_channel channel ON channel.id = message.channel_id
+            WHERE pause.ended_at IS NULL AND pause.direction IN ('BOTH', lane.direction)
+              AND CASE pause.scope WHEN 'CONSUMER' THEN lane.consumer_id = pause.target_id
+                       WHEN 'CHANNEL' THEN channel.id = pause.target_id
+                       WHEN 'INSTALLATION' THEN channel.installation_id = pause.target_id
+                                            AND (channel.moved_at IS NULL OR channel.moved_at < attempt.started_at)
+                       ELSE true END
+        """,
+    ),
+    Invariant(
+        name="sleeping_is_paused",
+        promise="A lane sleeps no longer than its pause: something that covers it is in force, or it is being woken.",
+        sql="""
+            SELECT lane.id, lane.blocked_by FROM conversations_lane lane
+            WHERE lane.blocked_by LIKE '%_paused' AND lane.held_at IS NULL AND lane.due_at IS NULL
+              AND NOT EXISTS (
+                SELECT 1 FROM installations_pause pause WHERE (pause.ended_at IS NULL OR pause.woken_at IS NULL)
+                   AND (pause.scope = 'PLATFORM' OR pause.target_id IN (lane.brand_id, lane.consumer_id)
+                        OR pause.target_id IN (SELECT id FROM installations_channel
+                                               WHERE account_id = lane.account_id)
+                        OR pause.target_id IN (SELECT id FROM installations_appinstallation
+                                               WHERE account_id = lane.account_id)))
+              AND NOT EXISTS (SELECT 1 FROM installations_channel channel
+                              WHERE channel.account_id = lane.account_id AND channel.state <> 'ACTIVE')
+              AND NOT EXISTS (SELECT 1 FROM installations_appinstallation installation
+                              WHERE installation.account_id = lane.account_id AND installation.state <> 'ACTIVE')
+        """,
+    ),
+    Invariant(
+        name="paused_says_so",
+        promise="An app installation or a channel that is paused in both directions says so, and by whom.",
+        sql="""
+            SELECT row.id, row.scope, row.state FROM (
+                SELECT id, state, 'INSTALLATION' AS scope FROM installations_appinstallation
+                UNION ALL SELECT id, state, 'CHANNEL' FROM installations_channel) row
+            WHERE (row.state = 'PAUSED') <> EXISTS (
+                SELECT 1 FROM installations_pause pause
+                WHERE pause.scope = row.scope AND pause.target_id = row.id AND pause.direction = 'BOTH'
+                  AND pause.ended_at IS NULL)
+        """,
+    ),
 ]

@@ -13,7 +13,7 @@ from conversations.models.consumers import Consumer
 from conversations.models.conversations import Conversation
 from conversations.models.messages import Direction, Message
 from core.ids import new_id
-from installations.models import Account, Channel
+from installations.models import ASLEEP_FOR, Account, Channel
 
 
 class Lane(BrandOwned):
@@ -52,6 +52,7 @@ class Lane(BrandOwned):
         indexes = [
             models.Index(fields=["account", "due_at"], condition=Q(due_at__isnull=False), name="lane_due"),
             models.Index(fields=["brand", "account"], condition=Q(held_at__isnull=False), name="lane_held"),
+            models.Index(fields=["id"], condition=Q(blocked_by__in=ASLEEP_FOR), name="lane_asleep"),
         ]
 
     def __str__(self) -> str:

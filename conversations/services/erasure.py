@@ -42,6 +42,7 @@ from conversations.models import (
 from conversations.services.retention import BATCH, DELETE_FILES_OF_MESSAGES, remove_bytes
 from core.actor import Actor
 from core.ids import first_id_at
+from installations import pausing
 from installations.models import State
 
 # Sent in the transaction of the erasure: erasure, traces, now, message_ids: whose words went already, and words: what
@@ -117,6 +118,7 @@ def erase_consumer(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Eras
     messages = Message.objects.filter(consumer=consumer).count()
     traces = _traces_of(consumer)
     dropped = _stop_sending(consumer, now)
+    pausing.forget_person(consumer, words=words, actor=actor)
     erasure = _begun(consumer, traces, now)
     erasure.count(masked_in_trail=_mask_trail(consumer, words))
     # Those of most people at once. Who has said more than that is emptied batch by batch, by whoever goes on.

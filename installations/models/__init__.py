@@ -11,16 +11,21 @@ from installations.models.accounts import (
     validate_lp_account_id,
 )
 from installations.models.channels import Channel, validate_prefix
+from installations.models.pauses import ASLEEP_FOR, Pause, PausedDirection, PauseScope
 from installations.models.secrets import AppToken, ChannelSecret, InstallationSecret, SealedSecret
 from installations.models.upstreams import Upstream
 
 __all__ = [
+    "ASLEEP_FOR",
     "Account",
     "AppInstallation",
     "AppToken",
     "Channel",
     "ChannelSecret",
     "InstallationSecret",
+    "Pause",
+    "PauseScope",
+    "PausedDirection",
     "PausedFor",
     "SealedSecret",
     "SignaturePolicy",

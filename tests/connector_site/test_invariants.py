@@ -36,7 +36,7 @@ from conversations.models import (
 )
 from core.actor import COMMAND
 from core.ids import new_id
-from installations.models import AppToken, Channel, ChannelSecret, InstallationSecret
+from installations.models import AppToken, Channel, ChannelSecret, InstallationSecret, Pause
 from tests.conversations.database import without_the_guard
 from tests.factories import World, make_two_brands
 from webhooks.models import Delivery, DeliveryBody, Event, Seen
@@ -145,6 +145,23 @@ def _sent_before_its_turn(amber: World, birch: World) -> object:
 def _sent_out_of_a_held_lane(amber: World, birch: World) -> object:
     before = Attempt.objects.filter(dispatch=amber.unknown).earliest("started_at").started_at - timedelta(seconds=1)
     return Lane.objects.filter(pk=amber.unknown.lane_id).update(held_at=before)
+
+
+@breaks("paused_begins_nothing")
+def _sent_while_paused(amber: World, birch: World) -> object:
+    before = Attempt.objects.earliest("started_at").started_at - timedelta(seconds=6)
+    facts = {"scope": "BRAND", "target_id": amber.brand.pk, "reason": "maintenance", "began_at": before}
+    return Pause.objects.create(brand=amber.brand, **facts)
+
+
+@breaks("sleeping_is_paused")
+def _asleep_for_nothing(amber: World, birch: World) -> object:
+    return Lane.objects.filter(pk=amber.unknown.lane_id).update(blocked_by="brand_paused", due_at=None)
+
+
+@breaks("paused_says_so")
+def _paused_without_a_word(amber: World, birch: World) -> object:
+    return Channel.objects.filter(pk=amber.channel.pk).update(state="PAUSED")
 
 
 @breaks("one_attempt_under_way")

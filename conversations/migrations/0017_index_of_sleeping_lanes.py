@@ -1,0 +1,20 @@
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    # The table is long: its index is built while everything runs.
+    atomic = False
+
+    dependencies = [
+        ('conversations', '0016_newest_first'),
+        ('installations', '0006_pauses'),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name='lane',
+            index=models.Index(condition=models.Q(('blocked_by__in', ('platform_paused', 'brand_paused', 'installation_paused', 'channel_paused', 'consumer_paused'))), fields=['id'], name='lane_asleep'),
+        ),
+    ]
