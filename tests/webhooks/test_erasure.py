@@ -227,8 +227,7 @@ def test_nothing_of_an_erased_person_is_sent_again(ended: Stand, kind: str) -> N
 
 
 def test_what_is_still_to_be_sent_is_dropped(stand: Stand) -> None:
-    AppInstallation.objects.update(state=State.PAUSED)
-    forget_caches()
+    installations.pause(stand.installation, actor=EVE, reason="maintenance")
     for number in range(3):
         stand.says(f"CANARYQUEUED {number}", consumer=ADA)
     stand.work()
@@ -291,7 +290,7 @@ def test_a_refusal_that_comes_after_the_erasure_brings_no_word_of_the_other_side
 def test_what_waits_to_be_applied_is_erased_and_never_applied(stand: Stand) -> None:
     stand.says("first", consumer=ADA)
     stand.work()
-    AppInstallation.objects.update(state=State.PAUSED)
+    installations.pause(stand.installation, actor=EVE, reason="maintenance")
     person = ada()
     stand.says("CANARYSTORED", consumer=ADA)
     stand.says("Ben's", consumer=BEN)
