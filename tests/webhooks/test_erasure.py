@@ -27,6 +27,7 @@ from conversations.services import operations
 from conversations.services.erasure import erase_consumer
 from core.errors import RequestRejected
 from core.vault import search_hash
+from installations import services as installations
 from installations.models import AppInstallation, State
 from tests.conversations import notifications
 from tests.conversations.late import bring, late

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('conversations', '0016_newest_first'),
+        ('conversations', '0017_index_of_ended'),
         ('installations', '0006_pauses'),
     ]
 
