@@ -28,11 +28,10 @@ from conversations.services.erasure import erase_consumer
 from core.errors import RequestRejected
 from core.vault import search_hash
 from installations import services as installations
-from installations.models import AppInstallation, State
 from tests.conversations import notifications
 from tests.conversations.late import bring, late
 from tests.conversations.notifications import said
-from tests.conversations.stand import Stand, forget_caches, in_thread
+from tests.conversations.stand import Stand, in_thread
 from tests.webhooks.erasing import (
     ADA,
     ANSWER,
@@ -240,8 +239,7 @@ def test_what_is_still_to_be_sent_is_dropped(stand: Stand) -> None:
     assert {one.state for one in Dispatch.objects.filter(pk__in=waiting)} == {DispatchState.DROPPED}
     assert {one.status for one in Message.objects.filter(consumer=person)} == {"FAILED"}
     assert set(AuditEntry.objects.get(action="consumer.erased").data["dropped_ids"]) == {str(one) for one in waiting}
-    AppInstallation.objects.update(state=State.ACTIVE)
-    forget_caches()
+    installations.resume(stand.installation, actor=EVE)
     stand.pass_time(3600)
     stand.settle()
     assert stand.at_liveperson() == []
