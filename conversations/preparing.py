@@ -144,9 +144,10 @@ class _Preparation:
 
     def _paused(self, connector: Connector) -> Later | NextHead | None:
         """What a pause leaves to do; None: there is none."""
-        desk, turn = self.turn.pauses, self.turn
-        direction = self.head.lane.direction
-        paused = desk.covering(connector=connector, consumer_id=self.consumer.pk, direction=direction, now=turn.now)
+        desk, head, turn = self.turn.pauses, self.head, self.turn
+        paused = desk.covering(
+            connector=connector, consumer_id=head.consumer_id, direction=head.direction, now=turn.now
+        )
         if paused is None:
             return None
         still = desk.is_in_force(paused, now=turn.now)

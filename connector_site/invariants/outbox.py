@@ -125,11 +125,9 @@ INVARIANTS = [
               ON attempt.started_at > pause.began_at + interval '5 seconds'
              AND attempt.brand_id = COALESCE(pause.brand_id, attempt.brand_id)
             JOIN conversations_dispatch dispatch ON dispatch.id = attempt.dispatch_id
-            JOIN conversations_lane lane ON lane.id = dispatch.lane_id
-            LEFT JOIN conversations_message message ON message.id = dispatch.message_id
-            LEFT JOIN installations_channel channel ON channel.id = message.channel_id
-            WHERE pause.ended_at IS NULL AND pause.direction IN ('BOTH', lane.direction)
-              AND CASE pause.scope WHEN 'CONSUMER' THEN lane.consumer_id = pause.target_id
+            JOIN installations_channel channel ON channel.id = dispatch.channel_id
+            WHERE pause.ended_at IS NULL AND pause.direction IN ('BOTH', dispatch.direction)
+              AND CASE pause.scope WHEN 'CONSUMER' THEN dispatch.consumer_id = pause.target_id
                        WHEN 'CHANNEL' THEN channel.id = pause.target_id
                        WHEN 'INSTALLATION' THEN channel.installation_id = pause.target_id
                                             AND (channel.moved_at IS NULL OR channel.moved_at < attempt.started_at)

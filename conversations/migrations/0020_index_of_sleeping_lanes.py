@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('conversations', '0017_index_of_ended'),
+        ('conversations', '0019_fill_what_a_dispatch_knows'),
         ('installations', '0006_pauses'),
     ]
 
