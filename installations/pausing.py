@@ -3,7 +3,7 @@ Pausing and resuming: the platform, a brand, an app installation, a channel, one
 in the trail.
 
 What arrives is stored as ever; what is paused waits in its lane, in order, and uses up no try. How workers keep to it:
-docs/decisions/0011-pauses.md.
+docs/decisions/0012-pauses.md.
 """
 
 from __future__ import annotations
