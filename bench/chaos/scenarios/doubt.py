@@ -34,34 +34,42 @@ _BREAKS = (
     proxy.HALF_CLOSE,
 )
 _RATE = 0.2
+# As many as that share of the messages makes; then the breaks of this side end. Were later tries of the same broken as
+# well, and the probes of a breaker that opened over it, then how long this takes would be a matter of chance.
+_OF_EACH_SIDE = 0.2
+# So many good probes close a breaker.
+_PROBES = 2
 # Of a message each: how many of the others are broken in this way is a matter of chance.
 _FOR_CERTAIN = (proxy.LOSE_ANSWER, proxy.LOSE_ANSWER, proxy.LOSE_ANSWER, proxy.INSIDE)
 # How a send to LivePerson begins; its services are looked up and its tokens fetched on the same connections.
 _SEND = b"/conversation/send"
 # One kill every few seconds, and a site does nothing else than start its workers.
 _APART_S = 10
+_SPARE = [f"doubt-spare-{number}" for number in range(2 * _PROBES)]
 
 
 async def run(site: Site, brand: Brand, size: Size) -> list[Row]:
     consumers = [f"doubt-{number}" for number in range(max(20, size.doubtful // 20))]
     # Who is spoken to does not write: the sequences that we make up would hide the echoes of what is written.
     spoken_to = [f"{consumer} listens" for consumer in consumers]
-    await brand.open_conversations(site, consumers + spoken_to)
+    await brand.open_conversations(site, consumers + spoken_to + _SPARE)
     draw = chance(site.seed, "doubt")
     said = [
         brand.consumer_says(consumers[n % len(consumers)], f"doubt consumer {n}") for n in range(size.doubtful // 2)
     ]
     spoken = [brand.agent_says(spoken_to[n % len(consumers)], f"doubt agent {n}") for n in range(size.doubtful // 2)]
-    brand.to_liveperson.faults = Faults(kinds=_BREAKS, rate=_RATE)
-    brand.to_app.faults = Faults(kinds=_BREAKS, rate=_RATE)
+    most = int(size.doubtful // 2 * _OF_EACH_SIDE)
+    brand.to_liveperson.faults = Faults(kinds=_BREAKS, rate=_RATE, times=most)
+    brand.to_app.faults = Faults(kinds=_BREAKS, rate=_RATE, times=most)
     say(f"doubt: {size.doubtful} messages over broken connections, {size.kills_in_a_send} kills in a send")
-    await site.sender.deliver_all(_in_turn(said, spoken), per_s=size.doubtful_per_s, within_s=60, chance=draw)
+    await site.sender.deliver_all(_in_turn(said, spoken), per_s=size.doubtful_per_s, within_s=300, chance=draw)
     with contextlib.suppress(TimeoutError):  # what is broken again and again is tried ever later
         await eventually(lambda: _all_tried(site, brand), "a first try of everything", within_s=120)
     brand.to_liveperson.heal()
     brand.to_app.heal()
     broken = sum(brand.to_liveperson.broken.values()) + sum(brand.to_app.broken.values())
-    struck = await _break_for_certain(site, brand, consumers)
+    struck = await _say_until_mended(site, brand)
+    struck += await _break_for_certain(site, brand, consumers)
     struck += await _kill_in_sends(site, brand, size, consumers, spoken_to)
     said += [item for item in struck if item.source == "channel"]
     spoken += [item for item in struck if item.source == "liveperson"]
@@ -80,11 +88,36 @@ def _in_turn(one: list[Any], other: list[Any]) -> list[Any]:
     return [item for pair in zip(one, other, strict=True) for item in pair]
 
 
+_UNTRIED = """
+    SELECT (SELECT count(*) FROM webhooks_delivery WHERE brand_id = %s AND state = 'STORED')
+         + (SELECT count(*) FROM conversations_dispatch
+            WHERE brand_id = %s AND state = 'QUEUED' AND attempt_count = 0)
+"""
+
+
 async def _all_tried(site: Site, brand: Brand) -> bool:
-    untried = (
-        "SELECT count(*) FROM conversations_dispatch WHERE brand_id = %s AND state = 'QUEUED' AND attempt_count = 0"
-    )
-    return not await site.database.value(untried, brand.brand_id)
+    return not await site.database.value(_UNTRIED, brand.brand_id, brand.brand_id)
+
+
+async def _say_until_mended(site: Site, brand: Brand) -> list[Sent]:
+    """
+    Wait until calls go through again on either side: a breaker that opened over the broken ones has closed.
+
+    While it is open, each send that is struck would be its next probe, and the next one half a minute later. Said by
+    and to those who had no part in it: their lanes wait for nothing else.
+    """
+    said = [brand.consumer_says(_SPARE[number], f"doubt mended {number}") for number in range(_PROBES)]
+    spoken = [brand.agent_says(_SPARE[_PROBES + n], f"doubt mended, agent {n}") for n in range(_PROBES)]
+    draw = chance(site.seed, "doubt/mended")
+    await asyncio.gather(*(site.sender.deliver(item, within_s=60, chance=draw) for item in [*said, *spoken]))
+    wanted = {item.key for item in [*said, *spoken]}
+
+    async def are_there() -> bool:
+        at_liveperson = [text for one in await brand.at_liveperson(site) for text in one["texts"]]
+        return wanted <= {*at_liveperson, *brand.inbox.texts()}
+
+    await eventually(are_there, "calls that go through again", within_s=180)
+    return [*said, *spoken]
 
 
 async def _break_for_certain(site: Site, brand: Brand, consumers: list[str]) -> list[Sent]:
@@ -121,7 +154,7 @@ async def _strike(site: Site, brand: Brand, side: Proxy, kind: str, item: Sent) 
     """
     Deliver something, and break the next send on that side in this way.
 
-    The breaker may be open after so many broken calls: then this waits until something is called again.
+    A breaker may open over what is struck and what is killed: then this waits until something is called again.
     """
     before = side.broken.get(kind, 0)
     about = _SEND if side is brand.to_liveperson else b""
