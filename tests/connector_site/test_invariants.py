@@ -18,6 +18,7 @@ from access.models import Brand
 from audit import api as audit
 from audit.models import AuditEntry
 from connector_site.invariants import Invariant, all_invariants, check
+from connector_site.models import RollupCount
 from conversations.models import (
     Attempt,
     Audience,
@@ -37,6 +38,7 @@ from conversations.models import (
 from core.actor import COMMAND
 from core.ids import new_id
 from installations.models import AppToken, Channel, ChannelSecret, InstallationSecret, Pause
+from tests.connector_site.rollups.facts import count as count_rollups
 from tests.conversations.database import without_the_guard
 from tests.factories import World, make_two_brands
 from webhooks.models import Delivery, DeliveryBody, Event, Seen
@@ -116,6 +118,29 @@ def _events_lost(amber: World, birch: World) -> object:
 @breaks("event_of_a_delivery_applied")
 def _applied_by_half(amber: World, birch: World) -> object:
     return Delivery.objects.filter(brand=amber.brand, state="PROCESSED").update(state="STORED")
+
+
+@breaks("counts_are_those_of_the_rows")
+def _counted_twice(amber: World, birch: World) -> object:
+    _all_counted()
+    return RollupCount.objects.filter(figure="MESSAGES_TO_LIVEPERSON", counting="FINAL").update(count=F("count") + 1)
+
+
+@breaks("counts_are_those_of_the_rows")
+def _not_counted(amber: World, birch: World) -> object:
+    _all_counted()
+    return RollupCount.objects.filter(figure="DELIVERIES_FROM_CHANNEL", source_id=amber.channel.pk).delete()
+
+
+@breaks("counts_are_those_of_the_rows")
+def _counted_for_nobody_any_more(amber: World, birch: World) -> object:
+    _all_counted()
+    return Dispatch.objects.filter(state=DispatchState.SENT, brand=amber.brand).update(state="QUEUED")
+
+
+def _all_counted() -> None:
+    count_rollups(now=timezone.now() + timedelta(hours=2))
+    assert [breach.rows for breach in check(all_invariants())] == []
 
 
 @breaks("sent_is_proved")
