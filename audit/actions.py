@@ -27,6 +27,7 @@ ACTIONS: dict[str, str] = {
     "installation.disabled": "disabled the app installation",
     "installation.enabled": "enabled the app installation",
     "installation.tested": "tested the connection",
+    "installation.manifest.compared": "compared the manifest that LivePerson has",
     "installation.secret.added": "added a client secret",
     "installation.secret.retired": "retired a client secret",
     "installation.credentials_rejected": "paused the installation because LivePerson rejected its credentials",

@@ -6,7 +6,7 @@ class ConversationsConfig(AppConfig):
     verbose_name = "Conversations"
 
     def ready(self) -> None:
-        from conversations import health, receivers  # noqa: F401  (connects their receivers)
+        from conversations import failures, health, receivers  # noqa: F401  (connects their receivers)
         from conversations.models import Consumer
         from installations import pausing
         from installations.models import PauseScope

@@ -27,9 +27,11 @@ from installations.admin_installation import STATE_DEEDS, STATE_TONES
 from installations.admin_rotation import RetireChannelSecretForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
 from installations.channel_verdicts import verdict_of_channel
+from installations.failures import failures_of
 from installations.models import Channel, State
 from installations.onboarding import channel_webhook_url
 from installations.secret_use import secrets_of_row
+from installations.traffic import charts_of
 
 SHOWN_ONCE = "admin/installations/secret_once.html"
 
@@ -161,12 +163,12 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
 
     def _top(self, request: HttpRequest, obj: Channel) -> dict[str, Any]:
         adapter = get_adapter(obj.type)
-        buttons = self.deeds_for(request, obj)
+        buttons, now = self.deeds_for(request, obj), timezone.now()
         urls = {button["deed"].name: button["url"] for button in buttons}
         return {
             "adapter": adapter,
             **verdict_context(
-                verdict_of_channel(obj, now=timezone.now()),
+                verdict_of_channel(obj, now=now),
                 buttons=buttons,
                 row_id=obj.pk,
                 may_change=self.has_change_permission(request, obj),
@@ -179,6 +181,8 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
             "retire_secret_url": urls.get("retire-secret", ""),
             "rotation_url": rotation_url(obj),
             "webhook_url": channel_webhook_url(obj),
+            "failures": failures_of(obj, now=now),
+            "charts": charts_of(obj),
             "config": [
                 (one.label, obj.config.get(one.name, "")) for one in adapter.config_fields if one.kind != "secret"
             ],

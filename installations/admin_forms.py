@@ -11,6 +11,7 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
@@ -21,6 +22,7 @@ from adapters.registry import get_adapter
 from installations import rotation
 from installations.connectors import domain_api_trouble
 from installations.editing import has_been_used
+from installations.manifests import MOST_CHARACTERS
 from installations.models import (
     Account,
     AppInstallation,
@@ -272,4 +274,29 @@ class ChannelSecretForm(NothingToFillIn):
         given = str(cleaned.get("secret") or "").strip()
         if given and (trouble := self.adapter.check_secret(given.encode(), name=cleaned.get("name", ""))):
             self.add_error("secret", trouble)
+        return cleaned
+
+
+class CompareForm(NothingToFillIn):
+    """What LivePerson has: pasted, or read with the session of somebody who administers the account there."""
+
+    manifest = forms.CharField(
+        label="The manifest, as LivePerson shows it",
+        required=False,
+        max_length=MOST_CHARACTERS,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "spellcheck": "false"}),
+        help_text="JSON, of this app installation or a list of several. A client secret in it is not kept.",
+    )
+    bearer = secret_field(
+        label="Or the token of an administrator's session at LivePerson",
+        required=False,
+        help_text="With it LivePerson is asked for the manifest this once. It is not kept.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors and bool(cleaned.get("manifest")) == bool(cleaned.get("bearer")):
+            raise forms.ValidationError("Give one of the two: the manifest, or the token.")
+        if not str(cleaned.get("bearer") or "").isascii() or not str(cleaned.get("bearer") or "").isprintable():
+            self.add_error("bearer", "A token has letters, digits and signs only, without blanks or line breaks.")
         return cleaned

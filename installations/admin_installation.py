@@ -20,14 +20,16 @@ from access.templatetags.readable import chip, moment
 from adapters.registry import get_adapter
 from core.actor import Actor
 from core.errors import ConfigurationError
-from installations import editing, rotation, services
+from installations import editing, manifests, rotation, services
 from installations.admin_filters import INSTALLATION_FILTERS
-from installations.admin_forms import ClientSecretForm, InstallationForm
+from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm
 from installations.admin_rotation import RetireForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
+from installations.failures import failures_of
 from installations.models import AppInstallation, State
 from installations.onboarding import liveperson_webhook_url, manifest_of
 from installations.secret_use import secrets_of_row
+from installations.traffic import charts_of
 from installations.verdicts import verdict_of
 
 STATE_TONES = {State.ACTIVE: "good", State.PAUSED: "wait", State.DISABLED: "bad"}
@@ -36,6 +38,20 @@ STATE_TONES = {State.ACTIVE: "good", State.PAUSED: "wait", State.DISABLED: "bad"
 def _test(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
     tested = services.test_connection(row, actor=actor)
     return Told(sentence=tested.test_detail, is_good=bool(tested.test_passed))
+
+
+def _compare(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
+    try:
+        if given["bearer"]:
+            found = manifests.compare_read(row, bearer=given["bearer"], actor=actor)
+        else:
+            found = manifests.compare_pasted(row, text=given["manifest"], actor=actor)
+    except ConfigurationError as refusal:
+        again = reverse("admin:installations_appinstallation_do", args=[row.pk, "compare-manifest"])
+        return Told(sentence=str(refusal), is_good=False, url=again)
+    if not found:
+        return Told(sentence="The manifest that LivePerson has is as it should be.")
+    return Told(sentence="The manifest that LivePerson has is to be changed: see what differs.", is_good=False)
 
 
 def _pause(row: Any, given: dict[str, Any], actor: Actor) -> Told:
@@ -132,6 +148,15 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         ),
         *STATE_DEEDS,
         Deed(
+            name="compare-manifest",
+            label="Compare the manifest",
+            icon="difference",
+            explain="Says what the manifest that LivePerson has lacks: kinds of notification, the address, how long "
+            "LivePerson keeps what it cannot deliver. Nothing is changed there.",
+            run=_compare,
+            form=CompareForm,
+        ),
+        Deed(
             name="add-secret",
             label="Add client secret",
             icon="key",
@@ -198,14 +223,14 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _top(self, request: HttpRequest, obj: AppInstallation) -> dict[str, Any]:
-        buttons = self.deeds_for(request, obj)
+        buttons, now = self.deeds_for(request, obj), timezone.now()
         try:
             manifest = json.dumps(manifest_of(obj), indent=2)
         except ValueError as error:
             manifest = str(error)
         return {
             **verdict_context(
-                verdict_of(obj, now=timezone.now()),
+                verdict_of(obj, now=now),
                 buttons=buttons,
                 row_id=obj.pk,
                 may_change=self.has_change_permission(request, obj),
@@ -222,6 +247,9 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
             ],
             "webhook_url": liveperson_webhook_url(obj),
             "manifest": manifest,
+            "compare_url": _url_of(buttons, "compare-manifest"),
+            "failures": failures_of(obj, now=now),
+            "charts": charts_of(obj),
         }
 
     def store_new(self, obj: AppInstallation, *, form: forms.Form, actor: Actor) -> None:

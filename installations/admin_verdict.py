@@ -20,6 +20,8 @@ _PLACES = {
     Step.SHOW_FAILURES: ("error", "See the failures", "#failures"),
     Step.ROTATE: ("key", "See the rotation", "../rotation/"),
 }
+# Deeds that have their button at the thing itself.
+_ELSEWHERE = frozenset({"add-secret", "retire-secret", "compare-manifest"})
 _ROWS = {
     Step.SHOW_CHANNEL: ("sms", "Open the channel", "admin:installations_channel_change"),
     Step.SHOW_INSTALLATION: ("hub", "Open the app installation", "admin:installations_appinstallation_change"),
@@ -62,7 +64,7 @@ def verdict_context(verdict: Verdict, *, buttons: Buttons, row_id: uuid.UUID, ma
         "troubles": troubles,
         "next": following,
         "checks": [{"finding": one, "href": _href(one)} for one in verdict.findings],
-        "buttons": [one for name, one in by_name.items() if not name.endswith("-secret") and name != taken],
+        "buttons": [one for name, one in by_name.items() if name not in _ELSEWHERE and name != taken],
     }
 
 
@@ -87,4 +89,6 @@ def _href(finding: Finding) -> str:
     about = finding.check.about if finding.check else None
     if finding.step in _ROWS and about:
         return reverse(_ROWS[finding.step][2], args=[about])
+    if finding.step is Step.COMPARE:
+        return _PLACES[Step.HAND_OVER][2]
     return _PLACES[finding.step][2] if finding.step in _PLACES else ""

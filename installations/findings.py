@@ -33,6 +33,7 @@ class Step(enum.Enum):
     SHOW_INSTALLATION = "installation"
     ROTATE = "rotation"
     HAND_OVER = "hand-over"
+    COMPARE = "compare-manifest"
     SETTINGS = "settings"
     SHOW_FAILURES = "failures"
 

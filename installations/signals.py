@@ -14,6 +14,14 @@ health_asked = Signal()
 # The same of one channel; receivers return findings as well. channel: which one. now: the time.
 channel_health_asked = Signal()
 
+# Asks which tries of an app installation or a channel lately failed; receivers return a list of
+# installations.failures.Failure, newest first. row: which one. now: the time.
+failures_asked = Signal()
+
+# Asks for the plots of an app installation or a channel; receivers return a list of what admin/parts/chart.html shows.
+# row: which one.
+traffic_asked = Signal()
+
 # Asks how much waits because an upstream of an installation does not answer; receivers return a number.
 # installation: which one.
 waiting_asked = Signal()

@@ -28,6 +28,7 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
         _of_token(installation, now),
         *_of_upstreams(installation, now),
     ]
+    findings.append(_of_manifest(installation))
     for _, told in health_asked.send(sender=AppInstallation, installation=installation, now=now):
         assert isinstance(told, list)
         findings += told
@@ -81,6 +82,22 @@ def _of_test(installation: AppInstallation) -> Finding:
         what = f"The last connection test failed. {installation.test_detail}"
         return check.stops(what, do="Put right what it says, then test again.", step=Step.TEST)
     return check.fine(f"The last test passed. {installation.test_detail}".strip())
+
+
+def _of_manifest(installation: AppInstallation) -> Finding:
+    at, found = installation.manifest_compared_at, installation.manifest_differences
+    means = "It tells LivePerson what to send where, and how long to keep what cannot be delivered."
+    check = Check(name="Manifest", means=means, seen_at=at)
+    if at is None:
+        return check.fine("What LivePerson has was never compared with what is needed.", step=Step.COMPARE)
+    if not found:
+        return check.fine("When it was last compared it was as it should be.")
+    amount = "one point" if len(found) == 1 else f"{len(found)} points"
+    what = f"What LivePerson has differs in {amount} from what is needed. {found[0]['what']}"
+    do = "Change it at LivePerson (the list stands below), then compare again."
+    is_stopping = any(one["stops"] for one in found)
+    tell = check.stops if is_stopping else check.worries
+    return tell(what, do=do, step=Step.COMPARE)
 
 
 def _of_token(installation: AppInstallation, now: datetime) -> Finding:

@@ -26,7 +26,7 @@ EVENT_TYPES = (
     "ms.MessagingEventNotification.ChatStateEvent",
     "cqm.ExConversationChangeNotification",
 )
-_TYPING = "ms.MessagingEventNotification.ChatStateEvent"
+TYPING = "ms.MessagingEventNotification.ChatStateEvent"
 _MOST_RETRIES = 5
 # The longest that LivePerson stores notifications while we are away.
 LONGEST_RETENTION_S = 259_200
@@ -171,7 +171,7 @@ def _endpoint(event: str, webhook_url: str, retry: RetryByCount | RetryByTtl) ->
     if not 0 <= retries <= _MOST_RETRIES:
         raise ValueError(f"The number of retries must be 0 to {_MOST_RETRIES}.")
     # Typing that arrives late is worse than none. With 0, its failure does not fail the whole installation either.
-    return WebhookEndpoint(endpoint=webhook_url, max_retries=0 if event == _TYPING else retries)
+    return WebhookEndpoint(endpoint=webhook_url, max_retries=0 if event == TYPING else retries)
 
 
 def _check(**texts: str) -> None:

@@ -16,7 +16,7 @@ from installations.models import AppInstallation, Channel
 from installations.secret_use import SecretUse
 from installations.signals import channel_health_asked, health_asked, secret_use_asked
 from webhooks import redating
-from webhooks.selectors import last_deliveries, last_uses_of_secrets
+from webhooks.selectors import kinds_lately, last_deliveries, last_uses_of_secrets
 
 _FRESH = timedelta(days=2)
 
@@ -34,6 +34,37 @@ def tell_of_notifications(*, installation: AppInstallation, now: datetime, **_: 
         do = "If agents have been at work since, look at the manifest."
         return [check.worries(told, do=do, step=Step.HAND_OVER)]
     return [check.fine(told)]
+
+
+_KINDS_NEEDED = {
+    "ContentEvent": "what agents write",
+    "ExConversationChangeNotification": "conversations that are closed or transferred",
+}
+_KINDS_WANTED = {"AcceptStatusEvent": "what was read", "ChatStateEvent": "agents who type"}
+# Fewer say nothing about what is missing among them.
+_KINDS_ENOUGH = 30
+
+
+@receiver(health_asked)
+def tell_of_kinds(*, installation: AppInstallation, **_: Any) -> list[Finding]:
+    """LivePerson shows its manifest to nobody but its administrators; what never comes tells what it lacks."""
+    kinds = kinds_lately(installation.pk)
+    newest_at = max((at for at, _ in kinds.values()), default=None)
+    means = "Each kind that the manifest names is sent; what it does not name never comes."
+    check = Check(name="Kinds of notification", means=means, seen_at=newest_at)
+    amount = sum(count for _, count in kinds.values())
+    if amount < _KINDS_ENOUGH:
+        return [check.fine("Too few notifications have come to tell which kinds are missing.")]
+    missing = [f"{kind} ({what})" for kind, what in _KINDS_NEEDED.items() if kind not in kinds]
+    if missing:
+        told = f"Among the last {amount} changes that LivePerson told of, there was no {' and no '.join(missing)}."
+        do = "Compare the manifest that LivePerson has with the one below."
+        return [check.worries(told, do=do, step=Step.COMPARE)]
+    wanted = [f"{kind} ({what})" for kind, what in _KINDS_WANTED.items() if kind not in kinds]
+    if wanted:
+        told = f"All that is needed comes. There was no {' and no '.join(wanted)} among the last {amount} changes."
+        return [check.fine(told, do="Where that is a surprise, compare the manifest.", step=Step.COMPARE)]
+    return [check.fine(f"All that is wanted comes: {', '.join(sorted(kinds))}.")]
 
 
 @receiver(channel_health_asked)

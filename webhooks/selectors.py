@@ -32,6 +32,22 @@ def last_uses_of_secrets(source_id: uuid.UUID, *, since: datetime | None) -> dic
         return {secret_id: SecretUse(last_at=last_at, count=count) for secret_id, last_at, count in cursor.fetchall()}
 
 
+KINDS_LOOKED_BACK = 200
+_KINDS = """
+    SELECT event.type, max(lately.received_at), count(*)
+    FROM (SELECT id, received_at FROM webhooks_delivery WHERE inbox_id = %s ORDER BY id DESC LIMIT %s) lately
+    JOIN webhooks_event event ON event.delivery_id = lately.id
+    GROUP BY event.type
+"""
+
+
+def kinds_lately(source_id: uuid.UUID) -> dict[str, tuple[datetime, int]]:
+    """Type of change to when it last came, and how often, in the newest deliveries of an app installation."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KINDS, [source_id, KINDS_LOOKED_BACK])
+        return {kind: (last_at, count) for kind, last_at, count in cursor.fetchall()}
+
+
 def last_deliveries(source_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime | None]:
     """When each of these app installations or channels last sent something authentic; None: never."""
     if not source_ids:

@@ -121,6 +121,15 @@ class AppInstallation(BrandOwned):
     tested_at = models.DateTimeField(null=True, blank=True, help_text="When the connection was last tested.")
     test_passed = models.BooleanField(null=True, blank=True, help_text="Whether that test passed.")
     test_detail = models.CharField(max_length=300, blank=True, help_text="What that test found.")
+    manifest_compared_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the manifest that LivePerson has was last compared with the needed one."
+    )
+    manifest_differences = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        help_text="What it lacked then: sentences, and whether each stops the connector.",
+    )
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the app installation was added.")
 
     class Meta:
