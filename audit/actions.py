@@ -50,6 +50,10 @@ ACTIONS: dict[str, str] = {
     "brand.hold_lifted": "lifted the legal hold on the brand",
     "consumer.hold_set": "put a legal hold on the consumer",
     "consumer.hold_lifted": "lifted the legal hold on the consumer",
+    "consumer.blocked": "blocked the consumer",
+    "consumer.unblocked": "unblocked the consumer",
+    "consumer.exported": "exported everything held of the consumer",
+    "consumer.test_message_sent": "sent a test message as the consumer",
     "consumer.erased": "erased the consumer",
     "consumer.erasure_ended": "removed the last traces of the erased consumer",
     "retention.applied": "removed what the retention had ended for",
@@ -90,4 +94,5 @@ PERSONAL: dict[str, frozenset[str]] = {
     "membership.deleted": frozenset({"user"}),
     "brand.hold_lifted": frozenset({"held_by"}),
     "consumer.hold_lifted": frozenset({"held_by"}),
+    "consumer.unblocked": frozenset({"blocked_by"}),
 }

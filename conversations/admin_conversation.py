@@ -16,12 +16,14 @@ from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_records import RecordAdmin
 from access.rules import limit
 from access.templatetags.readable import chip, moment, seen
+from conversations.admin_block import BLOCK, UNBLOCK
 from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, MESSAGE_FILTERS
 from conversations.admin_held import RELEASE_LANES
 from conversations.admin_live import STATE_TONES, LiveMixin
 from conversations.admin_messages import said, with_everything
 from conversations.admin_removal import ERASE, HOLD, LIFT_HOLD
 from conversations.admin_transcript import transcript_of
+from conversations.admin_trying import TEST_MESSAGE
 from conversations.models import (
     Consumer,
     Conversation,
@@ -50,6 +52,7 @@ def _close(row: Conversation, given: dict[str, Any], actor: Actor) -> Told:
 class ConversationAdmin(LiveMixin, DeedsMixin, RecordAdmin):
     refusals = (*DeedsMixin.refusals, operations.NotPossible)
     deeds = (
+        TEST_MESSAGE,
         Deed(
             name="close",
             label="Ask LivePerson to close",
@@ -167,7 +170,7 @@ class MessageAdmin(RecordAdmin):
 
 @admin.register(Consumer)
 class ConsumerAdmin(DeedsMixin, RecordAdmin):
-    deeds = (RELEASE_LANES, HOLD, LIFT_HOLD, ERASE)
+    deeds = (RELEASE_LANES, TEST_MESSAGE, BLOCK, UNBLOCK, HOLD, LIFT_HOLD, ERASE)
     refusals = (*DeedsMixin.refusals, RemovalRefused, NotHeld)
 
     list_display = ("who", "on_channel", "channel", "account", "last_seen")

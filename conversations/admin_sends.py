@@ -78,6 +78,8 @@ def tone_of(state: str) -> str:
 
 def trouble_of(dispatch: Dispatch) -> str:
     """What is to be said of one that did not simply arrive; nothing of the others."""
+    if dispatch.error_code == "consumer_blocked":
+        return "Not carried: the consumer was blocked when it came."
     to = "LivePerson" if dispatch.step != "SEND" else "the channel"
     detail = f" {dispatch.error_detail}" if dispatch.error_detail else ""
     return {

@@ -127,6 +127,7 @@ class MessageSerializer(BrandFactsSerializer[Message]):
             "audience",
             "status",
             "error_code",
+            "is_test",
             "lp_dialog_id",
             "lp_sequence",
             "channel_message_id",
@@ -198,6 +199,7 @@ class ConsumerSerializer(BrandFactsSerializer[Consumer]):
             "profile",
             "last_seen_at",
             "held_at",
+            "blocked_at",
             "erased_at",
             "created_at",
         )

@@ -37,6 +37,15 @@ class Consumer(BrandOwned, Holdable):
     )
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the consumer first wrote.")
     last_seen_at = models.DateTimeField(null=True, blank=True, help_text="When the consumer last wrote.")
+    blocked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when what the consumer writes is stored and not carried; empty: it is."
+    )
+    blocked_by = models.CharField(
+        max_length=150, blank=True, default="", db_default="", help_text="Who blocked the consumer."
+    )
+    block_reason = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="Why the consumer is blocked."
+    )
     erased_at = models.DateTimeField(
         null=True,
         blank=True,
@@ -60,6 +69,10 @@ class Consumer(BrandOwned, Holdable):
 
     def __str__(self) -> str:
         return self.name or self.channel_consumer_id or "an erased consumer"
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.blocked_at is not None
 
     @property
     def nameless(self) -> Consumer:

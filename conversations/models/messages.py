@@ -106,6 +106,9 @@ class Message(BrandOwned):
         help_text="Whether it came in its order; empty: it did.",
     )
     channel_message_id = models.CharField(max_length=256, blank=True, help_text="The channel's own id of it.")
+    is_test = models.BooleanField(
+        default=False, db_default=False, help_text="Whether an operator said it as the consumer, to try the way."
+    )
     occurred_at = models.DateTimeField(help_text="When it was said, by the clock of the side that said it.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When it was stored here.")
     delivered_at = models.DateTimeField(null=True, blank=True, help_text="When the other side was known to have it.")

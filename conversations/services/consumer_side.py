@@ -16,6 +16,7 @@ from conversations.models import (
     Direction,
     Dispatch,
     DispatchKind,
+    DispatchState,
     Message,
     MessageContent,
     MessageKind,
@@ -34,6 +35,8 @@ from core.events import (
 from core.ids import new_id
 from core.vault import search_hash
 from installations.models import Channel
+
+CONSUMER_BLOCKED = "consumer_blocked"
 
 # As JSON. Five hundred consumers stand on one page, and whoever tells a new member each time would fill it.
 _LONGEST_PROFILE = 32 * 1024
@@ -58,6 +61,8 @@ def accept_consumer_message(*, channel: Channel, event: ConsumerMessage, correla
         correlation_id=correlation_id,
     )
     _queue_message(consumer, message, event.text, len(event.attachments))
+    if consumer.is_blocked:
+        return _kept_from_agents(message, now=now)
     _end_typing(consumer, correlation_id, now)
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
@@ -69,6 +74,8 @@ def accept_typing(*, channel: Channel, event: ConsumerTyping, correlation_id: st
     consumer = _find(channel, event.consumer)
     if consumer is None or not life.open_conversations(consumer).exists():
         return ignored("No conversation is open.")
+    if consumer.is_blocked and event.on:
+        return ignored("The consumer is blocked.")
     if consumer.is_typing == event.on:
         return ignored("LivePerson knows already.")
     consumer.is_typing = event.on
@@ -101,7 +108,8 @@ def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation
     if offered is None:
         return ignored("This choice was not offered to this consumer.")
     choice = next(c for c in offered.content.quick_replies if c["id"] == event.choice)
-    life.tell_liveperson(consumer, offered, status="ACTION", metadata=choice["metadata"])
+    if not consumer.is_blocked:
+        life.tell_liveperson(consumer, offered, status="ACTION", metadata=choice["metadata"])
     message = _store(
         channel=channel,
         consumer=consumer,
@@ -113,6 +121,8 @@ def accept_quick_reply(*, channel: Channel, event: QuickReplyChosen, correlation
         metadata=choice["metadata"],
     )
     _queue_message(consumer, message, choice["text"], 0)
+    if consumer.is_blocked:
+        return _kept_from_agents(message, now=now)
     _end_typing(consumer, correlation_id, now)
     return Effect(kind=EffectKind.APPLIED, message_id=message.pk)
 
@@ -159,7 +169,7 @@ def _meet(channel: Channel, who: ConsumerRef, *, now: datetime) -> Consumer:
     consumer.channel = channel
     consumer.last_seen_at = now
     consumer.save(update_fields=["channel", "last_seen_at", "name", "profile"])
-    if has_changed and life.open_conversations(consumer).exists():
+    if has_changed and not consumer.is_blocked and life.open_conversations(consumer).exists():
         lanes.append(consumer=consumer, direction=Direction.TO_LIVEPERSON, kind=DispatchKind.PROFILE)
     return consumer
 
@@ -213,6 +223,7 @@ def _store(
     occurred_at: datetime,
     correlation_id: str,
     metadata: list[dict[str, Any]] | None = None,
+    is_test: bool = False,
 ) -> Message:
     message = Message.objects.create(
         brand_id=channel.brand_id,
@@ -223,6 +234,7 @@ def _store(
         kind=MessageKind.FILE if attachments else MessageKind.TEXT,
         status=MessageStatus.QUEUED,
         channel_message_id=message_id,
+        is_test=is_test,
         occurred_at=occurred_at,
         correlation_id=correlation_id,
     )
@@ -233,6 +245,24 @@ def _store(
         metadata=metadata or [],
         expires_on=channel.brand.expires_on(message.created_at),
     )
+    return message
+
+
+def store_and_queue(
+    *, consumer: Consumer, message_id: str, text: str, occurred_at: datetime, correlation_id: str
+) -> Message:
+    """What somebody says as the consumer to try the way. The caller holds the consumer's mutex."""
+    message = _store(
+        channel=consumer.channel,
+        consumer=consumer,
+        message_id=message_id,
+        text=text,
+        attachments=[],
+        occurred_at=occurred_at,
+        correlation_id=correlation_id,
+        is_test=True,
+    )
+    _queue_message(consumer, message, text, 0)
     return message
 
 
@@ -258,6 +288,18 @@ def _queue_message(consumer: Consumer, message: Message, text: str, attachment_c
             payload={"attachment": number, "of": total},
             correlation_id=message.correlation_id,
         )
+
+
+def _kept_from_agents(message: Message, *, now: datetime) -> Effect:
+    """What a blocked consumer said: it is here to be seen, with what was not sent for it."""
+    message.status, message.error_code = MessageStatus.FAILED, CONSUMER_BLOCKED
+    message.save(update_fields=["status", "error_code"])
+    Dispatch.objects.filter(message=message).update(
+        state=DispatchState.DROPPED, error_code=CONSUMER_BLOCKED, resolution="policy", finished_at=now
+    )
+    return Effect(
+        kind=EffectKind.APPLIED, message_id=message.pk, detail="Its consumer is blocked: it is stored, and not carried."
+    )
 
 
 def _end_typing(consumer: Consumer, correlation_id: str, now: datetime) -> None:

@@ -310,6 +310,8 @@ def _empty(consumer: Consumer, now: datetime) -> None:
     consumer.channel_consumer_id = consumer.lp_consumer_id = consumer.name = ""
     consumer.profile = {}
     consumer.is_typing = False
+    # The reason may name the person, and nobody is left to be blocked.
+    consumer.blocked_at, consumer.blocked_by, consumer.block_reason = None, "", ""
     consumer.erased_at = now
     consumer.save()
 
