@@ -43,7 +43,8 @@ class TimeField(forms.CharField):
             return datetime.fromisoformat(value).astimezone(UTC)
         except (ValueError, OverflowError):
             raise forms.ValidationError(
-                "Give a time in ISO 8601 with its zone, such as 2026-11-21T10:00:00Z. In an address a + is read as a space: say Z."
+                "Give a time in ISO 8601 with its zone, such as 2026-11-21T10:00:00Z. "
+                "In an address a + is read as a space: say Z."
             ) from None
 
 
