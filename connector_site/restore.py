@@ -24,6 +24,7 @@ from django.utils import timezone
 from audit import api as audit
 from connector_site import environment, postgres_tools, restore_checks, restoring
 from connector_site.backup_folder import DUMP, Manifest, listed_files
+from connector_site.bulk import services as bulk
 from connector_site.postgres_tools import Place, Tool
 from conversations.services import held_lanes
 from core.actor import COMMAND
@@ -137,6 +138,7 @@ def _make_safe(manifest: Manifest, report: Report, *, tell: Tell) -> None:
     with transaction.atomic():
         held_lanes.hold_all(made_before=made_before)
         inboxes.end_leases()
+        bulk.stop_all(actor=COMMAND, because="A backup was restored: what it did after that is not known here.")
         for installation_id in AppInstallation.objects.values_list("pk", flat=True):
             tokens.forget(installation_id)
     before = inboxes.count_waiting()

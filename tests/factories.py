@@ -438,9 +438,9 @@ class _Maker:
         """A job that was stopped after its first row."""
         job = self._owned(
             BulkJob, kind=BulkKind.RESEND, state=BulkState.STOPPED, asked_by=owner, reason=f"Asked by {self.mark}",
-            wanted={"brands": [str(self.brand.pk)]}, total=2, done_count=1, started_at=self.now, next_at=self.now,
+            wanted={"brands": [str(self.brand.pk)]}, total=2, settled_count=1, started_at=self.now, next_at=self.now,
         )  # fmt: skip
-        for dispatch, values in ((self.dead, {"state": ItemState.DONE, "at": self.now}), (self.parked, {})):
+        for dispatch, values in ((self.dead, {"state": ItemState.SETTLED, "at": self.now}), (self.parked, {})):
             self._owned(
                 BulkItem, job=job, target_id=dispatch.pk, lane_id=dispatch.lane_id, position=dispatch.position, **values
             )

@@ -55,9 +55,13 @@ def _start(row: BulkJob, given: dict[str, Any], actor: Actor) -> Told:
     started = services.start(
         row.pk, person=_person(actor), actor=actor, reason=given["reason"], per_second=given["per_second"]
     )
-    if started.state == BulkState.WAITING:
+    return _told_of(started, going="Started.")
+
+
+def _told_of(job: BulkJob, *, going: str) -> Told:
+    if job.state == BulkState.WAITING:
         return Told(sentence=f"Asked for. More than {services.MOST_ALONE} rows: somebody else has to agree first.")
-    return Told(sentence="Started.")
+    return Told(sentence=going)
 
 
 def _approve(row: BulkJob, given: dict[str, Any], actor: Actor) -> Told:
@@ -71,8 +75,7 @@ def _stop(row: BulkJob, given: dict[str, Any], actor: Actor) -> Told:
 
 
 def _resume(row: BulkJob, given: dict[str, Any], actor: Actor) -> Told:
-    services.resume(row.pk, person=_person(actor), actor=actor)
-    return Told(sentence="It goes on where it stopped.")
+    return _told_of(services.resume(row.pk, person=_person(actor), actor=actor), going="It goes on where it stopped.")
 
 
 def _discard(row: BulkJob, given: dict[str, Any], actor: Actor) -> Told:

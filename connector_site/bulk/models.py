@@ -33,6 +33,8 @@ class BulkState(models.TextChoices):
     DISCARDED = "DISCARDED", "Discarded"
 
 
+# Nothing has been done, and nobody has asked for it yet.
+PREVIEWS = (BulkState.GATHERING, BulkState.READY)
 # Workers have something to do for these.
 AT_WORK = (BulkState.GATHERING, BulkState.RUNNING)
 
@@ -167,4 +169,4 @@ class BulkItem(models.Model):
         return f"{self.target_id} in {self.job_id}"
 
 
-__all__ = ["AT_WORK", "BulkItem", "BulkJob", "BulkKind", "BulkState", "ItemState"]
+__all__ = ["AT_WORK", "PREVIEWS", "BulkItem", "BulkJob", "BulkKind", "BulkState", "ItemState"]

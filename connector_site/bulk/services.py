@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -15,7 +15,7 @@ from access.rules import AllBrands, Verb, brands_of, limit, may
 from audit import api as audit
 from connector_site.bulk import gathering
 from connector_site.bulk.kinds import Kind
-from connector_site.bulk.models import BulkJob, BulkState
+from connector_site.bulk.models import PREVIEWS, BulkItem, BulkJob, BulkState
 from core import queue
 from core.actor import Actor
 
@@ -24,6 +24,7 @@ MOST_ALONE = 1_000
 MOST_PER_SECOND = 50
 # The person waits for these.
 _STRETCHES_AT_ONCE = 8
+_MOST_FORGOTTEN = 10
 
 
 class BulkRefused(Exception):
@@ -137,11 +138,22 @@ def stop(job_id: uuid.UUID, *, person: User, actor: Actor) -> BulkJob:
 
 @transaction.atomic
 def resume(job_id: uuid.UUID, *, person: User, actor: Actor) -> BulkJob:
-    """Go on with a stopped one where it stopped. Whoever resumes it answers for it from here on, if it was small."""
+    """
+    Go on with a stopped one where it stopped.
+
+    Where its asker may not repair these rows any more, whoever resumes it has asked for it, and a large one needs a
+    second person anew.
+    """
     job = _locked(job_id, BulkState.STOPPED, person=person)
-    _set_running(job)
+    if not may(job.asked_by, Verb.OPERATE, job):
+        job.asked_by, job.approved_by = person, None
+    if job.total > MOST_ALONE and job.approved_by is None:
+        job.state = BulkState.WAITING
+        audit.record("bulk_job.asked_for", actor=actor, subject=job, data=_size_of(job), reason=job.reason)
+    else:
+        _set_running(job)
+        audit.record("bulk_job.resumed", actor=actor, subject=job, data=_size_of(job))
     job.save()
-    audit.record("bulk_job.resumed", actor=actor, subject=job, data=_size_of(job))
     return job
 
 
@@ -154,6 +166,29 @@ def discard(job_id: uuid.UUID, *, person: User, actor: Actor, reason: str = "") 
     job.save()
     audit.record("bulk_job.discarded", actor=actor, subject=job, data=_size_of(job), reason=reason)
     return job
+
+
+def stop_all(*, actor: Actor, because: str) -> None:
+    """
+    Have no job go on by itself: what they did since the backup that was restored is not known here.
+
+    Called in the transaction that makes a restored site safe.
+    """
+    for job in BulkJob.objects.select_for_update().filter(state=BulkState.RUNNING):
+        job.state, job.leased_until, job.stopped_because = BulkState.STOPPED, None, because
+        job.save()
+        audit.record("bulk_job.stopped", actor=actor, subject=job, data=_size_of(job), reason=because)
+    BulkJob.objects.filter(state__in=PREVIEWS).update(state=BulkState.DISCARDED, finished_at=timezone.now())
+
+
+@transaction.atomic
+def forget_previews(*, before: datetime) -> int:
+    """Take away what was looked at and never started; returns how many."""
+    old = BulkJob.objects.filter(state__in=PREVIEWS, created_at__lt=before).order_by("pk")[:_MOST_FORGOTTEN]
+    ids = list(old.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    BulkItem.objects.filter(job__in=ids).delete()
+    BulkJob.objects.filter(pk__in=ids).delete()
+    return len(ids)
 
 
 def _locked(job_id: uuid.UUID, *possible: BulkState, person: User) -> BulkJob:
@@ -184,7 +219,9 @@ __all__ = [
     "begin_matching",
     "begin_with",
     "discard",
+    "forget_previews",
     "resume",
     "start",
     "stop",
+    "stop_all",
 ]

@@ -17,6 +17,7 @@ from django.utils import timezone
 from access.models import Brand
 from audit import api as audit
 from audit.models import AuditEntry
+from connector_site.bulk.models import BulkItem, BulkJob
 from connector_site.invariants import Invariant, all_invariants, check
 from connector_site.models import RollupCount
 from conversations.models import (
@@ -103,6 +104,16 @@ def _two_owners(amber: World, birch: World) -> object:
 @breaks("identity_has_its_delivery")
 def _seen_but_not_stored(amber: World, birch: World) -> object:
     return Seen.objects.filter(brand=amber.brand).update(delivery_id=new_id())
+
+
+@breaks("bulk_row_is_done_once")
+def _done_without_a_trace(amber: World, birch: World) -> object:
+    return BulkItem.objects.filter(brand=amber.brand).update(state="DONE")
+
+
+@breaks("bulk_job_counts_its_rows")
+def _forgotten_rows(amber: World, birch: World) -> object:
+    return BulkJob.objects.filter(brand=amber.brand).update(total=3)
 
 
 @breaks("stored_delivery_has_its_body")

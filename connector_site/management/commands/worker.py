@@ -20,7 +20,7 @@ class Command(BaseCommand):
         from webhooks.retention import Keeper
         from webhooks.usage import Counter as UsageCounter
 
-        beside = Keeper(), UsageCounter(), RollupCounter()
+        beside = Keeper(), UsageCounter(), RollupCounter(), running.Tidy()
 
         def sweep() -> None:
             services.sweep()

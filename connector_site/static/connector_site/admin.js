@@ -49,6 +49,22 @@
         event.detail.elt.querySelectorAll("time.cs-time").forEach(showLocally);
     });
 
+    // A part that asks for itself again and again does so only while somebody looks at the page.
+    document.addEventListener("htmx:beforeRequest", (event) => {
+        if (event.detail.elt.matches("[data-while-seen]") && document.hidden) event.preventDefault();
+    });
+    document.addEventListener("visibilitychange", () => {
+        if (document.hidden) return;
+        document.querySelectorAll("[data-while-seen]").forEach((part) => window.htmx.trigger(part, "look"));
+    });
+    document.addEventListener("htmx:beforeSwap", (event) => {
+        // Signed out meanwhile: the answer is the page to sign in, and does not belong into this one.
+        const { elt, xhr, pathInfo } = event.detail;
+        if (!elt.matches("[data-while-seen]") || !xhr.responseURL || xhr.responseURL.includes(pathInfo.requestPath)) return;
+        event.detail.shouldSwap = false;
+        window.location.reload();
+    });
+
     document.addEventListener("DOMContentLoaded", () => {
         document.querySelectorAll("time.cs-time").forEach(showLocally);
         document.querySelectorAll("canvas.chart[data-value]").forEach(labelLocally);

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError, transaction
+from django.utils import timezone
 
 from access.models import Membership
 from access.people import actor_of
@@ -14,11 +16,12 @@ from connector_site.bulk import running, services
 from connector_site.bulk.kinds import KINDS
 from connector_site.bulk.models import BulkItem, BulkJob, BulkState
 from connector_site.bulk.services import BulkRefused
-from conversations.models import Dispatch, DispatchState
+from conversations.models import Conversation, Dispatch, DispatchState
 from conversations.services import operations
+from conversations.services.erasure import erase_consumer
 from core.actor import COMMAND
 from tests.connector_site.bulk.rows import dead_deliveries, dead_texts, preview, start, started, states, work
-from tests.factories import make_user
+from tests.factories import make_superuser, make_user
 from webhooks.models import Delivery, DeliveryState
 
 pytestmark = pytest.mark.django_db
@@ -219,6 +222,46 @@ def test_whoever_starts_somebody_elses_preview_is_not_its_second_person(world, m
     job = start(preview("RESEND", dead_texts(world, 3), world.operator), world.owner)
     with pytest.raises(BulkRefused):
         approve(job, world.owner)
+
+
+def test_who_takes_a_large_one_over_needs_a_second_person_too(world, large):
+    approve(large, world.owner)
+    Membership.objects.filter(user=world.operator).update(role="AUDITOR")
+    assert work(large).state == BulkState.STOPPED
+    services.resume(large.pk, person=world.owner, actor=actor_of(world.owner, None))
+    with pytest.raises(BulkRefused, match="somebody else"):
+        approve(large, world.owner)
+    approve(large, make_superuser())
+    assert work(large).done_count == 3
+
+
+# --- around it -------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_restore_no_job_goes_on_by_itself(world):
+    job = started("RESEND", dead_texts(world, 2), world.operator)
+    services.stop_all(actor=COMMAND, because="A backup was restored.")
+    assert (work(job).state, job.stopped_because) == (BulkState.STOPPED, "A backup was restored.")
+    services.resume(job.pk, person=world.operator, actor=actor_of(world.operator, None))
+    assert work(job).done_count == 2
+
+
+def test_an_erasure_takes_the_person_out_of_the_reason(world):
+    job = work(started("DROP", [world.dead], world.operator, reason=f"{world.consumer.name} asked us"))
+    Conversation.objects.filter(pk=world.conversation.pk).update(state="CLOSED", closed_at=job.finished_at)
+    erase_consumer(consumer_id=world.consumer.pk, actor=COMMAND, reason="asked for")
+    job.refresh_from_db()
+    assert world.consumer.name not in job.reason
+    told = AuditEntry.objects.filter(subject_type="bulkjob", subject_id=str(job.pk)).values_list("reason", flat=True)
+    assert not [reason for reason in told if world.consumer.name in reason]
+
+
+def test_previews_that_nobody_started_go_after_a_day(world):
+    kept = started("DROP", [world.parked], world.operator)
+    preview("DROP", [world.dead], world.operator)
+    assert services.forget_previews(before=timezone.now() + timedelta(seconds=1)) == 1
+    assert BulkJob.objects.filter(pk=kept.pk).exists()
+    assert not BulkItem.objects.filter(target_id=world.dead.pk, job__state="READY").exists()
 
 
 def test_what_was_given_up_does_not_start(world):
