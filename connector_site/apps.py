@@ -10,4 +10,5 @@ class ConnectorSiteConfig(AppConfig):
     verbose_name = "Site"
 
     def ready(self) -> None:
+        from connector_site import traffic  # noqa: F401 -- connects its receiver
         from connector_site.bulk import receivers  # noqa: F401 -- connects them

@@ -7,14 +7,17 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from access.admin_base import BrandScopedAdmin
 from access.rules import Verb
 from core.actor import Actor
 from installations import editing
+from installations.account_verdicts import verdict_of_account
 from installations.admin_filters import ACCOUNT_FILTERS
-from installations.admin_forms import AccountForm
+from installations.admin_forms import AccountForm, seen_by
+from installations.admin_verdict import verdict_context
 from installations.models import Account
 
 
@@ -30,6 +33,7 @@ class AccountAdmin(BrandScopedAdmin):
     search_help_text = "Account id at LivePerson, or our id"
     fields = ("brand", "lp_account_id", "name", "domain_api")
     change_form_outer_before_template = "admin/installations/account_top.html"
+    change_form_before_template = "admin/parts/seen.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # An account belongs to one brand for good: its consumers and conversations do.
@@ -43,4 +47,15 @@ class AccountAdmin(BrandScopedAdmin):
         editing.add_account(obj, actor=actor)
 
     def store_changes(self, obj: Account, *, form: forms.Form, actor: Actor) -> None:
-        editing.change(obj, fields=form.changed_data, actor=actor)
+        assert isinstance(form, AccountForm)
+        editing.change(obj, fields=form.changed_data, actor=actor, seen=form.version)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        obj = kwargs.get("obj")
+        if obj is not None:
+            stored = Account.objects.get(pk=obj.pk)  # the form may have changed the one at hand
+            verdict = verdict_of_account(stored, now=timezone.now())
+            may_change = self.has_change_permission(request, obj)
+            context.update(verdict_context(verdict, buttons=(), row_id=obj.pk, may_change=may_change))
+            context["seen"] = seen_by(context)
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -22,7 +22,7 @@ from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, services
 from installations.admin_filters import CHANNEL_FILTERS
-from installations.admin_forms import ChannelSecretForm, channel_form, secrets_of_adapter
+from installations.admin_forms import ChannelSecretForm, FreshForm, channel_form, secrets_of_adapter, seen_by
 from installations.admin_installation import STATE_DEEDS, STATE_TONES
 from installations.admin_rotation import RetireChannelSecretForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
@@ -92,6 +92,7 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
     search_fields = ("name",)
     search_help_text = "Name, or our id"
     change_form_outer_before_template = "admin/installations/channel_top.html"
+    change_form_before_template = "admin/parts/seen.html"
 
     @admin.display(description="State")
     def state_chip(self, obj: Channel) -> SafeString:
@@ -159,6 +160,7 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
         obj = kwargs.get("obj")
         if obj is not None:
             context.update(self._top(request, obj))
+            context["seen"] = seen_by(context)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _top(self, request: HttpRequest, obj: Channel) -> dict[str, Any]:
@@ -201,7 +203,8 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
 
     def store_changes(self, obj: Channel, *, form: forms.Form, actor: Actor) -> None:
         fields = [name for name in form.changed_data if not name.startswith("config_")]
-        editing.change(obj, fields=[*fields, "config"], actor=actor)
+        assert isinstance(form, FreshForm)
+        editing.change(obj, fields=[*fields, "config"], actor=actor, seen=form.version)
 
     def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
         made: dict[str, str] = getattr(obj, "_made_secrets", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
@@ -21,7 +22,7 @@ from adapters.base import ChannelAdapter, ConfigField
 from adapters.registry import get_adapter
 from installations import rotation
 from installations.connectors import domain_api_trouble
-from installations.editing import has_been_used
+from installations.editing import has_been_used, version_of
 from installations.manifests import MOST_CHARACTERS
 from installations.models import (
     Account,
@@ -41,7 +42,45 @@ def secret_field(**options: Any) -> forms.CharField:
     )
 
 
-class AccountForm(forms.ModelForm):
+class FreshForm(forms.ModelForm):
+    """
+    Of a row that several people may have open: who would overwrite what somebody else has changed since is told.
+
+    version: of the row as it is stored now. seen: of the row as the page showed it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        is_new = self.instance._state.adding
+        self.version = "" if is_new else version_of(self.instance)
+        self.seen = self.data.get("seen", "") if self.is_bound else self.version
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.version and self.seen and self.seen != self.version:
+            # What is sent once more was entered in the face of what is told here.
+            self.seen = self.version
+            raise forms.ValidationError(
+                f"Somebody has changed this since you opened it, so nothing was stored. {self._stored()} "
+                "What you entered stands below: look at it, then save again."
+            )
+        return cleaned
+
+    def _stored(self) -> str:
+        differing = [
+            f"{self.fields[name].label}: {self.get_initial_for_field(self.fields[name], name) or 'empty'}"
+            for name in self.changed_data
+            if name in self.fields
+        ]
+        return f"Stored now is {'; '.join(differing)}." if differing else ""
+
+
+def seen_by(context: Mapping[str, Any]) -> str:
+    """The version of the row that the form of a page is made from."""
+    return str(getattr(context["adminform"].form, "seen", ""))
+
+
+class AccountForm(FreshForm):
     domain_api = forms.URLField(
         label="Domain API",
         required=False,
@@ -64,7 +103,7 @@ class AccountForm(forms.ModelForm):
         return given
 
 
-class InstallationForm(forms.ModelForm):
+class InstallationForm(FreshForm):
     first_secret = secret_field(
         label="Client secret",
         help_text="As LivePerson shows it beside the client id. It is stored encrypted and never shown again.",
@@ -110,7 +149,7 @@ class InstallationForm(forms.ModelForm):
         return cleaned
 
 
-class ChannelForm(forms.ModelForm):
+class ChannelForm(FreshForm):
     """Grows a field for each setting of the adapter: `config_<name>`, and on a new channel `secret_<name>`."""
 
     adapter: ClassVar[ChannelAdapter]

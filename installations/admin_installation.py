@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from access.admin_base import BrandScopedAdmin, id_in
+from access.admin_base import BrandScopedAdmin, acting, id_in
 from access.admin_deeds import Deed, OptionalReasonForm, ReasonForm, Told
 from access.rules import Verb
 from access.templatetags.readable import chip, moment
@@ -22,7 +22,7 @@ from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, manifests, rotation, services
 from installations.admin_filters import INSTALLATION_FILTERS
-from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm
+from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm, seen_by
 from installations.admin_rotation import RetireForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
 from installations.failures import failures_of
@@ -182,6 +182,7 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
     search_fields = ("client_id",)
     search_help_text = "Client id, or our id"
     change_form_outer_before_template = "admin/installations/installation_top.html"
+    change_form_before_template = "admin/parts/seen.html"
 
     @admin.display(description="Name")
     def title(self, obj: AppInstallation) -> str:
@@ -220,6 +221,7 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         obj = kwargs.get("obj")
         if obj is not None:
             context.update(self._top(request, obj))
+            context["seen"] = seen_by(context)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _top(self, request: HttpRequest, obj: AppInstallation) -> dict[str, Any]:
@@ -256,7 +258,26 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         editing.add_installation(obj, client_secret=form.cleaned_data["first_secret"], actor=actor)
 
     def store_changes(self, obj: AppInstallation, *, form: forms.Form, actor: Actor) -> None:
-        editing.change(obj, fields=form.changed_data, actor=actor)
+        assert isinstance(form, InstallationForm)
+        editing.change(obj, fields=form.changed_data, actor=actor, seen=form.version)
+
+    # --- a new one ---
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        request._made_installation = obj  # type: ignore[attr-defined]
+        return super().response_add(request, obj, post_url_continue)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The credentials of a new one are tried at once: after its transaction, which waits for nobody outside."""
+        answer = super().changeform_view(request, object_id, form_url, extra_context)
+        made: AppInstallation | None = getattr(request, "_made_installation", None)
+        if made is not None:
+            tested = services.test_connection(made, actor=acting(request))
+            tell = messages.success if tested.test_passed else messages.warning
+            tell(request, f"Tested: {tested.test_detail}")
+        return answer
 
 
 def _url_of(buttons: list[dict[str, Any]], name: str) -> str:

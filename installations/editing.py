@@ -6,6 +6,7 @@ Rows come checked from a form; who may do it was asked before.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from audit import api as audit
 from core.actor import Actor
 from core.changes import changes_between, facts_of
 from core.errors import ConfigurationError
+from core.wire import canonical
 from installations import services
 from installations.connectors import forget_connectors
 from installations.models import Account, AppInstallation, Channel, ChannelSecret
@@ -72,14 +74,24 @@ def add_channel(channel: Channel, *, secrets: Mapping[str, str], actor: Actor) -
     return {name: secret for name, secret in made.items() if secret}
 
 
+def version_of(row: Account | AppInstallation | Channel) -> str:
+    """Names what of a row people change, as it is now: another name after each change."""
+    facts = {Account: _ACCOUNT_FACTS, AppInstallation: _INSTALLATION_FACTS, Channel: _CHANNEL_FACTS}[type(row)]
+    return hashlib.sha256(canonical(facts_of(row, facts))).hexdigest()[:32]
+
+
 @transaction.atomic
-def change(row: Account | AppInstallation | Channel, *, fields: Collection[str], actor: Actor) -> None:
+def change(row: Account | AppInstallation | Channel, *, fields: Collection[str], actor: Actor, seen: str = "") -> None:
     """
     Store those fields of a row, as they stand on the row that is given.
 
-    Raises ConfigurationError for a channel's prefix that is in use.
+    seen: the version that the change was made from; where it is given, the row must still have it.
+
+    Raises ConfigurationError for a channel's prefix that is in use, and where somebody has changed the row since.
     """
     before = type(row).objects.select_for_update().get(pk=row.pk)
+    if seen and version_of(before) != seen:
+        raise ConfigurationError("Somebody has changed this just now. Look at it, then change it again.")
     changes = changes_between(before, row, fields)
     if not changes:
         return

@@ -14,6 +14,9 @@ health_asked = Signal()
 # The same of one channel; receivers return findings as well. channel: which one. now: the time.
 channel_health_asked = Signal()
 
+# Asks when app installations or channels last sent something; receivers return {id: when, or None}. source_ids: which.
+arrivals_asked = Signal()
+
 # Asks which tries of an app installation or a channel lately failed; receivers return a list of
 # installations.failures.Failure, newest first. row: which one. now: the time.
 failures_asked = Signal()

@@ -14,7 +14,7 @@ from access.models import Brand
 from installations.findings import Check, Finding, Step
 from installations.models import AppInstallation, Channel
 from installations.secret_use import SecretUse
-from installations.signals import channel_health_asked, health_asked, secret_use_asked
+from installations.signals import arrivals_asked, channel_health_asked, health_asked, secret_use_asked
 from webhooks import redating
 from webhooks.selectors import kinds_lately, last_deliveries, last_uses_of_secrets
 
@@ -76,6 +76,11 @@ def tell_of_what_consumers_do(*, channel: Channel, now: datetime, **_: Any) -> l
         return [check.worries("Nothing has arrived from it yet.", do=do, step=Step.HAND_OVER)]
     # How often consumers write is for nobody to say: an old one is no sign of trouble.
     return [check.fine(f"Something arrived {_ago(now - last_at)} ago.")]
+
+
+@receiver(arrivals_asked)
+def tell_of_arrivals(*, source_ids: list[uuid.UUID], **_: Any) -> dict[uuid.UUID, datetime | None]:
+    return last_deliveries(source_ids)
 
 
 @receiver(secret_use_asked)

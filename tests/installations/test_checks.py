@@ -161,7 +161,7 @@ def statements(world: World, row: Any) -> int:
     return len(asked)
 
 
-@pytest.mark.parametrize("noun", ["installation", "channel"])
+@pytest.mark.parametrize("noun", ["installation", "channel", "account"])
 def test_the_page_asks_as_much_however_much_there_is(noun, world):
     row = getattr(world, noun)
     before = statements(world, row)
@@ -173,6 +173,10 @@ def test_the_page_asks_as_much_however_much_there_is(noun, world):
         services.add_channel_secret(fresh, secret=world.channel_secret, actor=COMMAND)
         services.add_client_secret(world.installation, secret=f"more-{number}", actor=COMMAND)
         services.add_channel_secret(world.channel, secret=world.channel_secret, actor=COMMAND)
+        made = AppInstallation.objects.create(
+            brand=world.brand, account=world.account, client_id=f"{CLIENT_ID[:-1]}{number}"
+        )
+        services.add_client_secret(made, secret="one", actor=COMMAND)
     send(world, consumers=8, state="DEAD", error_code="request_rejected", finished_at=timezone.now())
     send(world, consumers=8, state="SENT", lp_sequence=7, finished_at=timezone.now() - timedelta(hours=1))
     assert statements(world, row) == before
