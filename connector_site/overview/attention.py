@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.urls import reverse
 
 from core.breaker import Phase
-from installations.models import AppInstallation, AppToken, State, Upstream
+from installations.models import AppInstallation, AppToken, Pause, PauseScope, State, Upstream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,17 @@ class Need:
 
 
 def needs_of(
-    installations: Iterable[AppInstallation], hosts: Iterable[Upstream], tokens: Iterable[AppToken], *, now: datetime
+    installations: Sequence[AppInstallation],
+    pauses: Iterable[Pause],
+    hosts: Iterable[Upstream],
+    tokens: Iterable[AppToken],
+    *,
+    now: datetime,
 ) -> list[Need]:
     """The worst first. installations: with valid_secrets, the number of theirs."""
+    told = {row.pk for row in installations if row.state == State.PAUSED}
     found = [
+        *(_of_pause(one) for one in pauses if one.target_id not in told),
         *(need for one in installations for need in _of_connector(one)),
         *(_of_host(one, now) for one in hosts),
         *(_of_token(one, now) for one in tokens),
@@ -50,6 +57,23 @@ def _of_connector(row: AppInstallation) -> Iterator[Need]:
         yield _need("bad", row, f"Its last connection test failed. {row.test_detail}".strip())
 
 
+_PAGES = {
+    PauseScope.BRAND: "access_brand",
+    PauseScope.INSTALLATION: "installations_appinstallation",
+    PauseScope.CHANNEL: "installations_channel",
+    PauseScope.CONSUMER: "conversations_consumer",
+}
+
+
+def _of_pause(row: Pause) -> Need:
+    page = _PAGES.get(PauseScope(row.scope))
+    url = reverse(f"admin:{page}_change", args=[row.target_id]) if page else reverse("admin:index")
+    until = _until(row.until) or " until somebody resumes it"
+    who = f"{row.by_name} paused it" if row.by_name else "It is paused"
+    what = f"{who} {row.get_direction_display().lower()}{until}: {row.reason}"
+    return Need(tone="bad", about=f"{row.get_scope_display()} {row.target_name}".strip(), url=url, sentence=what)
+
+
 def _of_host(row: Upstream, now: datetime) -> Need:
     if row.phase == Phase.CLOSED.value:
         is_held = row.held_until is not None and row.held_until > now
@@ -67,7 +91,7 @@ def _of_token(row: AppToken, now: datetime) -> Need:
 
 
 def _until(at: datetime | None, word: str = "until") -> str:
-    return f" {word} {at.astimezone(UTC):%H:%M:%S} UTC" if at else ""
+    return f" {word} {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
 
 
 def _need(tone: str, row: AppInstallation, sentence: str) -> Need:

@@ -116,25 +116,39 @@ def _chart(series: Series, title: str, *, kind: str, caption: str, lines: list[L
         if any(line.values[number] for line in lines)
     ]
     return Chart(
-        title=title, kind=kind, caption=caption, lines=lines, data=json.dumps(data), options=OPTIONS, rows=rows[::-1]
+        title=title,
+        kind=kind,
+        caption=caption,
+        lines=lines,
+        data=json.dumps(data),
+        options=json.dumps(_options(len(series.moments))),
+        rows=rows[::-1],
     )
 
 
 _SHAPES: dict[str, dict[str, Any]] = {
     "bar": {"stack": "one", "maxBarThickness": 14},
     # A point of its own between two gaps would not be seen without a mark.
-    "line": {"pointStyle": "circle", "pointRadius": 2, "borderWidth": 2},
+    "line": {"pointStyle": "circle", "borderWidth": 2},
 }
-# The library's own begin where the smallest number is, which makes small changes look large.
-OPTIONS = json.dumps(
-    {
+_CLOSE_TOGETHER = 48
+
+
+def _options(points: int) -> dict[str, Any]:
+    """The library's own begin where the smallest number is, which makes small changes look large."""
+    many = points > _CLOSE_TOGETHER
+    return {
         "animation": False,
         "responsive": True,
         "maintainAspectRatio": False,
         "interaction": {"mode": "index", "intersect": False},
         "plugins": {"legend": {"display": False}},
+        "elements": {"point": {"radius": 0 if many else 2, "hitRadius": 6}},
         "scales": {
-            "x": {"ticks": {"color": "#9ca3af", "maxTicksLimit": 8, "maxRotation": 0}, "grid": {"display": False}},
+            "x": {
+                "ticks": {"color": "#9ca3af", "maxTicksLimit": 5 if many else 8, "maxRotation": 0},
+                "grid": {"display": False},
+            },
             "y": {
                 "beginAtZero": True,
                 "border": {"display": False},
@@ -143,7 +157,6 @@ OPTIONS = json.dumps(
             },
         },
     }
-)
 
 
 def _dataset(line: Line, shape: dict[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from installations import breakers
-from installations.models import AppToken, State, Upstream
+from installations.models import AppToken, Pause, State, Upstream
 
 COUNTED_AT_MOST = 1_000
 _MOST_LISTED = 50
@@ -75,6 +75,12 @@ def troubled_hosts(brand_ids: Collection[uuid.UUID], *, now: datetime) -> list[U
     """Hosts that are not called at the moment, or on trial; the first of them."""
     rows: QuerySet[Upstream] = breakers.troubled(now=now).filter(brand__in=brand_ids)
     return list(rows.select_related("installation").order_by("opened_at")[:_MOST_LISTED])
+
+
+def pauses_in_force(brand_ids: Collection[uuid.UUID]) -> list[Pause]:
+    """What people keep from being sent, in these brands and on the platform as a whole; the newest of them."""
+    rows = Pause.objects.filter(Q(brand=None) | Q(brand__in=brand_ids), ended_at=None)
+    return list(rows.order_by("-id")[:_MOST_LISTED])
 
 
 def troubled_tokens(brand_ids: Collection[uuid.UUID]) -> list[AppToken]:

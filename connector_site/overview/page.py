@@ -73,6 +73,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "now_tiles": tiles.of_now(_together(waiting), _sum(troubled), asked.links, now=now),
         "needs": attention.needs_of(
             connectors,
+            this_moment.pauses_in_force(asked.ids),
             this_moment.troubled_hosts(asked.ids, now=now),
             this_moment.troubled_tokens(asked.ids),
             now=now,

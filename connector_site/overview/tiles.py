@@ -234,10 +234,11 @@ def causes(figures: Figures, links: Links) -> list[Cause]:
 
 
 def _hints() -> dict[str, str]:
-    found, left = {}, [errors.ConnectorError]
+    found: dict[str, str] = {}
+    left = [errors.ConnectorError]
     while left:
         one = left.pop()
-        found[one.code] = one.operator_hint
+        found.setdefault(one.code, one.operator_hint)  # several kinds may share the code of the first
         left += one.__subclasses__()
     return found
 

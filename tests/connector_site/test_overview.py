@@ -20,8 +20,10 @@ from connector_site.models import Counting, Figure, RollupCount, Span
 from connector_site.overview import tiles
 from connector_site.rollups import counting
 from conversations.models import Dispatch, Lane
+from core.actor import COMMAND
 from core.breaker import Phase
-from installations.models import AppInstallation, AppToken, InstallationSecret, Upstream
+from installations import pausing
+from installations.models import AppInstallation, AppToken, InstallationSecret, PausedDirection, Upstream
 from tests.connector_site.rollups.facts import count
 from tests.factories import World, make_superuser, make_two_brands
 from webhooks.models import Delivery
@@ -120,6 +122,11 @@ def test_what_waits_now_is_counted_in_the_tables_themselves(amber):
     [
         (lambda w: AppInstallation.objects.update(state="PAUSED", state_reason="Holiday."), "It is paused"),
         (lambda w: AppInstallation.objects.update(test_passed=False, test_detail="401."), "test failed. 401"),
+        (
+            lambda w: pausing.pause(w.channel, reason="A move.", direction=PausedDirection.TO_CHANNEL, actor=COMMAND),
+            "towards the channel until somebody resumes it: A move.",
+        ),
+        (lambda w: pausing.pause(None, reason="Flood.", actor=COMMAND), "The whole platform"),
         (lambda w: InstallationSecret.objects.update(retired_at=timezone.now()), "has no valid client secret"),
         (lambda w: InstallationSecret.objects.update(retired_at=None), "2 client secrets are valid"),
         (lambda w: Upstream.objects.update(phase=Phase.OPEN.value, opened_at=timezone.now()), "is not called since"),
