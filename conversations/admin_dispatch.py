@@ -13,6 +13,7 @@ from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_records import RecordAdmin
 from access.admin_together import TogetherMixin, together
 from access.templatetags.readable import chip, moment, seen
+from conversations.admin_evidence import evidence_of, facts_of, is_doubtful
 from conversations.admin_filters import DISPATCH_FILTERS
 from conversations.admin_sends import sent_of, tone_of
 from conversations.models import Attempt, Dispatch, DispatchState
@@ -49,6 +50,7 @@ SEND_AGAIN = Deed(
     ),
     form=ReasonForm,
     tone="main",
+    facts=facts_of,
 )
 MARK_AS_SENT = Deed(
     name="mark-as-sent",
@@ -58,6 +60,7 @@ MARK_AS_SENT = Deed(
     run=_mark_as_sent,
     offered=lambda row: row.state in operations.UNCERTAIN,
     form=ReasonForm,
+    facts=facts_of,
 )
 DROP = Deed(
     name="drop",
@@ -68,6 +71,7 @@ DROP = Deed(
     offered=lambda row: row.state in (*operations.RESENDABLE, DispatchState.QUEUED),
     form=ReasonForm,
     tone="danger",
+    facts=facts_of,
 )
 
 
@@ -84,6 +88,7 @@ class DispatchAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
     search_fields = ("id",)
     search_help_text = "Id, as the channel or LivePerson was told it too"
     page_template = "admin/conversations/dispatch.html"
+    read_action = "message.content_read"
 
     @admin.display(description="Queued")
     def when(self, obj: Dispatch) -> SafeString | str:
@@ -117,9 +122,7 @@ class DispatchAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
         return {
             "sent": sent_of(obj),
             "tone": tone_of(obj.state),
-            "is_uncertain": obj.state in operations.UNCERTAIN
-            or obj.possible_duplicate
-            or obj.echo_sequence is not None,
+            "evidence": evidence_of(obj) if is_doubtful(obj) else None,
             "buttons": self.deeds_for(request, obj),
             "facts": [
                 (name.replace("_", " "), value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from conversations.admin_requests import request_of
 from conversations.models import (
     Attempt,
     Dispatch,
@@ -22,6 +23,7 @@ class Tried:
     row: Attempt
     tone: str
     word: str
+    request: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Sent:
     def tries(self) -> list[Tried]:
         """Its attempts, oldest first."""
         known = self.row.attempts.all() if self.attempts is None else self.attempts
-        return [tried_of(attempt) for attempt in sorted(known, key=lambda one: one.pk)]
+        return [tried_of(attempt, self.row) for attempt in sorted(known, key=lambda one: one.pk)]
 
     @property
     def part(self) -> str:
@@ -60,14 +62,14 @@ def sent_of(dispatch: Dispatch, *, attempts: Sequence[Attempt] | None = None) ->
     )
 
 
-def tried_of(attempt: Attempt) -> Tried:
+def tried_of(attempt: Attempt, dispatch: Dispatch) -> Tried:
     """An attempt made ready for its page."""
     if attempt.outcome == Outcome.ACCEPTED:
         tone = "good"
     else:
         tone = "bad" if attempt.outcome == Outcome.REJECTED else "wait"
     word = attempt.get_outcome_display() or ("Under way" if attempt.finished_at is None else "Ended")
-    return Tried(row=attempt, tone=tone, word=word)
+    return Tried(row=attempt, tone=tone, word=word, request=request_of(dispatch, attempt.step))
 
 
 def tone_of(state: str) -> str:

@@ -15,8 +15,10 @@ from access import acts
 from access.admin_base import GuardedAdmin, acting, id_in
 from connector_site.trace import rows as trace_rows
 from connector_site.trace.steps import Step, Trace, trace_of
+from conversations.admin_evidence import evidence_of
 from conversations.admin_sends import Sent, sent_of
 from conversations.models import Dispatch, Message
+from conversations.services.operations import UNCERTAIN
 
 _PAGES = {
     "deliveries": "admin:webhooks_delivery_change",
@@ -66,6 +68,7 @@ def _told(trace: Trace) -> dict[str, Any]:
         ],
         "sends": _sent(trace, trace.dispatches),
         "receipts": _sent(trace, trace.receipts),
+        "doubts": [evidence_of(one) for one in trace.dispatches if one.state in UNCERTAIN],
         "acts": trace.acts,
         "steps": [{"row": step, "url": _page_of(step)} for step in trace.steps],
         "more": trace.more,
