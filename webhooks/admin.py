@@ -17,9 +17,10 @@ from access.templatetags.readable import chip, moment, seen, size
 from core.actor import Actor
 from webhooks import repairs
 from webhooks.admin_filters import DELIVERY_FILTERS
-from webhooks.models import Delivery, DeliveryBody, EventOutcome
+from webhooks.models import Delivery, DeliveryBody, DeliveryState, EventOutcome
 
 _MOST_SHOWN_CHARS = 64 * 1024
+_MOST_BEHIND = 100
 STATE_TONES = {"STORED": "wait", "PROCESSED": "good", "QUARANTINED": "bad", "DEAD": "bad"}
 _OUTCOME_TONES = {
     EventOutcome.APPLIED: "good",
@@ -36,6 +37,19 @@ def _apply_again(row: Delivery, given: dict[str, Any], actor: Actor) -> Told:
     return Told(sentence="It waits for a worker now, before all that this source sent after it and that still waits.")
 
 
+def _touched(row: Delivery) -> list[tuple[str, str]]:
+    """What is to be known before one is applied again."""
+    body = DeliveryBody.objects.filter(pk=row.pk).only("expires_on").first()
+    behind = len(Delivery.objects.filter(inbox=row.inbox_id, state=DeliveryState.STORED, pk__gt=row.pk)[:_MOST_BEHIND])
+    return [
+        ("From", f"LivePerson, {row.installation}" if row.installation else f"Channel {row.channel}"),
+        ("Arrived", f"{row.received_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("What was wrong", row.detail or "–"),
+        ("Body", f"kept until {body.expires_on}" if body else "deleted: there is nothing left to apply"),
+        ("Waits behind it", f"{behind} or more" if behind == _MOST_BEHIND else str(behind)),
+    ]
+
+
 APPLY_AGAIN = Deed(
     name="apply-again",
     label="Apply again",
@@ -46,6 +60,7 @@ APPLY_AGAIN = Deed(
     offered=lambda row: row.state in repairs.APPLICABLE,
     form=ReasonForm,
     tone="main",
+    facts=_touched,
 )
 
 

@@ -239,15 +239,21 @@ class BulkJobAdmin(DeedsMixin, RecordAdmin):
         items: QuerySet[BulkItem] = BulkItem.objects.filter(job=obj)
         if obj.started_at is not None:
             items = items.filter(state__in=(ItemState.REFUSED, ItemState.SETTLED))
-        opts = KINDS[obj.kind].model._meta
+        kind, first = KINDS[obj.kind], list(items.order_by("target_id")[:_MOST_SHOWN])
+        wanted = [item.target_id for item in first]
+        rows: dict[Any, Any] = kind.model._default_manager.select_related(*kind.related).in_bulk(wanted)
+        name = f"admin:{kind.model._meta.app_label}_{kind.model._meta.model_name}_change"
         return [
             {
                 "item": item,
                 "tone": _ITEM_TONES[item.state],
                 "came_at": made_at(item.target_id),
-                "url": reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[item.target_id]),
+                "state": rows[item.target_id].get_state_display(),
+                "line": kind.describe(rows[item.target_id]),
+                "url": reverse(name, args=[item.target_id]),
             }
-            for item in items.order_by("target_id")[:_MOST_SHOWN]
+            for item in first
+            if item.target_id in rows
         ]
 
     # --- parts of its page ---

@@ -39,6 +39,8 @@ def add(job: BulkJob, ids: Collection[uuid.UUID]) -> None:
 
 
 def _foretell(job: BulkJob, found: Sequence[Foreseen]) -> None:
+    brands = {*job.gathered_to.get("brands", []), *(str(one.brand_id) for one in found)}
+    job.gathered_to = {**job.gathered_to, "brands": sorted(brands)}
     job.total += len(found)
     job.closed_count += sum(one.is_of_closed for one in found)
     job.doubtful_count += sum(one.is_doubtful for one in found)
@@ -57,14 +59,18 @@ def go_on(job: BulkJob) -> None:
         rows = kind.narrowed(kind.model._default_manager.filter(pk__in=ids), job.wanted["filters"])
         add(job, rows.filter(state__in=kind.states).values_list("pk", flat=True))
         is_over = len(ids) < STRETCH
-        job.gathered_to = {"range": number + 1} if is_over else {"range": number, "after": str(ids[-1])}
+        place = {"range": number + 1} if is_over else {"range": number, "after": str(ids[-1])}
+        job.gathered_to = {"brands": job.gathered_to.get("brands", []), **place}
     if job.is_cut or int(job.gathered_to.get("range", 0)) >= len(ranges):
         make_ready(job)
     job.save()
 
 
 def make_ready(job: BulkJob) -> None:
-    """All that belongs to it is in it. A job without any row has nothing to wait for."""
+    """All that belongs to it is in it. A job without any row has nothing to wait for; one brand's rows are its own."""
+    brands = job.gathered_to.get("brands", [])
+    if len(brands) == 1:
+        job.brand_id = uuid.UUID(brands[0])
     job.state = BulkState.READY if job.total else BulkState.DISCARDED
     job.finished_at = None if job.total else timezone.now()
 

@@ -39,13 +39,23 @@ class Foreseen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line:
+    """A row as people recognise it."""
+
+    what: str
+    whose: str
+    trouble: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """
     One act.
 
     states: those of rows that it can be done to; every other row is settled. walked: whether an index over (brand,
-    state, id) leads to the rows of a state. foresee: what is to be expected of rows, by their ids. act: does it to one
-    row, in the service's transaction; raises one of NotPossible. explain: what it will do, for the preview.
+    state, id) leads to the rows of a state. describe: a row as a line of a table; related: what that reads. foresee:
+    what is to be expected of rows, by their ids. act: does it to one row, in the service's transaction; raises one of
+    NotPossible. explain: what it will do, for the preview.
     """
 
     name: BulkKind
@@ -56,6 +66,8 @@ class Kind:
     filters: Sequence[type[Any]]
     states: Collection[str]
     walked: Collection[str]
+    related: Sequence[str]
+    describe: Callable[[Any], Line]
     foresee: Callable[[Collection[uuid.UUID]], list[Foreseen]]
     act: Callable[[uuid.UUID, Actor, str], None]
     explain: str
@@ -127,6 +139,16 @@ def _foresee_replays(ids: Collection[uuid.UUID]) -> list[Foreseen]:
     ]
 
 
+def _line_of_dispatch(row: Dispatch) -> Line:
+    what = f"{row.get_kind_display()}, {row.get_direction_display()}"
+    return Line(what=what, whose=str(row.consumer), trouble=row.error_detail or row.error_code.replace("_", " "))
+
+
+def _line_of_delivery(row: Delivery) -> Line:
+    source = f"LivePerson, {row.installation}" if row.installation else f"Channel {row.channel}"
+    return Line(what="Delivery", whose=source, trouble=row.detail)
+
+
 def _send_again(row_id: uuid.UUID, actor: Actor, reason: str) -> None:
     operations.send_again(dispatch_id=row_id, actor=actor, reason=reason)
 
@@ -150,6 +172,8 @@ RESEND = Kind(
     filters=DISPATCH_FILTERS,
     states=operations.RESENDABLE,
     walked=operations.RESENDABLE,
+    related=("consumer",),
+    describe=_line_of_dispatch,
     foresee=_foresee_resends,
     act=_send_again,
     explain="Each is queued at its old place, before everything that still waits for its consumer; the oldest of a "
@@ -165,6 +189,8 @@ DROP = Kind(
     filters=DISPATCH_FILTERS,
     states=_DROPPABLE,
     walked=operations.RESENDABLE,
+    related=("consumer",),
+    describe=_line_of_dispatch,
     foresee=_foresee_drops,
     act=_drop,
     explain="Each is given up: it is not sent, its message counts as failed, and its lane goes on.",
@@ -178,6 +204,8 @@ REPLAY = Kind(
     filters=DELIVERY_FILTERS,
     states=repairs.APPLICABLE,
     walked=repairs.APPLICABLE,
+    related=("installation", "channel"),
+    describe=_line_of_delivery,
     foresee=_foresee_replays,
     act=_apply_again,
     explain="Each is applied as if it had arrived now, in the order in which they arrived, before all that its source "
@@ -185,4 +213,4 @@ REPLAY = Kind(
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (RESEND, DROP, REPLAY)}
 
-__all__ = ["DROP", "KINDS", "REPLAY", "RESEND", "Foreseen", "Kind", "NotPossible"]
+__all__ = ["DROP", "KINDS", "REPLAY", "RESEND", "Foreseen", "Kind", "Line", "NotPossible"]

@@ -209,3 +209,10 @@ def test_rows_that_were_not_done_stand_on_the_page_with_the_reason(world):
     assert "has been removed" in page
     assert url_of(rows[0]) in page
     assert url_of(rows[1]) not in page
+
+
+def test_before_a_delivery_is_applied_again_its_page_says_what_that_touches(world):
+    (delivery,) = dead_deliveries(world, 1)
+    page = signed_in(world.operator).get(url_of(delivery, "apply-again")).content.decode()
+    assert "kept until" in page
+    assert "Waits behind it" in page

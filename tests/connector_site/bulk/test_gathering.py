@@ -141,6 +141,12 @@ def test_who_works_for_all_brands_may_take_several_at_once():
     assert targets(job) == {amber.dead.pk, birch.dead.pk}
 
 
+def test_rows_that_turn_out_to_be_of_one_brand_are_a_job_of_that_brand():
+    amber, birch = make_two_brands()
+    Dispatch.objects.filter(pk=birch.dead.pk).update(state=DispatchState.SENT)
+    assert matching("RESEND", make_superuser(), filters={"state": "DEAD"}).brand_id == amber.brand.pk
+
+
 def test_the_workers_look_for_the_rest_by_themselves(world, monkeypatch):
     monkeypatch.setattr(gathering, "STRETCH", 1)
     dead_texts(world, 12)
