@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.stack import STOP_WITHIN_S, Stack, free_ports, running, start
+from connector_site import postgres_home
+from tests.stack import STOP_WITHIN_S, Stack, free_ports, start
 
 DEMO_ACCOUNTS = ("90000001", "90000002")
 
@@ -83,43 +86,57 @@ def test_the_json_of_a_command_stands_alone_on_standard_output(stack: Stack, tmp
     assert json.loads(done.stdout)["account"], done.stderr
 
 
-class TestLife:
-    """Start, damage, stop: on a site of its own, because it ends."""
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Made by whoever starts first: to set up a site takes longer than all that is done to it below."""
+    data_dir = tmp_path_factory.mktemp("a folder with spaces") / "data"
+    yield data_dir
+    postgres_home.remove(data_dir)
 
-    def test_it_stops_in_time_leaves_nothing_and_goes_on_with_the_same_data(self, tmp_path: Path) -> None:
-        data_dir = tmp_path / "a folder with spaces" / "data"
-        with running(data_dir) as first:
-            started = descendants(first.process.pid)
+
+class TestLife:
+    """Start, damage, stop: on a site of their own, because it ends. What one leaves behind the next one starts with."""
+
+    def test_it_stops_in_time_leaves_nothing_and_goes_on_with_the_same_data(self, data_dir: Path) -> None:
+        with started(data_dir) as first:
+            processes = descendants(first.process.pid)
             conversations = first.simulator("GET", f"accounts/{DEMO_ACCOUNTS[0]}/conversations")
             password = first.admin_password
             assert first.stop() < STOP_WITHIN_S
-            assert first.process.returncode == 0
-            assert [one for one in started if psutil.pid_exists(one)] == []
-            again = start(data_dir, values={"PORT": str(free_ports(1)[0])})
-            try:
-                assert again.simulator("GET", f"accounts/{DEMO_ACCOUNTS[0]}/conversations") == conversations
-                assert again.admin_password == password
-                # Another port: the demo's webhooks follow.
-                install = again.simulator("GET", f"accounts/{DEMO_ACCOUNTS[0]}")["installs"][0]
-                assert again.url in json.dumps(install["manifest"])
-                assert len(again.simulator("GET", f"accounts/{DEMO_ACCOUNTS[0]}")["installs"]) == 1
-            finally:
-                again.stop()
+        assert first.process.returncode == 0
+        assert [one for one in processes if psutil.pid_exists(one)] == []
+        with started(data_dir, PORT=str(free_ports(1)[0])) as again:
+            assert again.simulator("GET", f"accounts/{DEMO_ACCOUNTS[0]}/conversations") == conversations
+            assert again.admin_password == password
+            # Another port: the demo's webhooks follow.
+            install = again.simulator("GET", f"accounts/{DEMO_ACCOUNTS[0]}")["installs"][0]
+            assert again.url in json.dumps(install["manifest"])
+            assert len(again.simulator("GET", f"accounts/{DEMO_ACCOUNTS[0]}")["installs"]) == 1
 
-    def test_a_killed_part_is_started_again(self, tmp_path: Path) -> None:
-        with running(tmp_path / "data", values={"SIMULATOR_PORT": "0"}) as stack:
+    def test_a_killed_part_is_started_again(self, data_dir: Path) -> None:
+        with started(data_dir, SIMULATOR_PORT="0") as stack:
             for child in psutil.Process(stack.process.pid).children():
                 child.kill()
             assert wait_until(lambda: answers(stack), 30)
             assert wait_until(lambda: b'"run.child_ended"' in stack.log.read_bytes())
 
-    def test_a_killed_supervisor_takes_everything_with_it(self, tmp_path: Path) -> None:
-        with running(tmp_path / "data", values={"SIMULATOR_PORT": "0"}) as stack:
-            started = descendants(stack.process.pid)
+    def test_a_killed_supervisor_takes_everything_with_it(self, data_dir: Path) -> None:
+        with started(data_dir, SIMULATOR_PORT="0") as stack:
+            processes = descendants(stack.process.pid)
             os.kill(stack.process.pid, signal.SIGKILL)
             stack.process.wait()
             # The workers finish what they do, and the database writes its checkpoint.
-            assert wait_until(lambda: not [one for one in started if is_running(one)], 15)
+            assert wait_until(lambda: not [one for one in processes if is_running(one)], 15)
+
+
+@contextmanager
+def started(data_dir: Path, **values: str) -> Iterator[Stack]:
+    """A site for the length of a block; its data stays."""
+    stack = start(data_dir, values=values)
+    try:
+        yield stack
+    finally:
+        stack.stop()
 
 
 def descendants(pid: int) -> list[int]:
