@@ -17,7 +17,7 @@ from django.contrib.auth.signals import user_login_failed
 from django.db import models, transaction
 from django.db.models.base import ModelBase
 from django.forms import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from unfold.forms import AuthenticationForm
@@ -30,6 +30,7 @@ from access.services import end_sessions, record_new_password
 from connector_site.bulk import lists as bulk_lists
 from connector_site.find import page as find_page
 from connector_site.overview import page as overview_page
+from connector_site.subject_access import page as subject_access_page
 from connector_site.trace import page as trace_page
 
 
@@ -84,12 +85,21 @@ class ConnectorAdminSite(UnfoldAdminSite):
                 self.admin_view(self.timeline),
                 name="message_timeline",
             ),
+            path(
+                "conversations/consumer/<path:object_id>/everything/",
+                self.admin_view(self.everything),
+                name="consumer_everything",
+            ),
         ]
         return ours + [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
 
     def find(self, request: HttpRequest) -> HttpResponse:
         """One search over everything that this person sees."""
         return find_page.view(request, self)
+
+    def everything(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Everything held of one consumer."""
+        return subject_access_page.view(request, self, object_id)
 
     def timeline(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """One message from end to end."""

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from access.admin_base import id_in
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_records import RecordAdmin
-from access.rules import limit
+from access.rules import Verb, limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_block import BLOCK, UNBLOCK
 from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, MESSAGE_FILTERS
@@ -216,5 +216,6 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
             "lanes": obj.lanes.order_by("direction"),
             "apart": [said(message, today=today) for message in reversed(apart)],
             "buttons": self.deeds_for(request, obj),
+            "may_export": obj.erased_at is None and self._allows(request, Verb.OWN, obj),
             "erasure": Erasure.objects.filter(pk=obj.pk).first(),
         }

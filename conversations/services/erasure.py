@@ -116,7 +116,7 @@ def erase_consumer(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Eras
     if audit.names_any(reason, words):
         raise RemovalRefused("Leave the name and the ids of the consumer out of the reason: it stays in the trail.")
     messages = Message.objects.filter(consumer=consumer).count()
-    traces = _traces_of(consumer)
+    traces = traces_of(consumer)
     dropped = _stop_sending(consumer, now)
     pausing.forget_person(consumer, words=words, actor=actor)
     erasure = _begun(consumer, traces, now)
@@ -170,7 +170,8 @@ def _ids_of(consumer: Consumer) -> tuple[str, ...]:
     return tuple(one for one in known if one)
 
 
-def _traces_of(consumer: Consumer) -> Traces:
+def traces_of(consumer: Consumer) -> Traces:
+    """By what this consumer is found in text."""
     conversations = Conversation.objects.filter(consumer=consumer).values_list("lp_conversation_id", flat=True)
     dialogs = Dialog.objects.filter(conversation__consumer=consumer).values_list("lp_dialog_id", flat=True)
     return Traces(person=_ids_of(consumer), conversations=tuple(sorted({*conversations, *dialogs})))
@@ -316,4 +317,13 @@ def _empty(consumer: Consumer, now: datetime) -> None:
     consumer.save()
 
 
-__all__ = ["Preview", "RemovalRefused", "Traces", "consumer_erased", "erase_consumer", "preview", "remove_words"]
+__all__ = [
+    "Preview",
+    "RemovalRefused",
+    "Traces",
+    "consumer_erased",
+    "erase_consumer",
+    "preview",
+    "remove_words",
+    "traces_of",
+]

@@ -94,6 +94,7 @@ _OF_MODEL: dict[str, Rule] = {
     "<path:object_id>/change/": Rule.ROW,
     "<path:object_id>/live/": Rule.ROW,
     "<path:object_id>/timeline/": Rule.ROW,
+    "<path:object_id>/everything/": Rule.ROW_CHANGE,
     "<path:object_id>/history/": Rule.ROW,
     "<path:object_id>/progress/": Rule.ROW,
     "<path:object_id>/results/": Rule.ROW,
