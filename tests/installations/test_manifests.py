@@ -119,4 +119,4 @@ def test_the_last_failures_stand_there_by_cause_with_a_way_to_each(noun, world):
 
 def test_without_failures_the_page_says_so(world):
     world.dead.attempts.model.objects.update(outcome="ACCEPTED")
-    assert "No try of the last seven days" in page_of(world.auditor, world.installation)
+    assert "No try failed in the last seven days" in page_of(world.auditor, world.installation)
