@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Prefetch
 
 from core.breaker import Phase
 from installations import breakers
+from installations.arrivals import last_arrivals
 from installations.connectors import domain_api_trouble
 from installations.findings import Check, Finding, Step, Verdict, quoted
 from installations.models import Account, AppInstallation, AppToken, State, Upstream
-from installations.signals import arrivals_asked
 
 _MOST = 50
 
@@ -23,7 +21,7 @@ def verdict_of_account(account: Account, *, now: datetime) -> Verdict:
     troubled = Prefetch("upstreams", queryset=breakers.troubled(now=now), to_attr="troubled_upstreams")
     rows = list(account.installations.prefetch_related("channels", troubled).order_by("name", "client_id")[:_MOST])
     tokens = {token.pk: token for token in AppToken.objects.filter(installation__account=account)}
-    arrivals = _arrivals(rows)
+    arrivals = last_arrivals(rows)
     findings = [_of_connector(row, tokens.get(row.pk), arrivals.get(row.pk), now) for row in rows]
     return Verdict(
         findings=(_of_domain_api(account), *(findings or [_of_none()])),
@@ -31,14 +29,6 @@ def verdict_of_account(account: Account, *, now: datetime) -> Verdict:
         worrying="Messages go through, with something to look at",
         stopping="Messages do not go through" if len(rows) < 2 else "Messages do not go through everywhere",
     )
-
-
-def _arrivals(rows: Sequence[AppInstallation]) -> dict[uuid.UUID, datetime | None]:
-    found: dict[uuid.UUID, datetime | None] = {}
-    for _, told in arrivals_asked.send(sender=AppInstallation, source_ids=[row.pk for row in rows]):
-        assert isinstance(told, dict)
-        found |= told
-    return found
 
 
 def _of_none() -> Finding:

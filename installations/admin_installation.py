@@ -25,6 +25,7 @@ from installations.admin_filters import INSTALLATION_FILTERS
 from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm, seen_by
 from installations.admin_rotation import RetireForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
+from installations.arrivals import last_arrivals
 from installations.failures import failures_of
 from installations.models import AppInstallation, State
 from installations.onboarding import liveperson_webhook_url, manifest_of
@@ -243,10 +244,7 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
             "add_secret_url": _url_of(buttons, "add-secret"),
             "retire_secret_url": _url_of(buttons, "retire-secret"),
             "rotation_url": rotation_url(obj),
-            "channels": [
-                {"row": channel, "tone": STATE_TONES[State(channel.state)], "label": get_adapter(channel.type).label}
-                for channel in obj.channels.all()
-            ],
+            "channels": _lines_of(obj),
             "webhook_url": liveperson_webhook_url(obj),
             "manifest": manifest,
             "compare_url": _url_of(buttons, "compare-manifest"),
@@ -278,6 +276,21 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
             tell = messages.success if tested.test_passed else messages.warning
             tell(request, f"Tested: {tested.test_detail}")
         return answer
+
+
+def _lines_of(row: AppInstallation) -> list[dict[str, Any]]:
+    """Its channels, a line each."""
+    channels = list(row.channels.all())
+    heard = last_arrivals(channels)
+    return [
+        {
+            "row": channel,
+            "tone": STATE_TONES[State(channel.state)],
+            "label": get_adapter(channel.type).label,
+            "heard_at": heard.get(channel.pk),
+        }
+        for channel in channels
+    ]
 
 
 def _url_of(buttons: list[dict[str, Any]], name: str) -> str:

@@ -58,13 +58,13 @@ def verdict_context(verdict: Verdict, *, buttons: Buttons, row_id: uuid.UUID, ma
         for one in verdict.troubles
     ]
     following = next((trouble for trouble in troubles if trouble.button), None)
-    taken = following.finding.step.value if following and following.finding.step else ""
+    taken = _ELSEWHERE | {trouble.finding.step.value for trouble in troubles if trouble.finding.step}
     return {
         "verdict": verdict,
         "troubles": troubles,
         "next": following,
         "checks": [{"finding": one, "href": _href(one)} for one in verdict.findings],
-        "buttons": [one for name, one in by_name.items() if name not in _ELSEWHERE and name != taken],
+        "buttons": [one for name, one in by_name.items() if name not in taken],
     }
 
 

@@ -107,8 +107,9 @@ def _of_token(installation: AppInstallation, now: datetime) -> Finding:
         return check.fine(f"There is one, valid until {time_of(token.expires_at)}.")
     if token is None or not token.failures:
         return check.fine("There is none now; the next send fetches one.")
+    tries = "one attempt" if token.failures == 1 else f"{token.failures} attempts in a row"
     return check.stops(
-        f"LivePerson has not issued a token at {token.failures} attempts in a row ({token.error_code}).",
+        f"LivePerson has not issued a token at {tries} ({token.error_code}).",
         do="Test the connection to see what LivePerson answers; sending goes on by itself once it does.",
         step=Step.TEST,
     )

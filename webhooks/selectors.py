@@ -36,7 +36,7 @@ KINDS_LOOKED_BACK = 200
 _KINDS = """
     SELECT event.type, max(lately.received_at), count(*)
     FROM (SELECT id, received_at FROM webhooks_delivery WHERE inbox_id = %s ORDER BY id DESC LIMIT %s) lately
-    JOIN webhooks_event event ON event.delivery_id = lately.id
+    CROSS JOIN LATERAL (SELECT type FROM webhooks_event WHERE delivery_id = lately.id LIMIT 50) event
     GROUP BY event.type
 """
 
