@@ -1,5 +1,5 @@
 """
-Every test: first those that share nothing, two at a time; then those that drive a whole site, two sites side by side.
+Every test: first those that share nothing, three at a time; then those that drive a whole site, two sites side by side.
 
 Prints one closing line over all in pytest's form. Browser tests need Chromium, which is installed where that may be.
 """
@@ -16,6 +16,9 @@ from threading import Lock
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
+# One more than the two cores of the machine where this runs for every change: some tests wait, for processes that start
+# and for time to pass. Each process has a stretch of neighbouring tests, which share what is set up for them.
+_THREE_AT_A_TIME = ("-n", "3", "--dist", "worksteal")
 # Each of these mostly waits, for its site and for time to pass. Begun in this order, the next one when one has ended.
 _WHOLE_SITE = ("browser", "chaos", "end_to_end")
 _SITES_AT_ONCE = 2
@@ -28,7 +31,7 @@ def main() -> int:
     has_browser = _ensure_chromium()
     with tempfile.TemporaryDirectory() as folder:
         reports = [Path(folder) / f"{name}.xml" for name in ("parts", *_WHOLE_SITE)]
-        parts = ["-n", "2", "-m", f"not ({' or '.join(_WHOLE_SITE)})"]
+        parts = [*_THREE_AT_A_TIME, "-m", f"not ({' or '.join(_WHOLE_SITE)})"]
         statuses = [subprocess.run(_pytest(*parts, report=reports[0]), cwd=ROOT, check=False).returncode]
         statuses += _side_by_side(dict(zip(_WHOLE_SITE, reports[1:], strict=True)))
         counts = _counts(reports)
