@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -36,7 +36,7 @@ def _lift_hold(row: Brand, given: dict[str, Any], actor: Actor) -> Told:
 class BrandAdmin(DeedsMixin, BrandScopedAdmin):
     """Tenants: made by those who run the site; their owners may rename them and set how long contents are kept."""
 
-    deeds = (
+    deeds: ClassVar[tuple[Deed, ...]] = (
         Deed(
             name="hold",
             label="Legal hold",

@@ -56,6 +56,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 page("LivePerson accounts", "domain", "installations_account"),
                 page("App installations", "hub", "installations_appinstallation"),
                 page("Channels", "sms", "installations_channel"),
+                page("Pauses", "pause_circle", "installations_pause"),
             ],
         },
         {"title": "People", "items": [*people, page("Audit trail", "history", "audit_auditentry")]},

@@ -37,6 +37,7 @@ from conversations.services.held_lanes import NotHeld
 from core import visible_text
 from core.actor import Actor
 from core.vault import search_hash
+from installations.admin_pause import PAUSE, RESUME
 from installations.models import Account, Channel
 
 STATUS_TONES = {"FAILED": "bad", "EXPIRED": "bad", "QUEUED": "wait", "DELIVERED": "good", "READ": "good"}
@@ -170,7 +171,7 @@ class MessageAdmin(RecordAdmin):
 
 @admin.register(Consumer)
 class ConsumerAdmin(DeedsMixin, RecordAdmin):
-    deeds = (RELEASE_LANES, TEST_MESSAGE, BLOCK, UNBLOCK, HOLD, LIFT_HOLD, ERASE)
+    deeds = (RESUME, PAUSE, RELEASE_LANES, TEST_MESSAGE, BLOCK, UNBLOCK, HOLD, LIFT_HOLD, ERASE)
     refusals = (*DeedsMixin.refusals, RemovalRefused, NotHeld)
 
     list_display = ("who", "on_channel", "channel", "account", "last_seen")

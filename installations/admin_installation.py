@@ -23,6 +23,7 @@ from core.errors import ConfigurationError
 from installations import editing, manifests, rotation, services
 from installations.admin_filters import INSTALLATION_FILTERS
 from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm, seen_by
+from installations.admin_pause import PAUSE, RESUME
 from installations.admin_rotation import RetireForm, RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
 from installations.arrivals import last_arrivals
@@ -55,12 +56,7 @@ def _compare(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
     return Told(sentence="The manifest that LivePerson has is to be changed: see what differs.", is_good=False)
 
 
-def _pause(row: Any, given: dict[str, Any], actor: Actor) -> Told:
-    services.pause(row, actor=actor, reason=given["reason"])
-    return Told(sentence="Paused. Webhooks are still stored; nothing is sent.")
-
-
-def _resume(row: Any, given: dict[str, Any], actor: Actor) -> Told:
+def _enable(row: Any, given: dict[str, Any], actor: Actor) -> Told:
     services.resume(row, actor=actor, reason=given["reason"])
     return Told(sentence="Active. What has waited goes out in its order.")
 
@@ -91,35 +87,18 @@ def _retire_secret(row: AppInstallation, given: dict[str, Any], actor: Actor) ->
 
 
 STATE_DEEDS = (
-    Deed(
-        name="resume",
-        label="Resume",
-        icon="play_arrow",
-        explain="Sends again. What has waited goes out in its order, not all at once.",
-        run=_resume,
-        offered=lambda row: row.state == State.PAUSED,
-        form=OptionalReasonForm,
-        tone="main",
-    ),
+    RESUME,
     Deed(
         name="enable",
         label="Enable",
         icon="power_settings_new",
         explain="Takes webhooks again and sends again. What has waited goes out in its order.",
-        run=_resume,
+        run=_enable,
         offered=lambda row: row.state == State.DISABLED,
         form=OptionalReasonForm,
         tone="main",
     ),
-    Deed(
-        name="pause",
-        label="Pause",
-        icon="pause",
-        explain="Stops sending in both directions. Webhooks are still stored, so nothing is lost; it waits.",
-        run=_pause,
-        offered=lambda row: row.state == State.ACTIVE,
-        form=ReasonForm,
-    ),
+    PAUSE,
     Deed(
         name="disable",
         label="Disable",

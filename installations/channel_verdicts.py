@@ -6,7 +6,7 @@ from datetime import datetime
 
 from adapters.registry import get_adapter
 from installations import breakers
-from installations.common_checks import lacking_addresses, of_hosts, of_seals, way_back
+from installations.common_checks import lacking_addresses, of_hosts, of_pauses, of_seals, way_back
 from installations.findings import Check, Finding, Step, Verdict, quoted
 from installations.models import Channel, PausedFor, State
 from installations.signals import channel_health_asked
@@ -16,6 +16,7 @@ def verdict_of_channel(channel: Channel, *, now: datetime) -> Verdict:
     """What is to be said about a channel now. Its app installation's own troubles stand on that one's page."""
     findings = [
         _of_state(channel),
+        *of_pauses(channel),
         _of_installation(channel),
         _of_secrets(channel),
         *_of_addresses(channel),
@@ -46,7 +47,8 @@ def _of_state(channel: Channel) -> Finding:
     word, step = way_back(channel)
     is_stored = "what arrives is refused" if channel.state == State.DISABLED else "what arrives is stored"
     what = f"It is {channel.get_state_display().lower()}: nothing is sent, {is_stored}. {quoted(channel.state_reason)}"
-    return check.stops(what.strip(), do=f"{word.capitalize()} it: what has waited goes out in its order.", step=step)
+    say = check.paused if channel.state == State.PAUSED else check.stops
+    return say(what.strip(), do=f"{word.capitalize()} it: what has waited goes out in its order.", step=step)
 
 
 def _of_installation(channel: Channel) -> Finding:

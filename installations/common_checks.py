@@ -8,9 +8,18 @@ from datetime import datetime
 from adapters.registry import get_adapter
 from core.breaker import Phase
 from core.encryption import SealBroken
-from installations import breakers
+from installations import breakers, paused
 from installations.findings import Check, Finding, Step, time_of
-from installations.models import AppInstallation, Channel, SealedSecret, State, Upstream
+from installations.models import (
+    AppInstallation,
+    Channel,
+    Pause,
+    PausedDirection,
+    PauseScope,
+    SealedSecret,
+    State,
+    Upstream,
+)
 from installations.signals import waiting_asked
 
 
@@ -58,6 +67,33 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
         what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {time_of(row.held_until)}."
         return [check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.")]
     return []
+
+
+def of_pauses(row: AppInstallation | Channel) -> list[Finding]:
+    """Those in force that its state does not tell: of one direction, or of what it stands in."""
+    check = Check(name="Pauses", means="While one is in force what it covers waits, and no attempt is used up.")
+    over = [one for one in paused.pauses_over(row) if not _is_told_by_state(one, row)]
+    return [_of_pause(check, one, is_own=one.target_id == row.pk) for one in over] or [
+        check.fine("No other covers it.")
+    ]
+
+
+def _is_told_by_state(pause: Pause, row: AppInstallation | Channel) -> bool:
+    is_whole = pause.target_id == row.pk and pause.direction == PausedDirection.BOTH
+    return is_whole and row.state == State.PAUSED
+
+
+def _of_pause(check: Check, pause: Pause, *, is_own: bool) -> Finding:
+    who = "It" if is_own else f"{PauseScope(pause.scope).label} {pause.target_name}".strip()
+    what = f"{who} is paused {_WAYS[PausedDirection(pause.direction)]}. Who did it, why and until when stands above."
+    return check.paused(what, do="What waits goes out in its order when it ends.", step=Step.RESUME if is_own else None)
+
+
+_WAYS = {
+    PausedDirection.BOTH: "in both directions",
+    PausedDirection.TO_LIVEPERSON: "towards LivePerson",
+    PausedDirection.TO_CHANNEL: "towards the channel",
+}
 
 
 def lacking_addresses(channel: Channel) -> list[str]:

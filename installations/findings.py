@@ -9,15 +9,19 @@ from datetime import UTC, datetime
 
 
 class Tone(enum.IntEnum):
-    """How bad a finding is. Stops: nothing goes through. Worries: something may soon not. Fine: said for comfort."""
+    """
+    How bad a finding is. Stops: nothing goes through. Paused: somebody wants it so. Worries: something may soon not go
+    through. Fine: said for comfort.
+    """
 
     FINE = 0
     WORRIES = 1
-    STOPS = 2
+    PAUSED = 2
+    STOPS = 3
 
     @property
     def word(self) -> str:
-        return {Tone.FINE: "good", Tone.WORRIES: "wait", Tone.STOPS: "bad"}[self]
+        return {Tone.FINE: "good", Tone.WORRIES: "wait", Tone.PAUSED: "wait", Tone.STOPS: "bad"}[self]
 
 
 class Step(enum.Enum):
@@ -58,6 +62,9 @@ class Check:
     def worries(self, what: str, *, do: str, step: Step | None = None) -> Finding:
         return Finding(tone=Tone.WORRIES, what=what, do=do, step=step, check=self)
 
+    def paused(self, what: str, *, do: str, step: Step | None = None) -> Finding:
+        return Finding(tone=Tone.PAUSED, what=what, do=do, step=step, check=self)
+
     def stops(self, what: str, *, do: str, step: Step | None = None) -> Finding:
         return Finding(tone=Tone.STOPS, what=what, do=do, step=step, check=self)
 
@@ -79,7 +86,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Findings in the order of the checks. fine, worrying, stopping: the headline for each tone."""
+    """Findings in the order of the checks. fine, worrying, stopping: the headlines."""
 
     findings: tuple[Finding, ...]
     fine: str
@@ -92,7 +99,12 @@ class Verdict:
 
     @property
     def headline(self) -> str:
-        return {Tone.FINE: self.fine, Tone.WORRIES: self.worrying, Tone.STOPS: self.stopping}[self.tone]
+        return {
+            Tone.FINE: self.fine,
+            Tone.WORRIES: self.worrying,
+            Tone.PAUSED: "Paused: what is kept back waits in its order",
+            Tone.STOPS: self.stopping,
+        }[self.tone]
 
     @property
     def troubles(self) -> tuple[Finding, ...]:

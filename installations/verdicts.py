@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db.models import Prefetch
 
 from installations import breakers
-from installations.common_checks import lacking_addresses, of_hosts, of_seals, way_back
+from installations.common_checks import lacking_addresses, of_hosts, of_pauses, of_seals, way_back
 from installations.findings import Check, Finding, Step, Tone, Verdict, quoted, since, time_of
 from installations.models import AppInstallation, AppToken, Channel, ChannelSecret, PausedFor, State
 from installations.signals import health_asked
@@ -23,6 +23,7 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
     """What is to be said about an installation now."""
     findings = [
         *_of_state(installation),
+        *of_pauses(installation),
         *_of_secrets(installation),
         _of_test(installation),
         _of_token(installation, now),
@@ -54,7 +55,7 @@ def _of_state(installation: AppInstallation) -> list[Finding]:
         do = "Check the client id, and add the client secret that LivePerson shows now: that resumes it. Then test."
         return [check.stops(what, do=do, step=Step.ADD_SECRET)]
     what = f"It is paused{since(at)}: webhooks are stored, nothing is sent. {quoted(reason)}"
-    return [check.stops(what.strip(), do=f"{word.capitalize()} it: what has waited goes out in its order.", step=step)]
+    return [check.paused(what.strip(), do=f"{word.capitalize()} it: what has waited goes out in its order.", step=step)]
 
 
 def _of_secrets(installation: AppInstallation) -> list[Finding]:

@@ -43,7 +43,8 @@ def needs_of(
 
 def _of_connector(row: AppInstallation) -> Iterator[Need]:
     if row.state == State.PAUSED:
-        yield _need("bad", row, f"It is paused: webhooks are stored, nothing is sent. {row.state_reason}".strip())
+        tone = "bad" if row.paused_for else "wait"  # what a person has paused is as they want it
+        yield _need(tone, row, f"It is paused: webhooks are stored, nothing is sent. {row.state_reason}".strip())
     if row.state != State.ACTIVE:
         return
     valid_secrets = getattr(row, "valid_secrets", 1)

@@ -58,6 +58,11 @@ class Lane(BrandOwned):
     def __str__(self) -> str:
         return f"{self.get_direction_display()} for {self.consumer_id}"
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it waits for a pause to end."""
+        return self.blocked_by in ASLEEP_FOR
+
 
 class DispatchKind(models.TextChoices):
     OPEN = "OPEN", "Open a conversation"

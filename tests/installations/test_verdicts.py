@@ -37,15 +37,20 @@ def test_a_connector_that_is_well_says_so_first(world):
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "sentence"),
+    ("state", "reason", "tone", "sentence"),
     [
-        (State.PAUSED, "the shop moves", "It is paused: webhooks are stored, nothing is sent. Reason: the shop moves"),
-        (State.DISABLED, "", "its webhooks are refused"),
+        (
+            State.PAUSED,
+            "the shop moves",
+            Tone.PAUSED,
+            "It is paused: webhooks are stored, nothing is sent. Reason: the shop moves",
+        ),
+        (State.DISABLED, "", Tone.STOPS, "its webhooks are refused"),
     ],
 )
-def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, sentence, world):
+def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, tone, sentence, world):
     AppInstallation.objects.filter(pk=world.installation.pk).update(state=state, state_reason=reason)
-    assert verdict(world).tone is Tone.STOPS
+    assert verdict(world).tone is tone
     assert sentence in said(world)
     page = page_of(world.operator, world.installation)
     assert "Messages do not go through" in page

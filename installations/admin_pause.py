@@ -1,0 +1,237 @@
+"""Pausing by forms: the deeds that a brand, a connector, a channel and a consumer have, and the list of all pauses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from access.admin_deeds import Deed, DeedsMixin, OptionalReasonForm, ReasonForm, Told
+from access.admin_filters import BrandFilter, OfferedFilter, choice_filter
+from access.admin_records import RecordAdmin
+from access.rules import AllBrands, Verb, brands_of
+from access.templatetags.readable import chip, moment, seen
+from core.actor import Actor
+from installations import paused, pausing, services
+from installations.models import AppInstallation, Channel, Pause, PausedDirection, PauseScope, State
+
+_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
+
+
+def _direction_field() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label="What is to wait",
+        choices=PausedDirection.choices,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Webhooks are stored in any case, and answered as ever.",
+    )
+
+
+def _until_field() -> forms.DateTimeField:
+    return forms.DateTimeField(
+        label="Until (UTC; may stay empty)",
+        required=False,
+        input_formats=_FORMATS,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
+        help_text="It ends by itself at that time. Empty: it lasts until somebody resumes it.",
+    )
+
+
+class _Paused:
+    """What both forms look at in the same way."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_direction(self) -> PausedDirection:
+        return PausedDirection(self.cleaned_data["direction"] or PausedDirection.BOTH)
+
+    def clean_until(self) -> datetime | None:
+        until: datetime | None = self.cleaned_data["until"]
+        if until is not None and until <= timezone.now():
+            raise forms.ValidationError(f"That time is over: it is {timezone.now():%Y-%m-%d %H:%M} UTC now.")
+        return until
+
+
+class PauseForm(_Paused, ReasonForm):
+    """Of a row. Offered are the directions in which it is not paused yet."""
+
+    direction = _direction_field()
+    until = _until_field()
+    field_order = ("direction", "reason", "until")
+
+    def __init__(self, *args: Any, row: models.Model, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        self.fields["reason"].help_text = "Stands on the pages of whatever waits for it, and in the audit trail."
+        left = paused.directions_left(row)
+        field = self.fields["direction"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(one.value, one.label) for one in left]
+        field.required = PausedDirection.BOTH not in left
+
+
+def _pause(row: Any, given: dict[str, Any], actor: Actor) -> Told:
+    pausing.pause(row, actor=actor, reason=given["reason"], direction=given["direction"], until=given["until"])
+    until = given["until"]
+    end = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until somebody resumes it"
+    return Told(sentence=f"Paused {end}. Webhooks are still stored; what is under way ends, and nothing more is begun.")
+
+
+def _resume(row: Any, given: dict[str, Any], actor: Actor) -> Told:
+    if isinstance(row, (AppInstallation, Channel)):
+        services.resume(row, actor=actor, reason=given["reason"])
+    else:
+        pausing.resume(row, actor=actor, reason=given["reason"])
+    return Told(sentence=_RESUMED)
+
+
+def _end(row: Pause, given: dict[str, Any], actor: Actor) -> Told:
+    pausing.end(row.pk, actor=actor, reason=given["reason"])
+    return Told(sentence=_RESUMED)
+
+
+_RESUMED = "Resumed. What has waited goes out in its order, unless another pause covers it."
+
+
+def _may_be_paused(row: Any) -> bool:
+    if getattr(row, "state", "") == State.DISABLED or getattr(row, "erased_at", None) is not None:
+        return False
+    return bool(paused.directions_left(row))
+
+
+PAUSE = Deed(
+    name="pause",
+    label="Pause",
+    icon="pause",
+    explain="Nothing more is sent of it. Webhooks are stored, so nothing is lost; what waits keeps its order and uses "
+    "up no attempt.",
+    run=_pause,
+    offered=_may_be_paused,
+    form=PauseForm,
+)
+RESUME = Deed(
+    name="resume",
+    label="Resume",
+    icon="play_arrow",
+    explain="Ends every pause that was put on it. What has waited goes out in its order, the accounts in turn.",
+    run=_resume,
+    offered=lambda row: getattr(row, "state", "") == State.PAUSED or bool(paused.pauses_on(row)),
+    form=OptionalReasonForm,
+    tone="main",
+)
+
+
+class PlatformPauseForm(_Paused, forms.ModelForm):
+    direction = _direction_field()
+    until = _until_field()
+
+    class Meta:
+        model = Pause
+        fields = ("direction", "reason", "until")
+        labels = {"reason": "Why"}
+        help_texts = {"reason": "Every brand reads this on its pages."}
+        widgets = {"reason": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+
+    def _post_clean(self) -> None:
+        """The row is made by the service, not by the form."""
+
+
+class InForceFilter(OfferedFilter):
+    title = "state"
+    parameter_name = "state"
+
+    @classmethod
+    def words(cls) -> list[tuple[str, str]]:
+        return [("in_force", "In force"), ("ended", "Ended")]
+
+    @classmethod
+    def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
+        return queryset.filter(ended_at__isnull=value == "in_force")
+
+
+@admin.register(Pause)
+class PauseAdmin(DeedsMixin, RecordAdmin):
+    """What is and was paused. The whole platform is paused here, by those who operate in all brands."""
+
+    add_verb = Verb.OPERATE
+    deeds = (
+        Deed(
+            name="resume",
+            label="Resume",
+            icon="play_arrow",
+            explain="Ends this pause. What has waited goes out in its order, unless another pause covers it.",
+            run=_end,
+            offered=lambda row: row.is_in_force,
+            form=OptionalReasonForm,
+            tone="main",
+        ),
+    )
+    form = PlatformPauseForm
+    list_display = ("what", "state_chip", "which", "since", "ends", "who", "why")
+    list_display_links = ("what",)
+    list_filter = (InForceFilter, choice_filter("scope", PauseScope), BrandFilter)
+    list_select_related = ("brand",)
+    list_before_template = "admin/installations/pauses_before.html"
+    page_template = "admin/installations/pause.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return isinstance(brands_of(request.user, verb=Verb.OPERATE), AllBrands)
+
+    # --- the list ---
+
+    @admin.display(description="What")
+    def what(self, obj: Pause) -> SafeString:
+        name = obj.target_name or ("" if obj.scope == PauseScope.PLATFORM else str(obj.target_id)[:8])
+        return seen(f"{obj.get_scope_display()} {name}".strip())
+
+    @admin.display(description="State")
+    def state_chip(self, obj: Pause) -> SafeString:
+        return chip("in force", "wait") if obj.is_in_force else chip("ended")
+
+    @admin.display(description="Direction")
+    def which(self, obj: Pause) -> str:
+        return str(obj.get_direction_display())
+
+    @admin.display(description="Since")
+    def since(self, obj: Pause) -> SafeString | str:
+        return moment(obj.began_at)
+
+    @admin.display(description="Until")
+    def ends(self, obj: Pause) -> SafeString | str:
+        return moment(obj.ended_at or obj.until) if obj.ended_at or obj.until else "resumed by somebody"
+
+    @admin.display(description="By")
+    def who(self, obj: Pause) -> SafeString:
+        return seen(obj.by_name or "–")
+
+    @admin.display(description="Why")
+    def why(self, obj: Pause) -> SafeString:
+        return seen(obj.reason)
+
+    # --- one ---
+
+    def title_of(self, obj: Pause) -> str:
+        return f"Pause: {obj.get_scope_display().lower()}"
+
+    def page_context(self, request: HttpRequest, obj: Pause) -> dict[str, Any]:
+        return {"buttons": self.deeds_for(request, obj), "address": paused.address_of(obj)}
+
+    # --- the platform ---
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        extra = {"title": "Pause the whole platform", **(extra_context or {})}
+        return super().add_view(request, form_url, extra)
+
+    def store_new(self, obj: Pause, *, form: forms.Form, actor: Actor) -> None:
+        given = form.cleaned_data
+        made = pausing.pause(
+            None, actor=actor, reason=given["reason"], direction=given["direction"], until=given["until"]
+        )
+        obj.pk, obj.began_at = made.pk, made.began_at

@@ -1,0 +1,68 @@
+"""Pauses on pages: who paused what, since when, until when, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+
+from access.rules import Verb, may
+from installations import paused
+from installations.models import Pause, PausedDirection, PauseScope
+
+register = template.Library()
+
+
+@register.inclusion_tag("admin/parts/paused.html", takes_context=True)
+def paused_over(context: Any, row: models.Model) -> dict[str, Any]:
+    """Whatever keeps something of this row from being sent."""
+    return {"pauses": [_shown(one, context["request"], page_of=row) for one in paused.pauses_over(row)]}
+
+
+@register.inclusion_tag("admin/parts/paused.html", takes_context=True)
+def paused_now(context: Any) -> dict[str, Any]:
+    """Everything that is paused at this moment, of what the reader may know of."""
+    request = context["request"]
+    return {"pauses": [_shown(one, request) for one in paused.pauses_in_force(request.user)], "is_list": True}
+
+
+def _shown(pause: Pause, request: HttpRequest, *, page_of: models.Model | None = None) -> dict[str, Any]:
+    address = paused.address_of(pause)
+    is_here = page_of is not None and pause.target_id == page_of.pk
+    return {
+        "row": pause,
+        "what": _what(pause, is_here=is_here),
+        "brand": pause.brand if page_of is None and pause.scope != PauseScope.BRAND else None,
+        "waits": _WAITS[PausedDirection(pause.direction)],
+        "url": reverse(address[0], args=[address[1]]) if address and not is_here else "",
+        "resume_url": _resume_url(pause) if may(request.user, Verb.OPERATE, pause) else "",
+    }
+
+
+_WAITS = {
+    PausedDirection.BOTH: "nothing is sent in either direction",
+    PausedDirection.TO_LIVEPERSON: "nothing is sent to LivePerson",
+    PausedDirection.TO_CHANNEL: "nothing is sent to the channel",
+}
+_NOUNS = {
+    PauseScope.PLATFORM: "The whole platform",
+    PauseScope.BRAND: "The brand",
+    PauseScope.INSTALLATION: "The app installation",
+    PauseScope.CHANNEL: "The channel",
+    PauseScope.CONSUMER: "A consumer",
+}
+
+
+def _what(pause: Pause, *, is_here: bool) -> str:
+    """Its name; that of a consumer is told on their own page alone."""
+    scope = PauseScope(pause.scope)
+    if scope is PauseScope.CONSUMER:
+        return "This consumer" if is_here else _NOUNS[scope]
+    return f"{_NOUNS[scope]} {pause.target_name}".strip()
+
+
+def _resume_url(pause: Pause) -> str:
+    return reverse("admin:installations_pause_do", kwargs={"object_id": pause.pk, "deed_name": "resume"})
