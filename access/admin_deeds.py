@@ -29,8 +29,8 @@ from core.errors import ConfigurationError
 class NothingToFillIn(forms.Form):
     """A deed that only wants to be confirmed."""
 
-    def __init__(self, *args: Any, row: models.Model, **kwargs: Any) -> None:
-        """row: what it is done to."""
+    def __init__(self, *args: Any, row: models.Model | None, **kwargs: Any) -> None:
+        """row: what it is done to; None: the whole site."""
         super().__init__(*args, **kwargs)
         self.row = row
 

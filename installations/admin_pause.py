@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from access.admin_base import acting
 from access.admin_deeds import Deed, DeedsMixin, OptionalReasonForm, ReasonForm, Told
 from access.admin_filters import BrandFilter, OfferedFilter, choice_filter
 from access.admin_records import RecordAdmin
@@ -25,30 +30,34 @@ from installations.models import AppInstallation, Channel, Pause, PausedDirectio
 _FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
-def _direction_field() -> forms.ChoiceField:
-    return forms.ChoiceField(
+class PauseForm(ReasonForm):
+    """Of a row, or of the whole platform where there is none. Offered are the directions in which it is not paused."""
+
+    direction = forms.ChoiceField(
         label="What is to wait",
         choices=PausedDirection.choices,
         required=False,
         widget=UnfoldAdminSelectWidget,
         help_text="Webhooks are stored in any case, and answered as ever.",
     )
-
-
-def _until_field() -> forms.DateTimeField:
-    return forms.DateTimeField(
+    until = forms.DateTimeField(
         label="Until (UTC; may stay empty)",
         required=False,
         input_formats=_FORMATS,
         widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
         help_text="It ends by itself at that time. Empty: it lasts until somebody resumes it.",
     )
+    field_order = ("direction", "reason", "until")
 
-
-class _Paused:
-    """What both forms look at in the same way."""
-
-    cleaned_data: dict[str, Any]
+    def __init__(self, *args: Any, row: models.Model | None, **kwargs: Any) -> None:
+        super().__init__(*args, row=row, **kwargs)
+        where = "Stands on the pages of whatever waits for it" if row else "Every brand reads it on its pages"
+        self.fields["reason"].help_text = f"{where}, and it stays in the audit trail."
+        left = paused.directions_left(row)
+        field = self.fields["direction"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(one.value, one.label) for one in left]
+        field.required = PausedDirection.BOTH not in left
 
     def clean_direction(self) -> PausedDirection:
         return PausedDirection(self.cleaned_data["direction"] or PausedDirection.BOTH)
@@ -58,23 +67,6 @@ class _Paused:
         if until is not None and until <= timezone.now():
             raise forms.ValidationError(f"That time is over: it is {timezone.now():%Y-%m-%d %H:%M} UTC now.")
         return until
-
-
-class PauseForm(_Paused, ReasonForm):
-    """Of a row. Offered are the directions in which it is not paused yet."""
-
-    direction = _direction_field()
-    until = _until_field()
-    field_order = ("direction", "reason", "until")
-
-    def __init__(self, *args: Any, row: models.Model, **kwargs: Any) -> None:
-        super().__init__(*args, row=row, **kwargs)
-        self.fields["reason"].help_text = "Stands on the pages of whatever waits for it, and in the audit trail."
-        left = paused.directions_left(row)
-        field = self.fields["direction"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(one.value, one.label) for one in left]
-        field.required = PausedDirection.BOTH not in left
 
 
 def _pause(row: Any, given: dict[str, Any], actor: Actor) -> Told:
@@ -128,19 +120,7 @@ RESUME = Deed(
 )
 
 
-class PlatformPauseForm(_Paused, forms.ModelForm):
-    direction = _direction_field()
-    until = _until_field()
-
-    class Meta:
-        model = Pause
-        fields = ("direction", "reason", "until")
-        labels = {"reason": "Why"}
-        help_texts = {"reason": "Every brand reads this on its pages."}
-        widgets = {"reason": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
-
-    def _post_clean(self) -> None:
-        """The row is made by the service, not by the form."""
+_PLATFORM = replace(PAUSE, label="Pause the whole platform")
 
 
 class InForceFilter(OfferedFilter):
@@ -173,7 +153,6 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
             tone="main",
         ),
     )
-    form = PlatformPauseForm
     list_display = ("what", "state_chip", "which", "since", "ends", "who", "why")
     list_display_links = ("what",)
     list_filter = (InForceFilter, choice_filter("scope", PauseScope), BrandFilter)
@@ -205,7 +184,7 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
 
     @admin.display(description="Until")
     def ends(self, obj: Pause) -> SafeString | str:
-        return moment(obj.ended_at or obj.until) if obj.ended_at or obj.until else "resumed by somebody"
+        return moment(obj.ended_at or obj.until) if obj.ended_at or obj.until else "it is resumed"
 
     @admin.display(description="By")
     def who(self, obj: Pause) -> SafeString:
@@ -226,12 +205,32 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
     # --- the platform ---
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        extra = {"title": "Pause the whole platform", **(extra_context or {})}
-        return super().add_view(request, form_url, extra)
+        """GET asks, POST pauses the whole platform."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        listed = reverse("admin:installations_pause_changelist")
+        if not paused.directions_left(None):
+            messages.warning(request, "The whole platform is paused already.")
+            return HttpResponseRedirect(listed)
+        form = PauseForm(request.POST if request.method == "POST" else None, row=None)
+        if request.method == "POST" and form.is_valid():
+            return self._pause_platform(request, form, listed)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _PLATFORM.label,
+            "original": "all brands",
+            "row_url": listed,
+            "deed": _PLATFORM,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/deed.html", context)
 
-    def store_new(self, obj: Pause, *, form: forms.Form, actor: Actor) -> None:
-        given = form.cleaned_data
-        made = pausing.pause(
-            None, actor=actor, reason=given["reason"], direction=given["direction"], until=given["until"]
-        )
-        obj.pk, obj.began_at = made.pk, made.began_at
+    def _pause_platform(self, request: HttpRequest, form: forms.Form, listed: str) -> HttpResponse:
+        try:
+            told = _PLATFORM.run(None, form.cleaned_data, acting(request))
+        except pausing.NotPossible as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, told.sentence)
+        return HttpResponseRedirect(listed)

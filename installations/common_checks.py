@@ -73,9 +73,11 @@ def of_pauses(row: AppInstallation | Channel) -> list[Finding]:
     """Those in force that its state does not tell: of one direction, or of what it stands in."""
     check = Check(name="Pauses", means="While one is in force what it covers waits, and no attempt is used up.")
     over = [one for one in paused.pauses_over(row) if not _is_told_by_state(one, row)]
-    return [_of_pause(check, one, is_own=one.target_id == row.pk) for one in over] or [
-        check.fine("No other covers it.")
-    ]
+    if not over:
+        return [check.fine("No other covers it.")]
+    what = " ".join(_sentence(one, is_own=one.target_id == row.pk) for one in over)
+    do = "Who did it, why and until when stands above. What waits goes out in its order when it ends."
+    return [check.paused(what, do=do)]
 
 
 def _is_told_by_state(pause: Pause, row: AppInstallation | Channel) -> bool:
@@ -83,10 +85,9 @@ def _is_told_by_state(pause: Pause, row: AppInstallation | Channel) -> bool:
     return is_whole and row.state == State.PAUSED
 
 
-def _of_pause(check: Check, pause: Pause, *, is_own: bool) -> Finding:
+def _sentence(pause: Pause, *, is_own: bool) -> str:
     who = "It" if is_own else f"{PauseScope(pause.scope).label} {pause.target_name}".strip()
-    what = f"{who} is paused {_WAYS[PausedDirection(pause.direction)]}. Who did it, why and until when stands above."
-    return check.paused(what, do="What waits goes out in its order when it ends.", step=Step.RESUME if is_own else None)
+    return f"{who} is paused {_WAYS[PausedDirection(pause.direction)]}."
 
 
 _WAYS = {

@@ -1,4 +1,4 @@
-"""What pages ask about pauses: which cover a row, which were put on it, which are in force, and where."""
+"""What pages ask about pauses: which cover a row, which were put on it, and where each stands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from access.rules import Person, limit
 from installations.models import Pause, PausedDirection, PauseScope
 from installations.pausing import own_pauses
 
@@ -23,11 +22,13 @@ def pauses_over(row: models.Model) -> list[Pause]:
     channel = getattr(row, "channel", None)
     ids |= {getattr(channel, "installation_id", None)}
     covering = Q(scope=PauseScope.PLATFORM) | Q(target_id__in=ids - {None})
-    return list(Pause.objects.filter(covering, ended_at=None).select_related("brand").order_by("id")[:MOST_SHOWN])
+    return list(Pause.objects.filter(covering, ended_at=None).order_by("id")[:MOST_SHOWN])
 
 
-def pauses_on(row: models.Model) -> list[Pause]:
-    """Those in force that were put on this very row; asked once for each page."""
+def pauses_on(row: models.Model | None) -> list[Pause]:
+    """Those in force that were put on this very row, or on the platform; asked once for each page."""
+    if row is None:
+        return pauses_of_platform()
     known: list[Pause] | None = getattr(row, "_pauses_on", None)
     if known is None:
         known = list(own_pauses(row))
@@ -35,15 +36,13 @@ def pauses_on(row: models.Model) -> list[Pause]:
     return known
 
 
-def pauses_in_force(person: Person) -> list[Pause]:
-    """Those that somebody should know of: in their brands, and of the whole platform."""
-    mine = limit(Pause.objects.all(), person).values("pk")
-    rows = Pause.objects.filter(Q(pk__in=mine) | Q(scope=PauseScope.PLATFORM), ended_at=None)
-    return list(rows.select_related("brand").order_by("id")[:MOST_SHOWN])
+def pauses_of_platform() -> list[Pause]:
+    """Those in force that keep everything of everybody."""
+    return list(own_pauses(None))
 
 
-def directions_left(row: models.Model) -> list[PausedDirection]:
-    """In which directions it is not paused itself."""
+def directions_left(row: models.Model | None) -> list[PausedDirection]:
+    """In which directions it, or the platform, is not paused itself."""
     taken = [PausedDirection(one.direction) for one in pauses_on(row)]
     return [one for one in PausedDirection if not any(other.covers(one) for other in taken)]
 

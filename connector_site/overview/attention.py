@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from django.urls import reverse
 
+from core.actor import SYSTEM
 from core.breaker import Phase
 from installations.models import AppInstallation, AppToken, Pause, PauseScope, State, Upstream
 
@@ -31,7 +32,7 @@ def needs_of(
     now: datetime,
 ) -> list[Need]:
     """The worst first. installations: with valid_secrets, the number of theirs."""
-    told = {row.pk for row in installations if row.state == State.PAUSED}
+    told = {row.pk for row in installations if row.paused_for}
     found = [
         *(_of_pause(one) for one in pauses if one.target_id not in told),
         *(need for one in installations for need in _of_connector(one)),
@@ -42,9 +43,8 @@ def needs_of(
 
 
 def _of_connector(row: AppInstallation) -> Iterator[Need]:
-    if row.state == State.PAUSED:
-        tone = "bad" if row.paused_for else "wait"  # what a person has paused is as they want it
-        yield _need(tone, row, f"It is paused: webhooks are stored, nothing is sent. {row.state_reason}".strip())
+    if row.paused_for:
+        yield _need("bad", row, f"It is paused: webhooks are stored, nothing is sent. {row.state_reason}".strip())
     if row.state != State.ACTIVE:
         return
     valid_secrets = getattr(row, "valid_secrets", 1)
@@ -68,11 +68,14 @@ _PAGES = {
 
 def _of_pause(row: Pause) -> Need:
     page = _PAGES.get(PauseScope(row.scope))
-    url = reverse(f"admin:{page}_change", args=[row.target_id]) if page else reverse("admin:index")
+    listed = reverse("admin:installations_pause_changelist")
+    url = reverse(f"admin:{page}_change", args=[row.target_id]) if page else f"{listed}?state=in_force"
     until = _until(row.until) or " until somebody resumes it"
     who = f"{row.by_name} paused it" if row.by_name else "It is paused"
     what = f"{who} {row.get_direction_display().lower()}{until}: {row.reason}"
-    return Need(tone="bad", about=f"{row.get_scope_display()} {row.target_name}".strip(), url=url, sentence=what)
+    # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.
+    tone = "bad" if row.by_name == SYSTEM.name else "wait"
+    return Need(tone=tone, about=f"{row.get_scope_display()} {row.target_name}".strip(), url=url, sentence=what)
 
 
 def _of_host(row: Upstream, now: datetime) -> Need:

@@ -23,10 +23,9 @@ def paused_over(context: Any, row: models.Model) -> dict[str, Any]:
 
 
 @register.inclusion_tag("admin/parts/paused.html", takes_context=True)
-def paused_now(context: Any) -> dict[str, Any]:
-    """Everything that is paused at this moment, of what the reader may know of."""
-    request = context["request"]
-    return {"pauses": [_shown(one, request) for one in paused.pauses_in_force(request.user)], "is_list": True}
+def paused_platform(context: Any) -> dict[str, Any]:
+    """What keeps everything of everybody."""
+    return {"pauses": [_shown(one, context["request"]) for one in paused.pauses_of_platform()]}
 
 
 def _shown(pause: Pause, request: HttpRequest, *, page_of: models.Model | None = None) -> dict[str, Any]:
@@ -35,7 +34,6 @@ def _shown(pause: Pause, request: HttpRequest, *, page_of: models.Model | None =
     return {
         "row": pause,
         "what": _what(pause, is_here=is_here),
-        "brand": pause.brand if page_of is None and pause.scope != PauseScope.BRAND else None,
         "waits": _WAITS[PausedDirection(pause.direction)],
         "url": reverse(address[0], args=[address[1]]) if address and not is_here else "",
         "resume_url": _resume_url(pause) if may(request.user, Verb.OPERATE, pause) else "",

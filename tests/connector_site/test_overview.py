@@ -120,7 +120,8 @@ def test_what_waits_now_is_counted_in_the_tables_themselves(amber):
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        (lambda w: AppInstallation.objects.update(state="PAUSED", state_reason="Holiday."), "It is paused"),
+        (lambda w: AppInstallation.objects.update(state="PAUSED", paused_for="CREDENTIALS_REJECTED"), "It is paused"),
+        (lambda w: pausing.pause(w.installation, reason="Holiday.", actor=COMMAND), "somebody resumes it: Holiday."),
         (lambda w: AppInstallation.objects.update(test_passed=False, test_detail="401."), "test failed. 401"),
         (
             lambda w: pausing.pause(w.channel, reason="A move.", direction=PausedDirection.TO_CHANNEL, actor=COMMAND),

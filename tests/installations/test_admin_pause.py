@@ -186,13 +186,15 @@ def test_the_platform_is_paused_and_resumed_by_those_who_operate_in_all_brands(w
     told = client.post(reverse(ADD), {"direction": "BOTH", "reason": "the data centre moves", "until": ""}, follow=True)
 
     made = in_force(scope="PLATFORM")
-    assert told.redirect_chain[-1][0] == url_of(made)
+    assert told.redirect_chain[-1][0] == reverse(LIST)
     assert AuditEntry.objects.get(action="platform.paused").actor_id == str(boss.pk)
     amber, _ = worlds
-    for url in (reverse("admin:index"), url_of(amber.installation), url_of(amber.consumer), reverse(LIST)):
+    for url in (url_of(amber.brand), url_of(amber.installation), url_of(amber.consumer), reverse(LIST)):
         page = text_of(signed_in(amber.operator).get(url))
         assert "The whole platform is paused : nothing is sent in either direction" in page, url
         assert "Because: the data centre moves" in page
+    assert "The whole platform" in text_of(signed_in(amber.operator).get(reverse("admin:index")))
+    assert "paused already" in text_of(client.get(reverse(ADD), follow=True))
     assert client.post(url_of(made, "resume"), {"reason": "it has moved"}).status_code == 302
     assert not Pause.objects.filter(ended_at=None).exists()
 
@@ -204,7 +206,7 @@ def test_a_brands_people_neither_pause_nor_resume_the_platform(world):
     assert client.get(reverse(ADD)).status_code == 403
     assert client.post(reverse(ADD), {"direction": "TO_CHANNEL", "reason": "x"}).status_code == 403
     assert client.post(url_of(made, "resume"), {}).status_code == 404
-    assert url_of(made, "resume") not in client.get(reverse("admin:index")).content.decode()
+    assert url_of(made, "resume") not in client.get(reverse(LIST)).content.decode()
     assert in_force() == made
 
 

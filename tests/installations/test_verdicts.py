@@ -53,7 +53,7 @@ def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, tone
     assert verdict(world).tone is tone
     assert sentence in said(world)
     page = page_of(world.operator, world.installation)
-    assert "Messages do not go through" in page
+    assert verdict(world).headline in page
     assert sentence in page
 
 
