@@ -63,8 +63,10 @@ def test_a_connector_is_set_up_by_forms_and_carries_a_message(admin: Page, stack
 
     webhook_url = admin.locator("#webhook-url").inner_text()
     admin.get_by_role("link", name="Web shop").first.click()
+    _compare_manifest(admin, "It names no webhooks: no notification arrives.")
     manifest = json.loads(admin.locator("#manifest").text_content() or "")
     stack.simulator("PATCH", f"accounts/{ACCOUNT}/installs/{install['client_id']}", manifest)
+    _compare_manifest(admin, "The manifest that LivePerson has is as it should be.")
     phone = {"name": "Forms", "brand": BRAND, "account": ACCOUNT, "webhook_url": webhook_url,
              "secret": channel_secret, "consumer": {"id": "+15550555", "name": "Dorothy"}}  # fmt: skip
     stack.simulator("PUT", "phones/forms", phone)
@@ -74,6 +76,8 @@ def test_a_connector_is_set_up_by_forms_and_carries_a_message(admin: Page, stack
     stack.simulator("POST", f"accounts/{ACCOUNT}/conversations/{conversation}/agent", {"do": "say", "text": "It does."})
 
     section(admin, "Conversations")
+    # LivePerson knows of the conversation before its answer is stored here.
+    _wait_until(lambda: admin.get_by_role("link", name="Dorothy").count() == 1, by=admin.reload)
     admin.get_by_role("link", name="Dorothy").click()
     _wait_until(lambda: message(admin, "It does.").count() == 1, by=admin.reload)
     section(admin, "App installations")
@@ -82,6 +86,14 @@ def test_a_connector_is_set_up_by_forms_and_carries_a_message(admin: Page, stack
         admin.get_by_role("button", name="Test connection").click()
     assert admin.locator(".cs-verdict-headline").inner_text() == "Messages go through"
     _assert_nowhere(admin, install["client_secret"], channel_secret)
+
+
+def _compare_manifest(page: Page, sentence: str) -> None:
+    """With what LivePerson has, as an administrator's session there is shown it."""
+    page.get_by_role("link", name="Compare with what LivePerson has").click()
+    page.get_by_label("token of an administrator").fill("a-session")
+    page.get_by_role("button", name="Compare the manifest").click()
+    page.get_by_text(sentence).first.wait_for()
 
 
 def _add_brand_and_account(page: Page, stack: Stack) -> None:
