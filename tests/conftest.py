@@ -21,7 +21,7 @@ import pytest
 
 from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
-from tools.run_tests import chromium
+from tools.run_tests import WHOLE_SITE, chromium
 
 if TYPE_CHECKING:
     from tests.factories import World
@@ -85,6 +85,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder in ("end_to_end", "browser"):
             if TESTS / folder in item.path.parents:
                 item.add_marker(getattr(pytest.mark, folder))
+        for mark in WHOLE_SITE:
+            if item.get_closest_marker(mark) and TESTS / mark not in item.path.parents:
+                raise pytest.UsageError(
+                    f"{item.nodeid} is marked {mark}, and `make test` looks for it in tests/{mark}."
+                )
         if not has_browser and item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason="browser tests NOT RUN: there is no Chromium"))
 

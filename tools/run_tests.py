@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # and for time to pass. Each process has a stretch of neighbouring tests, which share what is set up for them.
 _THREE_AT_A_TIME = ("-n", "3", "--dist", "worksteal")
 # Each of these mostly waits, for its site and for time to pass. Begun in this order, the next one when one has ended.
-_WHOLE_SITE = ("browser", "chaos", "end_to_end")
+WHOLE_SITE = ("browser", "chaos", "end_to_end")
 _SITES_AT_ONCE = 2
 _NO_TESTS = 5  # pytest's exit status for an empty selection
 
@@ -30,10 +30,10 @@ def main() -> int:
     began_at = time.monotonic()
     has_browser = _ensure_chromium()
     with tempfile.TemporaryDirectory() as folder:
-        reports = [Path(folder) / f"{name}.xml" for name in ("parts", *_WHOLE_SITE)]
-        parts = [*_THREE_AT_A_TIME, "-m", f"not ({' or '.join(_WHOLE_SITE)})"]
+        reports = [Path(folder) / f"{name}.xml" for name in ("parts", *WHOLE_SITE)]
+        parts = [*_THREE_AT_A_TIME, "-m", f"not ({' or '.join(WHOLE_SITE)})"]
         statuses = [subprocess.run(_pytest(*parts, report=reports[0]), cwd=ROOT, check=False).returncode]
-        statuses += _side_by_side(dict(zip(_WHOLE_SITE, reports[1:], strict=True)))
+        statuses += _side_by_side(dict(zip(WHOLE_SITE, reports[1:], strict=True)))
         counts = _counts(reports)
     is_failed = any(status not in (0, _NO_TESTS) for status in statuses)
     if not has_browser:
