@@ -8,14 +8,14 @@ rows. What changes something is handed to a service, which owns the transaction 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.admin import ShowFacets
+from django.contrib.admin import ShowFacets, display
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import IntegrityError, models
 from django.forms import Field, Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -29,6 +29,7 @@ from access import refusals
 from access.models import User
 from access.people import actor_of
 from access.rules import Verb, limit, may
+from access.templatetags.readable import moment
 from core.actor import Actor
 from core.errors import ConfigurationError
 
@@ -153,6 +154,17 @@ class GuardedAdmin(ModelAdmin):
         return field
 
     # --- lists ---
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """A column that is a time of the row is shown like every other time: in the reader's zone, UTC in its title."""
+        return [self._column_of(name) for name in super().get_list_display(request)]
+
+    def _column_of(self, name: Any) -> Any:
+        try:
+            field = self.opts.get_field(name)
+        except (FieldDoesNotExist, TypeError):
+            return name
+        return _time_column(field) if isinstance(field, models.DateTimeField) else name
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PlainChangeList
@@ -294,6 +306,15 @@ class OwnRowsAdmin(GuardedAdmin):
         if not self._allows(request, verb, None) or not isinstance(user, User):
             return queryset.none()
         return queryset if user.is_superuser else queryset.filter(owner=user)
+
+
+def _time_column(field: models.DateTimeField) -> Callable[[models.Model], str]:
+    @display(description=str(field.verbose_name).capitalize())
+    def column(row: models.Model) -> str:
+        return moment(field.value_from_object(row))
+
+    column.__name__ = field.name
+    return column
 
 
 def id_in(term: str) -> uuid.UUID | None:

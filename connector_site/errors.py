@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
 from django.utils.html import format_html
+
+logger = structlog.get_logger(__name__)
 
 _TEXTS = {
     400: ("bad_request", "The request cannot be understood."),
@@ -12,9 +16,20 @@ _TEXTS = {
     503: ("database_away", "The site cannot reach its database at the moment. Try again in a few seconds."),
     500: ("server_error", "Something went wrong on our side. The correlation id finds it in the logs."),
 }
-_PAGE = """<!doctype html>
+_STALE_FORM = "The form has expired. Go back, load the page again and repeat the step."
+# What a person does next; the sentences above say what happened.
+_NEXT = {
+    400: "Open the page from the menu instead of from a bookmark, or go back and try the step again.",
+    403: "Your role does not allow it. An owner of the brand, or who runs the site, can give you another one.",
+    404: "The address may be mistyped, or what stood here is gone, or belongs to a brand that you do not see.",
+    503: "Nothing of this request was stored. If it stays so for minutes, tell whoever runs the site.",
+    500: "Look whether your step took effect before you repeat it. If it happens again, tell whoever runs the site, "
+    "with the id below.",
+}
+_STALE_FORM_NEXT = "Nothing was stored. If it happens again and again, let the browser keep cookies of this site."
+_PLAIN = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
-<body><h1>{title}</h1><p>{detail}</p><p><small>Correlation id: {correlation_id}</small></p></body></html>
+<body><h1>{title}</h1><p>{next}</p><p><small>HTTP {status}. Correlation id: {correlation_id}</small></p></body></html>
 """
 
 
@@ -49,12 +64,10 @@ def database_away(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 to a form that was open for too long, or came from another site."""
-    return _answer(
-        request, status=403, detail="The form has expired. Go back, load the page again and repeat the step."
-    )
+    return _answer(request, status=403, detail=_STALE_FORM, next_step=_STALE_FORM_NEXT)
 
 
-def _answer(request: HttpRequest, *, status: int, detail: str = "") -> HttpResponse:
+def _answer(request: HttpRequest, *, status: int, detail: str = "", next_step: str = "") -> HttpResponse:
     code, usual = _TEXTS[status]
     facts: dict[str, Any] = {
         "code": code,
@@ -63,5 +76,19 @@ def _answer(request: HttpRequest, *, status: int, detail: str = "") -> HttpRespo
     }
     if request.path.startswith(("/api/", "/webhooks/")):
         return JsonResponse(facts, status=status)
-    page = format_html(_PAGE, title=facts["detail"], detail=f"HTTP {status}", correlation_id=facts["correlation_id"])
+    page = _page(
+        status=status,
+        title=facts["detail"],
+        next=next_step or _NEXT[status],
+        correlation_id=facts["correlation_id"],
+    )
     return HttpResponse(page, status=status)
+
+
+def _page(**shown: Any) -> str:
+    """Needs no database and no person who is signed in; where even a template is too much, it is plain."""
+    try:
+        return loader.render_to_string("error.html", shown)
+    except Exception:
+        logger.exception("errors.page_failed")
+        return format_html(_PLAIN, **shown)

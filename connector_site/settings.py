@@ -94,6 +94,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "connector_site.middleware.AckTimes",
     "connector_site.middleware.CorrelationId",
+    "connector_site.content_policy.ContentPolicy",
     "connector_site.middleware.DatabasePatience",
     "connector_site.middleware.TrustedProxy",
     "connector_site.middleware.Probes",

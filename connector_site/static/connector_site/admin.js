@@ -44,9 +44,18 @@
         window.setTimeout(() => { button.textContent = label; }, 1500);
     };
 
-    // What htmx brings later. The page itself comes this way too, once it is there.
-    document.addEventListener("htmx:load", (event) => {
-        event.detail.elt.querySelectorAll("time.cs-time").forEach(showLocally);
+    const showAllLocally = (root) => root.querySelectorAll("time.cs-time").forEach(showLocally);
+
+    // What comes into the page later, by following a conversation or by a choice, has times in it as well.
+    const followTheContent = () => new MutationObserver((changes) => changes.forEach(({addedNodes}) => addedNodes.forEach((node) => {
+        if (node.nodeType !== Node.ELEMENT_NODE) return;
+        if (node.matches("time.cs-time")) showLocally(node);
+        showAllLocally(node);
+    }))).observe(document.body, {childList: true, subtree: true});
+
+    // A table that is wider than the screen is moved by the arrow keys, too.
+    const letTablesBeReached = () => document.querySelectorAll(".cs-scroll, .cs-block, [data-simplebar] .simplebar-content-wrapper").forEach((element) => {
+        if (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight) element.tabIndex = 0;
     });
 
     // A part that asks for itself again and again does so only while somebody looks at the page.
@@ -66,8 +75,10 @@
     });
 
     document.addEventListener("DOMContentLoaded", () => {
-        document.querySelectorAll("time.cs-time").forEach(showLocally);
+        showAllLocally(document);
         document.querySelectorAll("canvas.chart[data-value]").forEach(labelLocally);
+        followTheContent();
+        letTablesBeReached();
         document.addEventListener("click", (event) => {
             const button = event.target.closest("[data-copy]");
             if (button) copy(button);

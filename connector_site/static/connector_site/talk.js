@@ -10,7 +10,8 @@
         const status = document.querySelector("[data-live-status]");
         if (status && status.textContent !== text) status.textContent = text;
     };
-    const end = () => document.getElementById("live").getBoundingClientRect().bottom - window.innerHeight;
+    // The page of one message has parts that look again, and no end to stay at.
+    const end = () => (document.getElementById("live")?.getBoundingClientRect().bottom ?? Infinity) - window.innerHeight;
 
     document.addEventListener("htmx:beforeRequest", (event) => {
         const asking = event.detail.elt;

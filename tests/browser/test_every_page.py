@@ -1,0 +1,100 @@
+"""
+Every page of the admin in a real browser: readable for those who cannot see or point, in light and dark and on a phone,
+with nothing that the content policy refuses and nothing from another host.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.http import HttpResponse
+from django.test import Client
+
+from tests.access.walk import Page, pages
+from tests.admin_pages import signed_in
+from tests.browser.served import visiting
+from tests.factories import make_superuser, make_world
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page as Tab
+
+pytestmark = pytest.mark.django_db
+# The browser's driver runs a loop in this thread, which Django takes for asynchronous code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+# What is found and stays: (rule, pattern of the element), and why.
+KNOWN: dict[tuple[str, str], str] = {}
+ASKED = "asked by pages"
+_ASKED_BY_PAGES = ("/admin/jsi18n/", "/api/v1/docs/?script=", "/api/v1/schema/")
+_SEVERE = ("serious", "critical")
+_LIGHT = {"resultTypes": ["violations"]}
+_DARK = {"resultTypes": ["violations"], "runOnly": {"type": "rule", "values": ["color-contrast"]}}
+
+
+@pytest.fixture
+def every_page() -> list[Page]:
+    """What is looked at, and what pages ask for by themselves."""
+    world = make_world(slug="amber", mark="Amberly")
+    root = signed_in(make_superuser())
+    found = list(pages(root, world, at_most=1))
+    for url in ("/admin/login/", "/nothing", "/api/v1/docs/"):
+        found.append(Page(kind=url, url=url, answer=Client().get(url)))
+    return found + [Page(kind=ASKED, url=url, answer=root.get(url)) for url in _ASKED_BY_PAGES]
+
+
+def test_every_page_can_be_read_by_everybody(browser: Browser, every_page: list[Page]) -> None:
+    complaints: list[str] = []
+    troubles: list[str] = []
+    seen: set[str] = set()
+    looked_at = [one for one in every_page if one.kind != ASKED]
+    with visiting(browser, {one.url: one.answer for one in every_page}, complaints) as tab:
+        # The fullest first: of those that hold nothing else no more is asked.
+        for page in sorted(looked_at, key=lambda one: -len(one.html)):
+            kinds = _kinds_of_elements(page)
+            tab.goto(page.url)
+            troubles += _troubles(tab, page) if kinds - seen else []
+            seen |= kinds
+            troubles += [f"{page.kind}: the browser says: {one[:200]}" for one in complaints]
+            complaints.clear()
+    assert len(looked_at) > 40
+    assert troubles == [], "\n".join(troubles)
+
+
+def test_the_judge_is_awake(browser: Browser) -> None:
+    faulty = (
+        '<html lang="en"><title>x</title><body><p style="color:#bbb">faint</p><img src="/static/x.svg"></body></html>'
+    )
+    with visiting(browser, {"/faulty": HttpResponse(faulty)}, []) as tab:
+        tab.goto("/faulty")
+        found = _found(tab, _LIGHT, "it")
+    assert [one.split(":")[1].split()[0] for one in found] == ["color-contrast", "image-alt"]
+
+
+def _kinds_of_elements(page: Page) -> set[str]:
+    return set(re.findall(r"<(?:[a-z]+)(?:[^>]*? class=\"[^\"]*\")?", page.html))
+
+
+def _troubles(tab: Tab, page: Page) -> list[str]:
+    found = _found(tab, _LIGHT, f"{page.kind} in light")
+    tab.evaluate("document.documentElement.classList.add('dark')")
+    found += _found(tab, _DARK, f"{page.kind} in dark")
+    tab.set_viewport_size({"width": 390, "height": 844})
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    return [*found, *([f"{page.kind} is {width} wide on a phone"] if width > 390 else [])]
+
+
+def _found(tab: Tab, options: dict[str, Any], where: str) -> list[str]:
+    results = Axe().run(tab, options=options).response["violations"]
+    return [
+        f"{where}: {one['id']} ({one['impact']}): {node['html'][:160]}"
+        for one in results
+        if one["impact"] in _SEVERE
+        for node in one["nodes"]
+        if not any(rule == one["id"] and re.search(pattern, node["html"]) for rule, pattern in KNOWN)
+    ]
