@@ -2,7 +2,8 @@
 How long senders of webhooks wait for our answer, measured in the web processes and written down every few seconds.
 
 The time runs from the moment at which the whole request is there, waiting for a thread included, until the answer is
-made. A process that is killed loses what it measured since it last wrote: these are measurements, not counts of rows.
+made. A process that is killed loses what it measured since it last wrote, and where the database fell silent in the
+middle of a commit, what was written may be added again: these are measurements, not counts of rows.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from connector_site.models import Counting, Figure, Span
 from connector_site.rollups import buckets
 from connector_site.rollups.counting import ADD_FACTS, SPANS
 from conversations.services.retention import batch_transaction
+from core.postgres import patience
 
 logger = structlog.get_logger(__name__)
 
 WRITE_EVERY_S = 5.0
+_WRITING_MAY_TAKE_S = 2.0
 # A stranger may ask for any id: no more of them are kept until they are written, and sorted out.
 _MOST_KEPT = 2_000
 _DOOR = re.compile(r"/webhooks/(liveperson|channels)/([0-9a-fA-F-]{36})(?:/|$)")
@@ -135,9 +138,10 @@ def _write_until_stopped() -> None:
 
 
 def _write() -> None:
-    """Never raises: the web process serves on without it."""
+    """Never raises: the web process serves on without it. A database that is silent holds it for a moment only."""
     try:
-        _measurements.write()
+        with patience.limited(_WRITING_MAY_TAKE_S):
+            _measurements.write()
     except Exception as error:
         # The class only: the text of an error may quote a row.
         logger.warning("acks.not_written", error=type(error).__name__)

@@ -17,13 +17,16 @@ from django.utils import timezone
 from access.models import Brand
 from audit.models import AuditEntry
 from connector_site.models import Counting, Figure, RollupCount, Span
+from connector_site.overview import now as this_moment
 from connector_site.overview import tiles
-from connector_site.rollups import counting
+from connector_site.rollups import counting, series
 from conversations.models import Dispatch, Lane
+from conversations.services import usage
 from core.actor import COMMAND
 from core.breaker import Phase
 from installations import pausing
 from installations.models import AppInstallation, AppToken, InstallationSecret, PausedDirection, Upstream
+from tests.connector_site.plans import hide_statistics
 from tests.connector_site.rollups.facts import count
 from tests.factories import World, make_superuser, make_two_brands
 from webhooks.models import Delivery
@@ -251,3 +254,36 @@ def test_the_statements_are_as_many_however_much_there_is(two):
 
     assert len(many) == len(few) <= 16
     assert Dispatch.objects.count() > 12
+
+
+@pytest.mark.parametrize(
+    ("statement", "enters"),
+    [
+        (this_moment._WAITING, ["account_id.*due_at", "inbox_id"]),
+        (series._SUMS.format(of="source_id IS NULL"), ["brand_id.*source_id.*span.*at"]),
+        (series._SUMS.format(of="source_id = ANY(%(sources)s)"), ["brand_id.*source_id.*span.*at"]),
+        (counting._ENDED.keys, ["finished_at"]),
+        (counting._ENDED.counts, ["finished_at", "message_id"]),
+        (usage._SEGMENTS.keys, ["finished_at"]),
+        (usage._SEGMENTS.counts, ["finished_at"]),
+    ],
+    ids=["what waits", "of brands", "of sources", "ends", "what ended", "accepted", "what was accepted"],
+)
+def test_every_question_enters_an_index(db, statement, enters):
+    """That the conditions stand in the index, not behind it: small tables would be read whole, whatever there is."""
+    tables = ("conversations_lane", "webhooks_delivery", "webhooks_event", "conversations_dispatch")
+    hide_statistics(*tables, "connector_site_rollupcount")
+    nobody, long_ago = "00000000-0000-0000-0000-000000000000", datetime(2026, 1, 1, tzinfo=UTC)
+    values = {
+        "brands": [nobody], "sources": [nobody], "most": 10, "span": 3600, "begins": long_ago, "final_to": long_ago,
+        "undoable": ["x"], "after_at": long_ago, "to_at": long_ago, "before_at": long_ago, "after_id": nobody,
+        "to_id": nobody, "limit": 10,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {statement}", values)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+
+    for columns in enters:
+        assert re.search(rf"Index Cond: .*{columns}", plan), plan
+    assert not re.search(rf"Seq Scan on ({'|'.join(tables)}|connector_site_rollupcount)", plan), plan
