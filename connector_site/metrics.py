@@ -30,6 +30,7 @@ from conversations.models import Attempt, Dispatch, DispatchState, Lane, Message
 from conversations.models.outbox import LIVE_STATES
 from core.breaker import Phase
 from installations import breakers
+from installations.models import ASLEEP_FOR, Pause, PauseScope
 from webhooks.models import Delivery, DeliveryState, Event, EventOutcome
 
 _TOTALS: dict[str, tuple[type[Model], str]] = {
@@ -111,7 +112,20 @@ def _from_database() -> Iterator[Metric]:
         breakers.count_by_phase().items(),
         states=Phase,
     )
+    yield from _paused()
     yield from _ages()
+
+
+def _paused() -> Iterator[Metric]:
+    counts = Pause.objects.filter(ended_at=None).values_list("scope").annotate(Count("pk")).order_by()
+    family = GaugeMetricFamily("connector_site_pauses_in_force", "What people have paused.", labels=["scope"])
+    found = dict(counts)
+    for scope in PauseScope:
+        family.add_metric([scope.value.lower()], found.get(scope.value, 0))
+    yield family
+    lanes = GaugeMetricFamily("connector_site_paused_lanes", "Consumers' lanes in which something waits for a pause.")
+    lanes.add_metric([], Lane.objects.filter(blocked_by__in=ASLEEP_FOR).count())
+    yield lanes
 
 
 def _totals() -> Iterator[Metric]:

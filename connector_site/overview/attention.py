@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from django.urls import reverse
 
-from core.actor import SYSTEM
 from core.breaker import Phase
 from installations.models import AppInstallation, AppToken, Pause, PauseScope, State, Upstream
 
@@ -74,7 +73,7 @@ def _of_pause(row: Pause) -> Need:
     who = f"{row.by_name} paused it" if row.by_name else "It is paused"
     what = f"{who} {row.get_direction_display().lower()}{until}: {row.reason}"
     # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.
-    tone = "bad" if row.by_name == SYSTEM.name else "wait"
+    tone = "bad" if row.is_by_itself else "wait"
     return Need(tone=tone, about=f"{row.get_scope_display()} {row.target_name}".strip(), url=url, sentence=what)
 
 

@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from access.models import Brand
+from core.actor import SYSTEM
 from core.ids import new_id
 
 
@@ -119,3 +120,8 @@ class Pause(models.Model):
     @property
     def is_in_force(self) -> bool:
         return self.ended_at is None
+
+    @property
+    def is_by_itself(self) -> bool:
+        """Whether the site made it, for rejected credentials: resuming alone does not help."""
+        return self.by_name == SYSTEM.name and not self.by_id

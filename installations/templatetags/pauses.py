@@ -18,8 +18,9 @@ register = template.Library()
 
 @register.inclusion_tag("admin/parts/paused.html", takes_context=True)
 def paused_over(context: Any, row: models.Model) -> dict[str, Any]:
-    """Whatever keeps something of this row from being sent."""
-    return {"pauses": [_shown(one, context["request"], page_of=row) for one in paused.pauses_over(row)]}
+    """Whatever keeps something of this row from being sent; of itself, what the site found is told by its verdict."""
+    told = [one for one in paused.pauses_over(row) if not (one.is_by_itself and one.target_id == row.pk)]
+    return {"pauses": [_shown(one, context["request"], page_of=row) for one in told]}
 
 
 @register.inclusion_tag("admin/parts/paused.html", takes_context=True)
@@ -36,7 +37,7 @@ def _shown(pause: Pause, request: HttpRequest, *, page_of: models.Model | None =
         "what": _what(pause, is_here=is_here),
         "waits": _WAITS[PausedDirection(pause.direction)],
         "url": reverse(address[0], args=[address[1]]) if address and not is_here else "",
-        "resume_url": _resume_url(pause) if may(request.user, Verb.OPERATE, pause) else "",
+        "resume_url": _resume_url(pause) if not pause.is_by_itself and may(request.user, Verb.OPERATE, pause) else "",
     }
 
 

@@ -4,6 +4,10 @@ import pytest
 from django.test import Client
 
 from connector_site import heartbeat
+from conversations.models import Lane
+from core.actor import COMMAND
+from installations import pausing
+from tests.factories import make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -20,6 +24,18 @@ def test_every_figure_has_a_value_on_an_empty_site(client: Client) -> None:
     assert shown['connector_site_upstreams_by_state{state="open"}'] == 0
     assert shown["connector_site_oldest_due_lane_age_seconds"] == 0
     assert shown["connector_site_heartbeat_age_seconds"] == float("inf")
+
+
+def test_what_is_paused_is_counted_apart_from_what_is_due(client: Client) -> None:
+    world = make_world(slug="amber", mark="AMBERXQJ7")
+    pausing.pause(world.brand, actor=COMMAND, reason="maintenance")
+    Lane.objects.filter(pk=world.unknown.lane_id).update(blocked_by="brand_paused", due_at=None)
+
+    shown = values(client.get("/metrics").content.decode())
+
+    assert shown['connector_site_pauses_in_force{scope="brand"}'] == 1
+    assert shown['connector_site_pauses_in_force{scope="platform"}'] == 0
+    assert shown["connector_site_paused_lanes"] == 1
 
 
 def test_the_heartbeat_has_an_age_after_a_beat(client: Client) -> None:

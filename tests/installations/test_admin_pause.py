@@ -12,7 +12,7 @@ from django.utils import timezone
 from access.models import Role
 from audit.models import AuditEntry
 from core.actor import COMMAND
-from installations import pausing
+from installations import pausing, services
 from installations.models import Pause, PausedDirection
 from installations.verdicts import Tone, verdict_of
 from tests.admin_pages import signed_in, url_of
@@ -131,16 +131,12 @@ def test_one_that_has_ended_is_not_ended_again(world):
 
 
 def test_a_disabled_connector_is_not_paused(world):
-    from installations import services
-
     services.disable(world.channel, actor=COMMAND, reason="gone")
     with pytest.raises(pausing.NotPossible, match="disabled"):
         pause(world.channel)
 
 
 def test_disabling_ends_a_pause_so_that_it_sends_when_it_is_enabled(world):
-    from installations import services
-
     pause(world.channel)
     services.disable(world.channel, actor=COMMAND, reason="gone")
 
@@ -259,3 +255,14 @@ def test_the_page_of_a_consumer_offers_no_pause_once_they_are_erased(world):
     type(world.consumer).objects.filter(pk=world.consumer.pk).update(erased_at=timezone.now())
 
     assert url_of(world.consumer, "pause") not in signed_in(world.owner).get(url_of(world.consumer)).content.decode()
+
+
+def test_what_the_site_paused_by_itself_is_told_by_the_verdict_and_not_resumed_beside_it(world):
+    services.pause_for_credentials(world.installation.pk, detail="LivePerson answered HTTP 401.")
+    client, made = signed_in(world.operator), in_force()
+
+    own, below = (client.get(url_of(row)) for row in (world.installation, world.channel))
+
+    assert "Because: LivePerson answered HTTP 401." not in text_of(own)
+    assert "Because: LivePerson answered HTTP 401." in text_of(below)
+    assert url_of(made, "resume") not in below.content.decode()
