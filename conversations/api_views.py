@@ -95,7 +95,7 @@ class MessageList(BrandScopedList):
     """
 
     resource = "messages"
-    queryset = Message.objects.select_related("channel")
+    queryset = Message.objects.prefetch_related("channel")
     serializer_class = MessageSerializer
     filterset_class = filters_like(Message, MESSAGE_FILTERS, account=IdOf("channel__account_id", Account))
     walked_by = {
@@ -118,7 +118,7 @@ class DispatchList(BrandScopedList):
     """What had to be sent, to LivePerson or to a channel, and how that stands. A message may need several."""
 
     resource = "dispatches"
-    queryset = Dispatch.objects.select_related("channel")
+    queryset = Dispatch.objects.prefetch_related("channel")
     serializer_class = DispatchSerializer
     filterset_class = filters_like(
         Dispatch,

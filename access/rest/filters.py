@@ -22,6 +22,7 @@ from drf_spectacular.utils import extend_schema_field
 
 from access import refusals
 from access.admin_filters import LinkFilter, OfferedFilter, RowFilter, TimeFilter
+from access.rest.newest import unforeseen
 from access.rules import limit
 from core.ids import first_id_at
 
@@ -43,8 +44,7 @@ class TimeField(forms.CharField):
             return datetime.fromisoformat(value).astimezone(UTC)
         except (ValueError, OverflowError):
             raise forms.ValidationError(
-                "Give a time in ISO 8601 with its zone, such as 2026-11-21T10:00:00Z. "
-                "In an address a + is read as a space: say Z."
+                "Give a time in ISO 8601 with its zone, such as 2026-11-21T10:00:00Z; a + reads as a space."
             ) from None
 
 
@@ -58,7 +58,7 @@ class _TimeFilter(ById):
     def filter(self, qs: QuerySet[Model], value: datetime | None) -> QuerySet[Model]:
         # The id carries the time at which the row was made, and the list is read in the order of ids: any period is
         # found at once, however long ago.
-        return qs if value is None else qs.filter(**{f"pk__{self.lookup_expr}": first_id_at(value)})
+        return qs if value is None else qs.filter(**{f"pk__{self.lookup_expr}": unforeseen(first_id_at(value))})
 
 
 @extend_schema_field(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Func, Model, QuerySet, UUIDField, Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import BaseTable
 
@@ -71,6 +71,16 @@ def along_each(rows: QuerySet[ModelT], column: str, values: Collection[uuid.UUID
     return [along(rows, column, value) for value in values] or [rows.none()]
 
 
+def unforeseen(bound: uuid.UUID) -> Func:
+    """
+    An id to compare with, of which PostgreSQL knows beforehand only that it will be one.
+
+    Where it knows how few rows lie beyond it, it reads them all along the primary key, of every brand, and sorts them:
+    towards the end of a list a page then costs as much as what is left of the list.
+    """
+    return Func(Value(bound, output_field=UUIDField()), template="(SELECT %(expressions)s)", output_field=UUIDField())
+
+
 def by(column: str) -> Way:
     """A filter by a column that an index leads to; see along."""
     return lambda rows, value: [along(rows, column, value)]
@@ -92,7 +102,7 @@ def limit_each(rows: QuerySet[ModelT], person: Person) -> list[QuerySet[ModelT]]
 
 def read(listing: Listing, *, below: uuid.UUID | None, size: int) -> Page:
     """The newest rows with an id below this one, at most `size`; one or two statements."""
-    bounds: dict[str, uuid.UUID] = {} if below is None else {"pk__lt": below}
+    bounds: dict[str, Func] = {} if below is None else {"pk__lt": unforeseen(below)}
     # A filter that names a hidden row leaves nothing, and of nothing no union can be made.
     branches = [branch.filter(**bounds) for branch in listing.branches if not branch.query.is_empty()]
     if not branches:

@@ -77,7 +77,9 @@ def _bounded(names: list[str], small: Costs, large: Costs) -> list[Figure]:
 
 
 def _statements(small: Costs, large: Costs) -> Figure:
-    differ = sorted(name for name in small.keys() & large.keys() if small[name].statements != large[name].statements)
+    # Of a page without a row, nothing else is looked up.
+    alike = [name for name in small.keys() & large.keys() if bool(small[name].rows) == bool(large[name].rows)]
+    differ = sorted(name for name in alike if small[name].statements != large[name].statements)
     return Figure(
         figure="requests whose number of statements differs",
         value=len(differ),
