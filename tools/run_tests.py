@@ -1,5 +1,5 @@
 """
-Every test: first those that share nothing, three at a time; then those that drive a whole site, two sites side by side.
+Every test: first those that share nothing, two at a time; then those that drive a whole site.
 
 Prints one closing line over all in pytest's form. Browser tests need Chromium, which is installed where that may be.
 """
@@ -16,12 +16,13 @@ from threading import Lock
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-# One more than the two cores of the machine where this runs for every change: some tests wait, for processes that start
-# and for time to pass. Each process has a stretch of neighbouring tests, which share what is set up for them.
-_THREE_AT_A_TIME = ("-n", "3", "--dist", "worksteal")
-# Each of these mostly waits, for its site and for time to pass. Begun in this order, the next one when one has ended.
-WHOLE_SITE = ("browser", "chaos", "end_to_end")
-_SITES_AT_ONCE = 2
+# Each process has a stretch of neighbouring tests, which share what is set up for them.
+_TWO_AT_A_TIME = ("-n", "2", "--dist", "worksteal")
+# Each of these mostly waits, for its site and for time to pass: they run side by side.
+_SIDE_BY_SIDE = ("browser", "end_to_end")
+# Its rows are seconds within which a site has to answer while it is broken on purpose.
+_ALONE = ("chaos",)
+WHOLE_SITE = (*_SIDE_BY_SIDE, *_ALONE)
 _NO_TESTS = 5  # pytest's exit status for an empty selection
 
 
@@ -31,9 +32,11 @@ def main() -> int:
     has_browser = _ensure_chromium()
     with tempfile.TemporaryDirectory() as folder:
         reports = [Path(folder) / f"{name}.xml" for name in ("parts", *WHOLE_SITE)]
-        parts = [*_THREE_AT_A_TIME, "-m", f"not ({' or '.join(WHOLE_SITE)})"]
+        parts = [*_TWO_AT_A_TIME, "-m", f"not ({' or '.join(WHOLE_SITE)})"]
         statuses = [subprocess.run(_pytest(*parts, report=reports[0]), cwd=ROOT, check=False).returncode]
-        statuses += _side_by_side(dict(zip(WHOLE_SITE, reports[1:], strict=True)))
+        by_mark = dict(zip(WHOLE_SITE, reports[1:], strict=True))
+        for marks in (_SIDE_BY_SIDE, _ALONE):
+            statuses += _side_by_side({mark: by_mark[mark] for mark in marks})
         counts = _counts(reports)
     is_failed = any(status not in (0, _NO_TESTS) for status in statuses)
     if not has_browser:
@@ -50,7 +53,7 @@ def _pytest(*arguments: str, report: Path) -> list[str]:
 
 def _side_by_side(reports: dict[str, Path]) -> list[int]:
     """Run the tests of each mark in a process of their own. What one says is printed when it ends, undivided."""
-    print(f"{', '.join(reports)}: {_SITES_AT_ONCE} side by side; each is heard of when it ends", flush=True)
+    print(f"{' and '.join(reports)}: heard of when they end", flush=True)
     printing = Lock()
 
     def run(mark: str) -> int:
@@ -62,7 +65,7 @@ def _side_by_side(reports: dict[str, Path]) -> list[int]:
             sys.stdout.flush()
         return done.returncode
 
-    with ThreadPoolExecutor(max_workers=_SITES_AT_ONCE) as sites:
+    with ThreadPoolExecutor(max_workers=len(reports)) as sites:
         return list(sites.map(run, reports))
 
 
