@@ -12,12 +12,15 @@ import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
 from axes.handlers.base import AxesHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -58,7 +61,7 @@ class Asker:
 
     @classmethod
     def of(cls, *, username: str, request: HttpRequest) -> Asker:
-        return cls(name=salted_hmac("access.sign_in", username).hexdigest(), network=network_of(request))
+        return cls(name=_digest(username), network=network_of(request))
 
 
 class SignInThrottle(AxesHandler):
@@ -86,6 +89,15 @@ class SignInThrottle(AxesHandler):
         """Forgets what this person failed at from here. The bound of the address stays: a thief may have an account."""
         asker = Asker.of(username=user.get_username(), request=request)
         AccessAttempt.objects.filter(username=asker.name, ip_address=asker.network).delete()
+
+    def reset_attempts(
+        self, *, ip_address: str | None = None, username: str | None = None, ip_or_username: bool = False
+    ) -> int:
+        """What `manage.py axes_reset` and its kin ask for: by address, by name, or all."""
+        wanted = {"ip_address": ip_address, "username": _digest(username) if username else None}
+        given = [Q(**{name: value}) for name, value in wanted.items() if value]
+        chosen = reduce(or_ if ip_or_username else and_, given, Q())
+        return AccessAttempt.objects.filter(chosen).delete()[0]
 
     def post_delete_access_attempt(self, instance: AccessAttempt, **kwargs: Any) -> None:
         """Asked for by the library, which calls it for each row that goes."""
@@ -164,6 +176,10 @@ def forget_attempts(*, now: datetime, at_most: int) -> int:
     """Remove what no longer counts; returns how many."""
     old = AccessAttempt.objects.filter(attempt_time__lte=now - COOL_OFF).order_by("pk")[:at_most]
     return AccessAttempt.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
+
+
+def _digest(username: str) -> str:
+    return salted_hmac("access.sign_in", username).hexdigest()
 
 
 def _username(credentials: dict[str, Any] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import time_machine
 from axes.models import AccessAttempt
+from django.core.management import call_command
 from django.test import Client
 
 from access import sign_in
@@ -147,6 +148,15 @@ def test_behind_a_proxy_of_ours_each_caller_is_one(root):
     for _ in range(sign_in.PER_NAME):
         attempt(root.username, address="127.0.0.1", HTTP_X_FORWARDED_FOR=ATTACKER)
     assert attempt(root.username, PASSWORD, address="127.0.0.1", HTTP_X_FORWARDED_FOR=VICTIM).status_code == 302
+
+
+@pytest.mark.parametrize(("command", "arguments"), [("axes_reset", []), ("axes_reset_username", ["root"])])
+def test_a_command_lets_people_try_again_at_once(root, command, arguments, capsys):
+    shut_out(root.username)
+    shut_out("somebody else")
+    call_command(command, *arguments)
+    assert attempt(root.username, PASSWORD).status_code == 302
+    assert attempt("somebody else").status_code == (429 if arguments else 200)
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
