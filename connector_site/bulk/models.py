@@ -162,7 +162,6 @@ class BulkItem(models.Model):
         indexes = [
             models.Index(fields=["job", "lane_id", "position"], condition=Q(state="WAITING"), name="bulk_item_lane"),
             models.Index(fields=["job", "target_id"], condition=Q(state="WAITING"), name="bulk_item_next"),
-            models.Index(fields=["target_id"], name="bulk_item_target"),
         ]
 
     def __str__(self) -> str:
