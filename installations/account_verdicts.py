@@ -9,6 +9,7 @@ from django.db.models import Prefetch
 from core.breaker import Phase
 from installations import breakers
 from installations.arrivals import last_arrivals
+from installations.common_checks import of_pauses
 from installations.connectors import domain_api_trouble
 from installations.findings import Check, Finding, Step, Verdict, quoted
 from installations.models import Account, AppInstallation, AppToken, State, Upstream
@@ -24,7 +25,7 @@ def verdict_of_account(account: Account, *, now: datetime) -> Verdict:
     arrivals = last_arrivals(rows)
     findings = [_of_connector(row, tokens.get(row.pk), arrivals.get(row.pk), now) for row in rows]
     return Verdict(
-        findings=(_of_domain_api(account), *(findings or [_of_none()])),
+        findings=(_of_domain_api(account), *of_pauses(account), *(findings or [_of_none()])),
         fine="Messages go through",
         worrying="Messages go through, with something to look at",
         stopping="Messages do not go through" if len(rows) < 2 else "Messages do not go through everywhere",
@@ -75,4 +76,4 @@ def _of_channels(row: AppInstallation, check: Check) -> Finding:
     if row.test_passed is None:
         return check.worries(f"The connection of {row} was never tested.", do=do, step=step)
     amount = "one channel" if len(channels) == 1 else f"{len(channels)} channels"
-    return check.fine(f"Active, with {amount}.")
+    return check.fine(f"Active, with {amount}.", step=step)

@@ -11,6 +11,7 @@ from core.encryption import SealBroken
 from installations import breakers, paused
 from installations.findings import Check, Finding, Step, time_of
 from installations.models import (
+    Account,
     AppInstallation,
     Channel,
     Pause,
@@ -69,7 +70,7 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
     return []
 
 
-def of_pauses(row: AppInstallation | Channel) -> list[Finding]:
+def of_pauses(row: Account | AppInstallation | Channel) -> list[Finding]:
     """Those in force that its state does not tell: of one direction, or of what it stands in."""
     check = Check(name="Pauses", means="While one is in force what it covers waits, and no attempt is used up.")
     over = [one for one in paused.pauses_over(row) if not _is_told_by_state(one, row)]
@@ -80,9 +81,9 @@ def of_pauses(row: AppInstallation | Channel) -> list[Finding]:
     return [check.paused(what, do=do)]
 
 
-def _is_told_by_state(pause: Pause, row: AppInstallation | Channel) -> bool:
+def _is_told_by_state(pause: Pause, row: Account | AppInstallation | Channel) -> bool:
     is_whole = pause.target_id == row.pk and pause.direction == PausedDirection.BOTH
-    return is_whole and row.state == State.PAUSED
+    return is_whole and not isinstance(row, Account) and row.state == State.PAUSED
 
 
 def _sentence(pause: Pause, *, is_own: bool) -> str:

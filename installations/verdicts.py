@@ -150,7 +150,7 @@ def _of_channel(channel: Channel) -> list[Finding]:
     for label in lacking_addresses(channel):
         what = f"The channel {channel.name} has no {label}: what agents write to its consumers fails."
         found.append(check.worries(what, do="Open the channel and enter it.", step=step))
-    return found or [check.fine("It is active and set up.")]
+    return found or [check.fine("It is active and set up.", step=step)]
 
 
 def _of_channel_state(channel: Channel) -> list[Finding]:

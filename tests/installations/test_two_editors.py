@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from core.actor import COMMAND
 from core.errors import ConfigurationError
-from installations import editing
+from installations import editing, pausing
 from installations.models import Account, AppInstallation, Channel
 from tests.factories import World
 from tests.installations.pages import (
@@ -152,3 +152,10 @@ def test_the_page_of_a_connector_shows_its_last_thirty_days(world):
         page = page_of(world.auditor, row)
         assert "The last 30 days" in page
         assert "Failed and dead sends" in page
+
+
+def test_an_account_whose_brand_is_paused_says_so(world):
+    pausing.pause(world.brand, actor=COMMAND, reason="stocktaking")
+    page = page_of(world.auditor, world.account)
+    assert "is paused in both directions" in page
+    assert "stocktaking" in page
