@@ -34,7 +34,7 @@ def test_the_overview_draws_what_happened_and_leads_to_the_rows_behind_it(admin:
     assert admin.locator("#result_list tbody tr").count() >= said
 
     admin.goto("/admin/")
-    admin.get_by_role("region", name="By brand").get_by_role("link").first.click()
+    admin.get_by_role("region", name="By brand", exact=True).get_by_role("link").first.click()
     admin.get_by_text("Only ").wait_for()
     assert admin.get_by_role("heading", name="By brand").count() == 0
     admin.get_by_role("link", name="All brands").click()
@@ -48,7 +48,7 @@ def _wait_until_counted(page: Page) -> None:
         shown = page.locator(".cs-tile").filter(has_text="webhook answered, p99").filter(has_text="LivePerson's 2.5 s")
         if shown.count() and number(page, "messages to LivePerson") and number(page, "messages to channels"):
             return
-        assert time.monotonic() < deadline, page.locator("main").inner_text()
+        assert time.monotonic() < deadline, page.locator(".cs-page").inner_text()
         time.sleep(1)
         page.goto("/admin/")
 
