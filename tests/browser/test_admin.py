@@ -49,7 +49,7 @@ def test_signing_in_and_reading_what_was_said(page: Page, stack: Stack) -> None:
     assert boxes[0]["y"] < boxes[1]["y"]
 
     question.locator("summary").first.click()
-    question.get_by_text("Publish to LivePerson").wait_for()
+    question.get_by_text("Publish to LivePerson").first.wait_for()
     question.get_by_role("link", name="the delivery that brought it").click()
     page.locator("pre").filter(has_text="Where is my parcel?").wait_for()
 

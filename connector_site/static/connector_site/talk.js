@@ -11,7 +11,10 @@
         if (status && status.textContent !== text) status.textContent = text;
     };
     // The page of one message has parts that look again, and no end to stay at.
-    const end = () => (document.getElementById("live")?.getBoundingClientRect().bottom ?? Infinity) - window.innerHeight;
+    const isAtTheEnd = () => {
+        const shown = document.getElementById("live");
+        return Boolean(shown) && shown.getBoundingClientRect().bottom - window.innerHeight < NEAR_THE_END_PX;
+    };
 
     document.addEventListener("htmx:beforeRequest", (event) => {
         const asking = event.detail.elt;
@@ -28,11 +31,13 @@
     document.addEventListener("htmx:beforeSwap", (event) => {
         if (!event.detail.elt.matches("[data-live], [data-while-open]")) return;
         // Signed out meanwhile: the answer is the page to sign in, and does not belong into this one.
-        if (event.detail.xhr.responseURL && !event.detail.xhr.responseURL.includes(event.detail.pathInfo.requestPath.split("?")[0])) {
+        const asked = event.detail.pathInfo.requestPath.split("?")[0];
+        const answered = event.detail.xhr.responseURL;
+        if (answered && new URL(answered).pathname !== asked) {
             event.detail.shouldSwap = false;
             window.location.reload();
         }
-        wasAtTheEnd = end() < NEAR_THE_END_PX;
+        wasAtTheEnd = isAtTheEnd();
     });
 
     document.addEventListener("htmx:afterSettle", (event) => {
