@@ -17,6 +17,7 @@ from access.admin_records import RecordAdmin
 from access.rules import Verb, limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_block import BLOCK, UNBLOCK
+from conversations.admin_consent import channels_of
 from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, MESSAGE_FILTERS
 from conversations.admin_held import RELEASE_LANES
 from conversations.admin_live import STATE_TONES, LiveMixin
@@ -214,6 +215,7 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
         return {
             "profile": list(obj.profile.items()),
             "conversations": obj.conversations.select_related("channel").order_by("-id")[:_MOST_SHOWN],
+            "channels": channels_of(obj),
             "lanes": obj.lanes.order_by("direction"),
             "apart": [said(message, today=today) for message in reversed(apart)],
             "buttons": self.deeds_for(request, obj),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.utils import timezone
 from audit.models import AuditEntry
 from connector_site.invariants.asking import check
 from connector_site.invariants.conversations import INVARIANTS
+from conversations.admin_consent import channels_of
 from conversations.models import Consumer, Dispatch, DispatchKind, DispatchState, Message, MessageStatus
 from conversations.services import blocks, consumer_side, trying
 from core.actor import COMMAND
@@ -95,6 +97,22 @@ def test_a_block_stands_once(world: World) -> None:
     block(world)
     with pytest.raises(ConfigurationError, match="blocked already"):
         block(world)
+
+
+# --- consent ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_channel_that_says_the_consumer_has_left_is_believed_until_they_write_again(world: World) -> None:
+    assert not channels_of(world.consumer)[0].has_left
+    sent = Dispatch.objects.get(brand=world.brand, direction="TO_CHANNEL")
+    Dispatch.objects.filter(pk=sent.pk).update(
+        state=DispatchState.FAILED, error_code="consumer_gone", finished_at=timezone.now() + timedelta(seconds=1)
+    )
+    assert channels_of(world.consumer)[0].has_left
+    assert "Left, blocked us or opted out" in page_of(world.auditor, world.consumer)
+    Message.objects.filter(pk=writes(world).pk).update(created_at=timezone.now() + timedelta(minutes=1))
+    assert not channels_of(world.consumer)[0].has_left
+    assert "Wrote to us" in page_of(world.auditor, world.consumer)
 
 
 # --- test messages ---------------------------------------------------------------------------------------------------
