@@ -59,7 +59,7 @@ def _addresses(world: World) -> Iterator[tuple[str, str]]:
 
 def _about(ruled: Ruled, row: models.Model) -> Iterator[tuple[str, str]]:
     row_id, text = str(row.pk), ruled.route.text
-    if ruled.rule is Rule.ROW and not text.endswith("/change/"):
+    if ruled.rule is Rule.ROW and not text.endswith(("/change/", "/rotation/")):
         return  # leads to the page of the row, or to the trail
     if "deed_name" not in ruled.route.parameters:
         yield text, ruled.route.url(object_id=row_id, pk=row_id, id=row_id)
