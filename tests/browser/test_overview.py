@@ -28,7 +28,8 @@ def test_the_overview_draws_what_happened_and_leads_to_the_rows_behind_it(admin:
     admin.get_by_role("link", name="1 hour").click()
     admin.get_by_role("heading", name="The last 1 hour").wait_for()
     said = number(admin, "messages to LivePerson")
-    tile(admin, "messages to LivePerson").click()
+    with admin.expect_navigation():
+        tile(admin, "messages to LivePerson").click()
     asked = parse_qs(urlsplit(admin.url).query)
     assert asked == {"since": ["hour"], "direction": ["TO_LIVEPERSON"]}
     assert admin.locator("#result_list tbody tr").count() >= said
