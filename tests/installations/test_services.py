@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib import import_module
 
 import pytest
 from django.apps import apps
 
 from audit.models import AuditEntry
+from conversations.models import Direction
 from core.actor import COMMAND
 from core.encryption import SealBroken
 from core.errors import ConfigurationError
 from installations import services
 from installations.connectors import get_connector, secrets_of
-from installations.models import AppInstallation, Channel, InstallationSecret, PausedFor, State
+from installations.models import AppInstallation, Channel, InstallationSecret, Pause, PausedDirection, PausedFor, State
 from tests.conversations.stand import Door, Stand, make_door
 
 
@@ -140,6 +142,27 @@ def test_what_older_versions_said_in_words_is_known_by_its_code(door: Door) -> N
     assert door.installation.paused_for == PausedFor.CREDENTIALS_REJECTED
     assert door.installation.state_reason == "LivePerson gave no AppJWT."
     assert door.channel.paused_for == ""
+
+
+def test_what_was_paused_before_pauses_were_rows_gets_one_with_who_and_when_by_the_trail(door: Door) -> None:
+    services.pause(door.installation, actor=COMMAND, reason="the shop moves")
+    before = Pause.objects.get()
+    Pause.objects.all().delete()
+
+    import_module("installations.migrations.0006_pauses").make_rows(apps, None)
+
+    made = Pause.objects.get()
+    assert (made.scope, made.target_id, made.direction) == ("INSTALLATION", door.installation.pk, "BOTH")
+    assert (made.reason, made.by_name, made.target_name) == ("the shop moves", COMMAND.name, before.target_name)
+    assert abs(made.began_at - before.began_at) < timedelta(seconds=5)
+    services.resume(door.installation, actor=COMMAND)
+    assert not Pause.objects.filter(ended_at=None).exists()
+
+
+def test_the_directions_of_pauses_are_those_of_lanes() -> None:
+    single = [one for one in PausedDirection if one is not PausedDirection.BOTH]
+    assert {one.value for one in single} == {one.value for one in Direction}
+    assert all(one.covers(other) == (one.value == other) for one in single for other in Direction)
 
 
 def test_a_new_secret_ends_a_pause_for_rejected_credentials_although_the_form_was_opened_before(door: Door) -> None:

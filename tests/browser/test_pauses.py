@@ -1,0 +1,51 @@
+"""A channel paused and resumed by forms: nothing leaves meanwhile, and the pages say who, why and until when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.browser.test_connectors import connect, wait_until
+from tests.stack import Stack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def test_a_channel_is_paused_and_resumed_and_what_the_agent_said_leaves_after_it(
+    admin: Page, stack: Stack, tmp_path: Path
+) -> None:
+    connector = connect(stack, tmp_path, account="90000131")
+    connector.say("Hello")
+    wait_until(lambda: bool(connector.conversations()))
+    path = f"accounts/90000131/conversations/{connector.conversations()[0]['id']}/agent"
+    stack.simulator("POST", path, {"do": "join"})
+
+    admin.goto(f"/admin/installations/channel/{connector.told['channel']}/change/")
+    admin.get_by_role("link", name="Pause", exact=True).click()
+    admin.get_by_label("What is to wait").select_option(label="Towards the channel")
+    admin.get_by_label("Why").fill("The gateway is moved")
+    with admin.expect_navigation():
+        admin.get_by_role("button", name="Pause").click()
+    admin.get_by_text("nothing is sent to the channel").wait_for()
+    admin.get_by_text("by admin, until somebody resumes it. Because: The gateway is moved").wait_for()
+
+    connector.agent_says("It leaves today.")
+    admin.goto("/admin/conversations/consumer/")
+    admin.get_by_role("link", name="Grace").first.click()
+    lane = admin.get_by_text("To the channel: paused")
+    wait_until(lambda: lane.count() == 1, by=admin.reload)
+    assert arrived(stack) == []
+
+    with admin.expect_navigation():
+        admin.get_by_role("link", name="Resume").first.click()
+    with admin.expect_navigation():
+        admin.get_by_role("button", name="Resume").click()
+    wait_until(lambda: arrived(stack) == ["It leaves today."])
+    admin.get_by_text("The gateway is moved").wait_for()
+    admin.get_by_text("Ended").wait_for()
+
+
+def arrived(stack: Stack) -> list[str]:
+    posts = stack.simulator("GET", "phones/90000131/messages")["messages"]
+    return [post["data"]["text"] for post in posts if post["type"] == "message.created"]
