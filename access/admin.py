@@ -36,6 +36,7 @@ def _lift_hold(row: Brand, given: dict[str, Any], actor: Actor) -> Told:
 class BrandAdmin(DeedsMixin, BrandScopedAdmin):
     """Tenants: made by those who run the site; their owners may rename them and set how long contents are kept."""
 
+    empty_text = "A brand is a company whose consumers and agents are connected here. Everything begins with one."
     deeds: ClassVar[tuple[Deed, ...]] = (
         Deed(
             name="hold",
@@ -134,6 +135,7 @@ class MembershipForm(forms.ModelForm):
 class MembershipAdmin(BrandScopedAdmin):
     """Roles. A brand's owners give them in their brand; those in all brands are given by who runs the site."""
 
+    empty_text = "Who runs the site sees everything without one. Give others a role in the brands that they work for."
     add_verb = change_verb = delete_verb = Verb.OWN
     form = MembershipForm
 

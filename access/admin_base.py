@@ -77,6 +77,8 @@ class GuardedAdmin(ModelAdmin):
     add_verb: ClassVar[Verb | None] = None
     change_verb: ClassVar[Verb | None] = None
     delete_verb: ClassVar[Verb | None] = None
+    # What stands in a list without rows: how the first one comes about.
+    empty_text: ClassVar[str] = "They come by themselves, with the first messages that go through a connector."
     # Lookups that links of ours put into the address of a list, beside its filters.
     link_lookups: ClassVar[frozenset[str]] = frozenset()
 

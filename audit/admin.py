@@ -19,6 +19,7 @@ from audit.models import AuditEntry
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RecordAdmin):
+    empty_text = "Every act on brands that you see is written down here by itself."
     list_display = ("when", "actor_name", "what", "subject", "why", "address")
     list_display_links = ("when",)
     list_filter = AUDIT_FILTERS

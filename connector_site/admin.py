@@ -119,6 +119,7 @@ class KeyForm(forms.ModelForm):
 class ApiKeyAdmin(DeedsMixin, OwnRowsAdmin):
     """Keys of programs. Nothing of a key is changed once it is made: another is made, and the old one revoked."""
 
+    empty_text = "A program asks the REST API with a key: of what its owner sees, as much as the key opens."
     add_verb = Verb.VIEW
     deeds = (
         Deed(

@@ -23,6 +23,7 @@ from installations.models import Account
 
 @admin.register(Account)
 class AccountAdmin(BrandScopedAdmin):
+    empty_text = "A LivePerson account belongs to one brand. Add it before the app installations that are in it."
     add_verb = change_verb = Verb.OPERATE
     form = AccountForm
 

@@ -61,6 +61,7 @@ def _once(row: Channel, made: dict[str, str]) -> dict[str, Any]:
 
 @admin.register(Channel)
 class ChannelAdmin(RotationMixin, BrandScopedAdmin):
+    empty_text = "A channel leads to consumers. Add one when its app installation is there."
     deliveries_by = "channel"
     add_verb = change_verb = Verb.OPERATE
     deeds = (

@@ -114,6 +114,7 @@ STATE_DEEDS = (
 
 @admin.register(AppInstallation)
 class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
+    empty_text = "An app installation holds the credentials of a connector. Add its LivePerson account first."
     deliveries_by = "installation"
     add_verb = change_verb = Verb.OPERATE
     form = InstallationForm

@@ -140,6 +140,7 @@ class InForceFilter(OfferedFilter):
 class PauseAdmin(DeedsMixin, RecordAdmin):
     """What is and was paused. The whole platform is paused here, by those who operate in all brands."""
 
+    empty_text = "Everything goes out. A brand, an app installation, a channel or a consumer is paused on its own page."
     add_verb = Verb.OPERATE
     deeds = (
         Deed(

@@ -66,6 +66,9 @@ APPLY_AGAIN = Deed(
 
 @admin.register(Delivery)
 class DeliveryAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
+    empty_text = (
+        "They come by themselves. If LivePerson should have sent some, look at the page of the app installation."
+    )
     deeds = (APPLY_AGAIN,)
     refusals = (*DeedsMixin.refusals, repairs.NotPossible)
     actions = (together("REPLAY", "Apply again"),)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
+from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -27,6 +28,8 @@ def seen(text: Any) -> SafeString:
 @register.filter
 def named(thing: Any) -> SafeString:
     """A row by its name; the name of a kind of rows with a capital."""
+    if isinstance(thing, Promise):  # the name of a kind of rows, until somebody asks for it
+        thing = str(thing)
     return seen(thing[:1].upper() + thing[1:] if isinstance(thing, str) else thing)
 
 

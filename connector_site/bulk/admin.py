@@ -148,6 +148,7 @@ DISCARD = Deed(
 
 @admin.register(BulkJob)
 class BulkJobAdmin(DeedsMixin, RecordAdmin):
+    empty_text = "A job comes about where something is done to many rows at once: in the outbox or in the inbox."
     deeds = (START, APPROVE, STOP, RESUME, DISCARD)
     refusals = (*DeedsMixin.refusals, services.BulkRefused)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
@@ -17,8 +19,9 @@ from access.models import Brand, Membership, Role, User
 from audit.models import AuditEntry
 from conversations.models import Dispatch, DispatchState
 from installations.models import Account
+from tests.access import walk
 from tests.admin_pages import signed_in
-from tests.factories import PASSWORD, World, make_superuser, make_two_brands, make_user
+from tests.factories import PASSWORD, World, make_superuser, make_two_brands, make_user, make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -447,3 +450,32 @@ def test_the_overview_asks_the_same_however_many_brands_there_are(worlds):
     Brand.objects.bulk_create(Brand(slug=f"brand-{n}", name=f"Brand {n}") for n in range(20))
     assert statements() == few
     assert few <= 10
+
+
+# --- times and lists without rows ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda model: model._meta.label))
+def test_a_list_without_rows_says_what_to_do(model: Any) -> None:
+    root = make_superuser()
+    listed = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    page = signed_in(root).get(listed).content.decode()
+    if model in (User, AuditEntry):
+        assert root.username in page  # who looks is in it, and that they signed in
+        return
+    assert admin.site._registry[model].empty_text in html.unescape(page)
+    assert "Nothing fits" in signed_in(root).get(listed, {"q": "nothing"}).content.decode()
+
+
+# Times, and what holds words of others or of a program. A choice in a form holds no element: it says UTC.
+_SAYS_ITS_ZONE = re.compile(r"<(time|pre|code|script)\b.*?</\1>|[\d: -]{16,19} UTC", flags=re.DOTALL)
+_WRITTEN_OUT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d|\d [A-Z][a-z]{2,8}\.? \d{4},? \d")
+
+
+def test_every_time_on_every_page_is_told_in_the_readers_zone() -> None:
+    world = make_world(slug="amber", mark="Amberly")
+    found = []
+    for page in walk.pages(signed_in(make_superuser()), world, at_most=1):
+        shown = re.sub(r"<[^>]*>", " ", _SAYS_ITS_ZONE.sub("", page.html))
+        found += [f"{page.kind}: {text}" for text in _WRITTEN_OUT.findall(shown)]
+    assert found == []
