@@ -35,9 +35,9 @@ def work(**_: Any) -> None:
         try:
             heartbeat.beat(cluster=heartbeat.cluster_name())
             with _beating():
-                # Before the rest, which then sends and applies what a slice of a job has made due.
-                running.work(is_stopping=cluster.is_stopping)
                 services.work(deadline_s=DEADLINE_S, is_stopping=cluster.is_stopping)
+                # Last: whatever goes wrong in a job, messages go on. What it makes due rings by itself.
+                running.work(is_stopping=cluster.is_stopping)
         except DatabaseError:
             connection.close()
             logger.exception("work.database_failed")

@@ -12,6 +12,7 @@ from django.utils import timezone
 from access.models import Membership
 from access.people import actor_of
 from audit.models import AuditEntry
+from connector_site import tasks
 from connector_site.bulk import running, services
 from connector_site.bulk.kinds import KINDS
 from connector_site.bulk.models import BulkItem, BulkJob, BulkState
@@ -126,6 +127,19 @@ def test_a_database_that_is_lost_uses_up_no_row(world, monkeypatch):
             running.work()
     assert states(job) == ["WAITING"] * 2
     assert work(job).done_count == 2
+
+
+def test_whatever_goes_wrong_in_a_job_messages_go_on(world, monkeypatch):
+    order: list[str] = []
+
+    def fail(**_: Any) -> None:
+        order.append("job")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("webhooks.services.work", lambda **_: order.append("messages"))
+    monkeypatch.setattr(running, "work", fail)
+    tasks.work()
+    assert order == ["messages", "job"]
 
 
 # --- pace, stop, resume ----------------------------------------------------------------------------------------------
