@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,11 @@ def cost_of_pages(client: Any, address: str, count: int) -> Cost:
     while following is not None and len(costs) < count:
         costs.append(cost_of(client, following))
         following = client.get(following).json()["next"]
+    return mean_of(costs)
+
+
+def mean_of(costs: Sequence[Cost]) -> Cost:
+    """What one of several requests of a kind costs; the statements of the one that needs most."""
     return Cost(
         statements=max(cost.statements for cost in costs),
         pages=round(sum(cost.pages for cost in costs) / len(costs)),

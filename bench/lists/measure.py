@@ -24,7 +24,7 @@ from bench.site import say
 SIZES = (100_000, 1_000_000)
 PAGE_SIZE = 100
 # Of a list without a filter: the first ten, and ten that begin in the depth.
-PAGES = 10
+PAGES = 20
 
 
 def measure() -> list[Figure]:

@@ -7,7 +7,10 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from bench.lists.counting import Cost, cost_of
+from bench.lists.counting import Cost, cost_of, mean_of
+
+# Of two messages one has a receipt, a second try or an entry of the trail beside it, and the other has none.
+_TRACES = 40
 
 
 def span_of_history() -> tuple[datetime, datetime]:
@@ -42,7 +45,10 @@ def costs_of_others(reader: str, client: Any, *, deep: datetime) -> Iterator[tup
         message = rows.select_related("consumer", "conversation").first()
         if message is None:  # in a rehearsal: too few messages for every reader to have one so far back
             continue
-        yield from _ask(f"trace | {reader} | {place}", client, f"/api/v1/messages/{message.pk}/trace/")
+        traces = [
+            cost_of(client, f"/api/v1/messages/{one}/trace/") for one in rows.values_list("pk", flat=True)[:_TRACES]
+        ]
+        yield f"trace | {reader} | {place}", mean_of(traces)
         yield from _ask(f"message | {reader} | {place}", client, f"/api/v1/messages/{message.pk}/")
         for told, term in (
             ("phone", message.consumer.channel_consumer_id),
