@@ -324,7 +324,8 @@ class _Maker:
 
     def _dispatch(self, lane: Lane, place: int, kind: DispatchKind, state: DispatchState, **values: Any) -> Dispatch:
         return self._owned(
-            Dispatch, lane=lane, position=LANE_STEP * place, kind=kind, state=state, conversation=self.conversation,
+            Dispatch, lane=lane, consumer=lane.consumer, direction=lane.direction, channel=self.channel,
+            position=LANE_STEP * place, kind=kind, state=state, conversation=self.conversation,
             lp_dialog_id=f"dialog-open-{self.mark}", payload={"part": 0, "of": 1, "note": self.mark},
             progress={"path": self.mark}, attempt_count=1, correlation_id=f"corr-{self.mark}", **values,
         )  # fmt: skip
