@@ -213,7 +213,10 @@ class ChannelAdapter(ABC):
     def upstream(self, config: Config) -> str:
         """The host that `send` calls, by which failures are counted; the type where it is the provider's own."""
         url = config.get("url")
-        parts = urlsplit(url if isinstance(url, str) else "")
+        try:
+            parts = urlsplit(url if isinstance(url, str) else "")
+        except ValueError:
+            return self.type  # somebody is typing it into a form; nothing is sent there
         return parts.netloc.rpartition("@")[2].lower() or self.type
 
     def is_safe_to_repeat(self, error: ConnectorError) -> bool:
