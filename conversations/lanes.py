@@ -132,12 +132,9 @@ _WAKE_SLEEPING = f"""
     WITH sleeping AS (
         SELECT lane.id FROM conversations_lane lane
         WHERE lane.blocked_by IN ({_ASLEEP}) AND lane.held_at IS NULL AND lane.id > %(after)s AND {{where}}
-        ORDER BY lane.id LIMIT %(at_most)s
-    ), mine AS (
-        SELECT lane.id FROM conversations_lane lane WHERE lane.id IN (SELECT id FROM sleeping)
-        FOR NO KEY UPDATE SKIP LOCKED
+        ORDER BY lane.id LIMIT %(at_most)s FOR NO KEY UPDATE SKIP LOCKED
     ), woken AS (
-        UPDATE conversations_lane lane SET due_at = now(), blocked_by = '' FROM mine WHERE lane.id = mine.id
+        UPDATE conversations_lane lane SET due_at = now(), blocked_by = '' FROM sleeping WHERE lane.id = sleeping.id
     )
     SELECT id FROM sleeping ORDER BY id DESC LIMIT 1
 """  # noqa: S608 -- constants of ours
