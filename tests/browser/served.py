@@ -31,7 +31,7 @@ def visiting(browser: Browser, answers: Mapping[str, HttpResponse], complaints: 
     """A visitor of these answers, by their path. complaints: what the browser says, and which other hosts it asked."""
     context = browser.new_context(base_url=HOST, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.on("console", lambda said: _note(said.text, complaints) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: _note(str(error), complaints))
     context.route("**/*", lambda route: _answer(route, answers, complaints))

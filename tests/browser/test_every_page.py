@@ -65,6 +65,19 @@ def test_every_page_can_be_read_by_everybody(browser: Browser, every_page: list[
     assert troubles == [], "\n".join(troubles)
 
 
+def test_whoever_uses_the_keyboard_passes_the_menu_by_one_key(browser: Browser) -> None:
+    address = "/admin/sign_out_everywhere/"
+    with visiting(browser, {address: signed_in(make_superuser()).get(address)}, []) as tab:
+        tab.goto(address)
+        tab.keyboard.press("Tab")
+        way = tab.locator(":focus")
+        assert way.inner_text() == "Skip to the content"
+        assert (way.bounding_box() or {"y": -1})["y"] >= 0
+        tab.keyboard.press("Enter")
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.closest('main') !== null")
+
+
 def test_the_judge_is_awake(browser: Browser) -> None:
     faulty = (
         '<html lang="en"><title>x</title><body><p style="color:#bbb">faint</p><img src="/static/x.svg"></body></html>'
