@@ -6,6 +6,7 @@ The lists of the REST API have the same ones, made from these by access.rest.fil
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -15,8 +16,10 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
+from access import refusals
 from access.admin_base import id_in
 from access.models import Brand
+from access.newest import unforeseen
 from access.rules import brand_path_of, limit
 from core.ids import first_id_at
 
@@ -57,6 +60,15 @@ class RowFilter(OfferedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         rows = limit(self.model._default_manager.all(), request.user)[:_MOST_CHOICES]
         return [(str(row.pk), str(row)) for row in rows]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any] | None:
+        """Links of ours name rows that stand behind the last choice, too."""
+        wanted = id_in(self.value() or "")
+        if wanted is None or len(self.lookup_choices) < _MOST_CHOICES:
+            return super().queryset(request, queryset)
+        if not limit(self.model._default_manager.all(), request.user).filter(pk=wanted).exists():
+            raise IncorrectLookupParameters
+        return self.narrowed(queryset, wanted)
 
     @classmethod
     def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
@@ -118,7 +130,7 @@ class TimeFilter(OfferedFilter):
 
     @classmethod
     def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
-        return queryset.filter(pk__gte=first_id_at(timezone.now() - cls.span_of(value)))
+        return queryset.filter(pk__gte=unforeseen(first_id_at(timezone.now() - cls.span_of(value))))
 
     @classmethod
     def span_of(cls, value: str) -> timedelta:
@@ -131,6 +143,7 @@ class LinkFilter(SimpleListFilter):
 
     title = "shown only"
     lookup: ClassVar[str] = ""
+    _is_hidden: bool | None = None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = self.value()
@@ -143,12 +156,29 @@ class LinkFilter(SimpleListFilter):
         wanted = id_in(value)
         if wanted is None:
             raise IncorrectLookupParameters
-        return self.narrowed(queryset, wanted)
+        if self._is_hidden is None:
+            self._is_hidden = self._names_a_hidden_row(request, queryset.model, wanted)
+        return queryset.none() if self._is_hidden else self.narrowed(queryset, wanted)
 
     @classmethod
     def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         """The rows that point to this one."""
         return queryset.filter(**{cls.lookup or str(cls.parameter_name): value})
+
+    @classmethod
+    def names_a_row_of(cls, model: type[models.Model]) -> type[models.Model] | None:
+        """What kind of row it names in the list of this model; None where it is an id and no more."""
+        field = {one.name: one for one in model._meta.get_fields()}.get(str(cls.parameter_name))
+        related = None if field is None else field.related_model
+        return related if isinstance(related, type) else None
+
+    def _names_a_hidden_row(self, request: HttpRequest, model: type[models.Model], wanted: uuid.UUID) -> bool:
+        """As slow for a hidden row as for one that does not exist, however many rows point to it."""
+        named = self.names_a_row_of(model)
+        if named is None or limit(named._default_manager.all(), request.user).filter(pk=wanted).exists():
+            return False
+        refusals.note(request.user, named, wanted, request)
+        return True
 
 
 def link_filter(parameter: str, *, title: str, lookup: str = "") -> type[LinkFilter]:

@@ -6,13 +6,17 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from psycopg.errors import QueryCanceled
+from unfold.views import ChangeList
 
 from access import acts
-from access.admin_base import BrandScopedAdmin, acting
+from access.admin_base import BrandScopedAdmin, acting, id_in
+from access.admin_lists import NewestChangeList, by_ids
+from access.newest import Asked, Walks
+from access.rules import limit
 
 _LIST_MAY_TAKE_MS = 5_000
 
@@ -22,11 +26,29 @@ class RecordAdmin(BrandScopedAdmin):
     Pages of records: what happened is looked at, never added, changed or deleted.
 
     page_template shows one row; `page_context` tells it what it needs. read_action: what opening the page is in the
-    trail, where it shows what somebody said; not shown unless it can be recorded.
+    trail, where it shows what somebody said; not shown unless it can be recorded. walks: the indexes that lead through
+    the list.
     """
 
     page_template: ClassVar[str]
     read_action: ClassVar[str] = ""
+    walks: ClassVar[Walks] = Walks()
+    list_before_template = "admin/parts/looked_at.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return NewestChangeList
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        return self.found(request, term).narrowed(queryset)
+
+    def found(self, request: HttpRequest, term: str) -> Asked:
+        """What a search term stands for, as one more filter of the list: by default the row with this id."""
+        wanted = id_in(term)
+        return by_ids([wanted] if wanted else [])
+
+    def seen_by(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """All rows that this person may see, for a search to look among."""
+        return limit(self.model._default_manager.all(), request.user)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A list that would read for too long is ended by the database, and the person asked to narrow it."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from access.admin_base import id_in
+from access.admin_lists import by_ids
 from access.admin_records import RecordAdmin
+from access.newest import Asked
 from access.templatetags.readable import moment, seen
 from audit.actions import ACTIONS
 from audit.admin_filters import AUDIT_FILTERS, PAGES
 from audit.models import AuditEntry
+from audit.walks import AUDIT_WALKS
 
 
 @admin.register(AuditEntry)
@@ -23,16 +25,18 @@ class AuditEntryAdmin(RecordAdmin):
     list_display = ("when", "actor_name", "what", "subject", "why", "address")
     list_display_links = ("when",)
     list_filter = AUDIT_FILTERS
-    list_select_related = ("brand",)
+    walks = AUDIT_WALKS
     search_fields = ("subject_id",)
     search_help_text = "Id of the entry, of what it was done to, or who did it"
     page_template = "admin/audit/entry.html"
 
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+    def found(self, request: HttpRequest, term: str) -> Asked:
         wanted = id_in(term)
         if wanted is None:
-            return queryset.filter(actor_name=term)
-        return queryset.filter(models.Q(pk=wanted) | models.Q(subject_id=str(wanted)))
+            return Asked(name="actor_name", value=term, narrowed=lambda rows: rows.filter(actor_name=term))
+        if self.seen_by(request).filter(pk=wanted).exists():
+            return by_ids([wanted])
+        return Asked(name="subject_id", value=wanted, narrowed=lambda rows: rows.filter(subject_id=str(wanted)))
 
     def title_of(self, obj: AuditEntry) -> str:
         return f"{obj.actor_name} {ACTIONS.get(obj.action, obj.action)}"

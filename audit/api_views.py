@@ -5,11 +5,11 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.rest.filters import Exactly, filters_like
-from access.rest.newest import by
 from access.rest.views import BrandScopedList
 from audit.admin_filters import AUDIT_FILTERS
 from audit.models import AuditEntry
 from audit.serializers import AuditEntrySerializer
+from audit.walks import AUDIT_WALKS
 
 
 @extend_schema_view(
@@ -32,8 +32,4 @@ class AuditLogList(BrandScopedList):
         correlation_id=Exactly("correlation_id", help_text="What ties an act to log lines and messages."),
     )
     batch = 100  # an entry may name a thousand rows
-    walked_by = {
-        "correlation_id": by("correlation_id"),
-        "subject_id": by("subject_id"),
-        "actor": by("actor_id"),
-    }
+    walks = AUDIT_WALKS

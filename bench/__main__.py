@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from bench import export, flood, latency, send_path
+from bench.lists import admin
 from bench.lists import measure as lists
 from bench.report import Figure, publish
 from bench.site import running_site, say
 
 PARTS = {"send": send_path.measure, "latency": latency.measure, "flood": flood.measure}
 # These bring up what they need, where no worker touches the rows.
-ALONE = {"lists": lists.measure, "export": export.measure}
+ALONE = {"lists": lists.measure, "admin": admin.measure, "export": export.measure}
 
 
 def main() -> int:

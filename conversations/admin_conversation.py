@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.contrib import admin
@@ -13,7 +14,9 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import id_in
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
+from access.admin_lists import by_ids
 from access.admin_records import RecordAdmin
+from access.newest import Asked
 from access.rules import Verb, limit
 from access.templatetags.readable import chip, moment, seen
 from conversations.admin_block import BLOCK, UNBLOCK
@@ -35,6 +38,7 @@ from conversations.models import (
 from conversations.services import operations
 from conversations.services.erasure import RemovalRefused
 from conversations.services.held_lanes import NotHeld
+from conversations.walks import CONSUMER_WALKS, CONVERSATION_WALKS, MESSAGE_WALKS
 from core import visible_text
 from core.actor import Actor
 from core.vault import search_hash
@@ -43,6 +47,14 @@ from installations.models import Account, Channel
 
 STATUS_TONES = {"FAILED": "bad", "EXPIRED": "bad", "QUEUED": "wait", "DELIVERED": "good", "READ": "good"}
 _MOST_SHOWN = 20
+_MOST_FOUND = 200
+
+
+def _of_consumer(request: HttpRequest, term: str) -> list[uuid.UUID]:
+    """The newest conversations of who is called this on a channel."""
+    consumers = limit(Consumer.objects.filter(search_hash=search_hash(term)), request.user).values_list("pk", flat=True)
+    rows = Conversation.objects.filter(consumer__in=list(consumers[:_MOST_FOUND]))
+    return list(rows.order_by("-pk").values_list("pk", flat=True)[:_MOST_FOUND])
 
 
 def _close(row: Conversation, given: dict[str, Any], actor: Actor) -> Told:
@@ -69,6 +81,7 @@ class ConversationAdmin(LiveMixin, DeedsMixin, RecordAdmin):
     list_display = ("who", "state_chip", "channel", "opened", "closed", "lp_id")
     list_display_links = ("who",)
     list_filter = CONVERSATION_FILTERS
+    walks = CONVERSATION_WALKS
     list_select_related = ("consumer", "channel")
     search_fields = ("lp_conversation_id",)
     search_help_text = "Id, LivePerson's id, or id of the consumer on the channel"
@@ -95,13 +108,13 @@ class ConversationAdmin(LiveMixin, DeedsMixin, RecordAdmin):
     def lp_id(self, obj: Conversation) -> SafeString:
         return seen(obj.lp_conversation_id)
 
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        wanted = id_in(term)
-        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
-            return by_id
+    def found(self, request: HttpRequest, term: str) -> Asked:
+        seen_rows, wanted = self.seen_by(request), id_in(term)
+        if wanted and seen_rows.filter(pk=wanted).exists():
+            return by_ids([wanted])
         accounts = limit(Account.objects.all(), request.user).values("pk")
-        by_lp_id = queryset.filter(account__in=accounts, lp_conversation_id=term)
-        return by_lp_id if by_lp_id.exists() else queryset.filter(consumer__search_hash=search_hash(term))
+        by_lp_id = seen_rows.filter(account__in=accounts, lp_conversation_id=term).values_list("pk", flat=True)
+        return by_ids(list(by_lp_id[:_MOST_FOUND]) or _of_consumer(request, term))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         found = super().get_object(request, object_id, from_field)
@@ -127,6 +140,7 @@ class MessageAdmin(RecordAdmin):
     list_display = ("when", "sender", "kind", "status_chip", "channel", "conversation_link")
     list_display_links = ("when",)
     list_filter = MESSAGE_FILTERS
+    walks = MESSAGE_WALKS
     list_select_related = ("channel", "consumer", "conversation")
     search_fields = ("channel_message_id",)
     search_help_text = "Id, or the channel's own id of the message"
@@ -149,12 +163,19 @@ class MessageAdmin(RecordAdmin):
     def conversation_link(self, obj: Message) -> SafeString | str:
         return seen(obj.conversation) if obj.conversation else "not in one yet"
 
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        wanted = id_in(term)
-        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
-            return by_id
+    def found(self, request: HttpRequest, term: str) -> Asked:
+        seen_rows, wanted = self.seen_by(request), id_in(term)
+        if wanted and seen_rows.filter(pk=wanted).exists():
+            return by_ids([wanted])
         channels = limit(Channel.objects.all(), request.user).values("pk")
-        return queryset.filter(channel__in=channels, channel_message_id=term, direction=Direction.TO_LIVEPERSON)
+        # As the condition of the unique index says it.
+        by_channel_id = seen_rows.filter(
+            ~models.Q(channel_message_id=""),
+            channel__in=channels,
+            channel_message_id=term,
+            direction=Direction.TO_LIVEPERSON,
+        )
+        return by_ids(list(by_channel_id.values_list("pk", flat=True)[:_MOST_FOUND]))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         found = super().get_object(request, object_id, from_field)
@@ -178,6 +199,7 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
     list_display = ("who", "on_channel", "channel", "account", "last_seen")
     list_display_links = ("who",)
     list_filter = CONSUMER_FILTERS
+    walks = CONSUMER_WALKS
     list_select_related = ("channel", "account")
     search_fields = ("channel_consumer_id",)
     search_help_text = "Id, the consumer's whole id on the channel, or ours at LivePerson (prefix:id)"
@@ -196,15 +218,14 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
     def last_seen(self, obj: Consumer) -> SafeString | str:
         return moment(obj.last_seen_at)
 
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        wanted = id_in(term)
-        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
-            return by_id
-        by_channel_id = queryset.filter(search_hash=search_hash(term))
-        if by_channel_id.exists():
-            return by_channel_id
+    def found(self, request: HttpRequest, term: str) -> Asked:
+        seen_rows, wanted = self.seen_by(request), id_in(term)
+        if wanted and seen_rows.filter(pk=wanted).exists():
+            return by_ids([wanted])
+        by_hash = seen_rows.filter(search_hash=search_hash(term)).values_list("pk", flat=True)
         accounts = limit(Account.objects.all(), request.user).values("pk")
-        return queryset.filter(account__in=accounts, ext_consumer_id=term)
+        by_lp_id = seen_rows.filter(account__in=accounts, ext_consumer_id=term).values_list("pk", flat=True)
+        return by_ids(list(by_hash[:_MOST_FOUND]) or list(by_lp_id[:_MOST_FOUND]))
 
     def title_of(self, obj: Consumer) -> str:
         return visible_text.visible(str(obj))

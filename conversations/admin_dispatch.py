@@ -18,6 +18,7 @@ from conversations.admin_filters import DISPATCH_FILTERS
 from conversations.admin_sends import sent_of, tone_of
 from conversations.models import Attempt, Dispatch, DispatchState
 from conversations.services import operations
+from conversations.walks import DISPATCH_WALKS
 from core.actor import Actor
 
 
@@ -84,6 +85,7 @@ class DispatchAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
     list_display = ("when", "kind", "direction", "state_chip", "whose", "tries", "trouble")
     list_display_links = ("when",)
     list_filter = DISPATCH_FILTERS
+    walks = DISPATCH_WALKS
     list_select_related = ("consumer",)
     search_fields = ("id",)
     search_help_text = "Id, as the channel or LivePerson was told it too"

@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.admin_filters import BrandFilter, TimeFilter, choice_filter, link_filter
+from access.newest import Walks, along_each, by
 from access.rest.content import may_read_content
 from access.rest.facts import chosen_fields
 from access.rest.filters import IdOf, filters_like
-from access.rest.newest import along_each, by
 from access.rest.views import BrandScopedList
 from conversations.admin_filters import (
     CONSUMER_FILTERS,
@@ -31,7 +31,8 @@ from conversations.serializers import (
     MessageSerializer,
 )
 from conversations.services import content
-from installations.models import Account, Channel
+from conversations.walks import CONSUMER_WALKS, CONVERSATION_WALKS, DISPATCH_WALKS, MESSAGE_WALKS
+from installations.models import Account
 
 # The admin shows the attempts of one dispatch at a time, and so has no filters of them.
 ATTEMPT_FILTERS = (
@@ -42,11 +43,6 @@ ATTEMPT_FILTERS = (
     ErrorCodeFilter,
     link_filter("dispatch", title="dispatch"),
 )
-
-
-def _channels_of_account(rows: QuerySet[Any], account_id: uuid.UUID) -> list[QuerySet[Any]]:
-    """Messages and dispatches know their channel, and an account has a few."""
-    return along_each(rows, "channel_id", Channel.objects.filter(account=account_id).values_list("pk", flat=True))
 
 
 def _dispatches_of_message(rows: QuerySet[Any], message_id: uuid.UUID) -> list[QuerySet[Any]]:
@@ -65,7 +61,7 @@ class ConsumerList(BrandScopedList):
     queryset = Consumer.objects.all()
     serializer_class = ConsumerSerializer
     filterset_class = filters_like(Consumer, CONSUMER_FILTERS, account=IdOf("account_id", Account))
-    walked_by = {"channel": by("channel_id"), "account": by("account_id")}
+    walks = CONSUMER_WALKS
 
 
 @extend_schema_view(
@@ -79,7 +75,7 @@ class ConversationList(BrandScopedList):
     queryset = Conversation.objects.all()
     serializer_class = ConversationSerializer
     filterset_class = filters_like(Conversation, CONVERSATION_FILTERS, account=IdOf("account_id", Account))
-    walked_by = {"consumer": by("consumer_id"), "channel": by("channel_id"), "account": by("account_id")}
+    walks = CONVERSATION_WALKS
 
 
 @extend_schema_view(
@@ -98,12 +94,7 @@ class MessageList(BrandScopedList):
     queryset = Message.objects.prefetch_related("channel")
     serializer_class = MessageSerializer
     filterset_class = filters_like(Message, MESSAGE_FILTERS, account=IdOf("channel__account_id", Account))
-    walked_by = {
-        "conversation": by("-conversation_id"),
-        "consumer": by("consumer_id"),
-        "channel": by("channel_id"),
-        "account": _channels_of_account,
-    }
+    walks = MESSAGE_WALKS
 
     def fitting(self, rows: Sequence[Message]) -> int:
         is_asked_for = "content" in (chosen_fields(self.request, MessageSerializer) or ())
@@ -125,13 +116,7 @@ class DispatchList(BrandScopedList):
         DISPATCH_FILTERS,
         account=IdOf("channel__account_id", Account),
     )
-    walked_by = {
-        "message": by("message_id"),
-        "conversation": by("conversation_id"),
-        "consumer": by("consumer_id"),
-        "channel": by("channel_id"),
-        "account": _channels_of_account,
-    }
+    walks = DISPATCH_WALKS
 
 
 @extend_schema_view(
@@ -145,4 +130,4 @@ class AttemptList(BrandScopedList):
     queryset = Attempt.objects.select_related("dispatch")
     serializer_class = AttemptSerializer
     filterset_class = filters_like(Attempt, ATTEMPT_FILTERS, message=IdOf("dispatch__message_id", Message))
-    walked_by = {"dispatch": by("-dispatch_id"), "message": _dispatches_of_message}
+    walks = Walks(by={"dispatch": by("-dispatch_id"), "message": _dispatches_of_message})

@@ -18,6 +18,7 @@ from core.actor import Actor
 from webhooks import repairs
 from webhooks.admin_filters import DELIVERY_FILTERS
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, EventOutcome
+from webhooks.walks import DELIVERY_WALKS
 
 _MOST_SHOWN_CHARS = 64 * 1024
 _MOST_BEHIND = 100
@@ -76,6 +77,7 @@ class DeliveryAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
     list_display = ("when", "source", "state_chip", "bytes_", "remark")
     list_display_links = ("when",)
     list_filter = DELIVERY_FILTERS
+    walks = DELIVERY_WALKS
     list_select_related = ("installation", "channel")
     search_fields = ("id",)
     search_help_text = "Id of the delivery"

@@ -8,11 +8,11 @@ from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from access.rest.filters import filters_like
-from access.rest.newest import by
 from access.rest.views import BrandScopedList
 from webhooks.admin_filters import DELIVERY_FILTERS
 from webhooks.models import Delivery, Event
 from webhooks.serializers import DeliverySerializer, DeliveryWithEventsSerializer
+from webhooks.walks import DELIVERY_WALKS
 
 
 @extend_schema_view(
@@ -26,8 +26,7 @@ class DeliveryList(BrandScopedList):
     queryset = Delivery.objects.all()
     serializer_class = DeliverySerializer
     filterset_class = filters_like(Delivery, DELIVERY_FILTERS)
-    # An inbox has the id of its source.
-    walked_by = {"installation": by("inbox_id"), "channel": by("inbox_id")}
+    walks = DELIVERY_WALKS
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
         return DeliveryWithEventsSerializer if self.action == "retrieve" else DeliverySerializer

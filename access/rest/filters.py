@@ -22,7 +22,7 @@ from drf_spectacular.utils import extend_schema_field
 
 from access import refusals
 from access.admin_filters import LinkFilter, OfferedFilter, RowFilter, TimeFilter
-from access.rest.newest import unforeseen
+from access.newest import unforeseen
 from access.rules import limit
 from core.ids import first_id_at
 
@@ -167,10 +167,10 @@ def _like(model: type[Model], like: type[SimpleListFilter]) -> django_filters.Fi
         return kind(like.words(), help_text=_told_of(model, like), narrowed=like.narrowed)
     if not issubclass(like, LinkFilter):
         raise TypeError(f"{like.__name__} is of no kind that a list of the API could have.")
-    field = {one.name: one for one in model._meta.get_fields()}.get(name)
-    if field is None or not isinstance(field.related_model, type):
+    named = like.names_a_row_of(model)
+    if named is None:
         return PlainId(name, help_text=_told_of(model, like), narrowed=like.narrowed)
-    return IdOf(name, field.related_model, narrowed=like.narrowed)
+    return IdOf(name, named, narrowed=like.narrowed)
 
 
 def _told_of(model: type[Model], like: type[SimpleListFilter]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -18,16 +18,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from access import refusals, rules
+from access import newest, refusals, rules
+from access.newest import Asked, Listing, Walks
 from access.rest.facts import FIELDS, FactsSerializer, chosen_fields
 from access.rest.filters import ById, IdOf, narrow_by
-from access.rest.newest import Listing, Way, brand_range, limit_each
 from access.rest.paging import NewestFirst
 from access.rest.parameters import check_parameters
 from access.rest.schema import ListSchema
-
-# Readers of more brands than this walk the newest rows of all brands, and look whose each is.
-MOST_BRANCHES = 16
 
 
 class _NoOverride:
@@ -54,7 +51,7 @@ class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericView
     A list, and one row by its id. A row of a brand that the reader does not see does not exist.
 
     A subclass names its resource, queryset, serializer_class and filterset_class; its model says where its brand is.
-    walked_by: filters that an index which ends in the id leads to, the narrowest first, each with what it has walked.
+    walks: the indexes that lead through its table.
     batch: how many rows an export of all of them reads at once.
     """
 
@@ -62,7 +59,7 @@ class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericView
     queryset: QuerySet[Any]
     serializer_class: type[FactsSerializer[Any]]
     filterset_class: ClassVar[type[FilterSet]]
-    walked_by: ClassVar[Mapping[str, Way]] = {}
+    walks: ClassVar[Walks] = Walks()
     batch: ClassVar[int] = 1_000
     http_method_names = ["get", "head"]
     lookup_value_converter = "uuid"
@@ -93,32 +90,8 @@ class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericView
         if not filterset.is_valid():
             raise translate_validation(filterset.errors)
         given = [name for name in filterset.filters if name in self.request.query_params]
-        way = next((name for name in (*self.walked_by, "brand") if name in given), None)
-        # A range of ids narrows whatever is walked.
-        bounds = [name for name in given if isinstance(filterset.filters[name], ById)]
-        left = [name for name in given if name not in (way, *bounds)]
-        rows, user = narrow_by(filterset, bounds, self.queryset.all()), self.request.user
-        branches = limit_each(rows, user) if way is None else self._led(way, filterset, rows)
-        if len(branches) > MOST_BRANCHES:
-            others = [name for name in given if name not in bounds]
-            return Listing(
-                branches=[rows], narrow=lambda any_row: narrow_by(filterset, others, rules.limit(any_row, user))
-            )
-        if way is not None and not isinstance(filterset.filters[way], IdOf):
-            # Nobody has looked whose rows these are.
-            return Listing(branches=branches, narrow=lambda rows: narrow_by(filterset, left, rules.limit(rows, user)))
-        return Listing(
-            branches=branches,
-            narrow=(lambda rows: narrow_by(filterset, left, rows)) if left else None,
-            guard=None if way is None else lambda rows: rules.limit(rows, user),
-        )
-
-    def _led(self, way: str, filterset: FilterSet, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
-        """The ranges that a filter leads to. What it names is looked for among what the reader may see, as always."""
-        if narrow_by(filterset, [way], rows).query.is_empty():
-            return [rows.none()]
-        value = filterset.form.cleaned_data[way]
-        return self.walked_by[way](rows, value) if way in self.walked_by else brand_range(rows, value)
+        asked = [_asked(filterset, name) for name in given]
+        return newest.listing_of(self.queryset.all(), asked, walks=self.walks, reader=self.request.user)
 
     def get_queryset(self) -> QuerySet[Model]:
         if getattr(self, "swagger_fake_view", False):
@@ -157,6 +130,17 @@ class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericView
 
     def _check_parameters(self, request: Request) -> None:
         check_parameters(request, list(self.takes()))
+
+
+def _asked(filterset: FilterSet, name: str) -> Asked:
+    one = filterset.filters[name]
+    return Asked(
+        name=name,
+        value=filterset.form.cleaned_data[name],
+        narrowed=lambda rows: narrow_by(filterset, [name], rows),
+        is_bound=isinstance(one, ById),
+        is_seen=isinstance(one, IdOf),
+    )
 
 
 def _conditional(request: Request, answer: HttpResponseBase) -> HttpResponseBase | None:

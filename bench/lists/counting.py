@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,21 +62,40 @@ class Recorder:
 
 def cost_of(client: Any, address: str, body: Any = None) -> Cost:
     """Make a request, and explain each of its statements. Raises SystemExit for an answer that is not 200."""
-    recorder = Recorder()
-    with connection.execute_wrapper(recorder):
-        answer = client.get(address) if body is None else client.post(address, body, content_type="application/json")
-        content = answer.content
-    if answer.status_code != 200:
-        raise SystemExit(f"{address} was answered {answer.status_code}: {content[:300]!r}")
-    told = json.loads(content)
+    answer, statements = asked(lambda: client.get(address) if body is None else _posted(client, address, body))
+    told = json.loads(answer.content)
     listed = told.get("results") if isinstance(told, dict) else None
-    plans = [plan for sql, params in recorder.statements if (plan := _explained(sql, params)) is not None]
-    return Cost(
-        statements=sum(not sql.startswith(_RECORDS) for sql, _ in recorder.statements),
-        pages=sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans),
-        lookups=sum(searches for plan in plans for searches in _searches(plan)),
+    return priced(
+        statements,
         rows=len(listed) if isinstance(listed, list) else 0,
         has_more=bool(isinstance(told, dict) and told.get("next")),
+    )
+
+
+def _posted(client: Any, address: str, body: Any) -> Any:
+    return client.post(address, body, content_type="application/json")
+
+
+def asked(ask: Callable[[], Any]) -> tuple[Any, list[tuple[str, Any]]]:
+    """The answer to a request, and its statements. Raises SystemExit for an answer that is not 200."""
+    recorder = Recorder()
+    with connection.execute_wrapper(recorder):
+        answer = ask()
+        content = answer.content
+    if answer.status_code != 200:
+        raise SystemExit(f"{answer.request['PATH_INFO']} was answered {answer.status_code}: {content[:300]!r}")
+    return answer, recorder.statements
+
+
+def priced(statements: Sequence[tuple[str, Any]], *, rows: int, has_more: bool) -> Cost:
+    """What these statements cost. rows, has_more: what the answer was."""
+    plans = [plan for sql, params in statements if (plan := _explained(sql, params)) is not None]
+    return Cost(
+        statements=sum(not sql.startswith(_RECORDS) for sql, _ in statements),
+        pages=sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans),
+        lookups=sum(searches for plan in plans for searches in _searches(plan)),
+        rows=rows,
+        has_more=has_more,
         scanned=tuple(sorted({name for plan in plans for name in _scanned(plan)})),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,18 +28,27 @@ PAGES = 20
 
 
 def measure() -> list[Figure]:
+    return compared(_ask_all, kept_as="bench-lists.txt")
+
+
+def compared(ask_all: Callable[[int], Iterator[tuple[str, Cost]]], *, kept_as: str) -> list[Figure]:
+    """
+    The same requests at both sizes.
+
+    ask_all: makes them in the database that is in use, given how many messages there are in the smaller one.
+    """
     given = os.environ.get("BENCH_ROWS", "")
     small, large = (int(part) for part in given.split(",")) if given else SIZES
-    kept = Path(os.environ.get("DATA_DIR", "var")).resolve() / "bench-lists.txt"
+    kept = Path(os.environ.get("DATA_DIR", "var")).resolve() / kept_as
     with database.server() as url:
-        costs = [_costs_at(size, url, fewest_messages=small) for size in (small, large)]
+        costs = [_costs_at(size, url, lambda: ask_all(small)) for size in (small, large)]
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(table_of(*costs, sizes=(small, large)))
     say(f"  every request: {kept}")
     return figures_of(*costs, sizes=(small, large))
 
 
-def _costs_at(messages: int, url: str, *, fewest_messages: int) -> dict[str, Cost]:
+def _costs_at(messages: int, url: str, ask_all: Callable[[], Iterator[tuple[str, Cost]]]) -> dict[str, Cost]:
     from django.conf import settings
 
     from bench.lists.load import fill
@@ -52,7 +61,7 @@ def _costs_at(messages: int, url: str, *, fewest_messages: int) -> dict[str, Cos
     # What a key may ask in a minute is not what is measured here.
     settings.API_REQUESTS_PER_MINUTE = 1_000_000
     started = time.monotonic()
-    found = dict(_ask_all(fewest_messages))
+    found = dict(ask_all())
     say(f"    {len(found)} requests explained in {time.monotonic() - started:.0f} s")
     return found
 

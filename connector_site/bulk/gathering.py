@@ -87,7 +87,7 @@ def _walk(job: BulkJob, kind: Kind, brand: str, state: str) -> QuerySet[Any]:
     """
     The ids of a range from where the look stands, the oldest first.
 
-    Its order is that of an index that begins with the brand, read backwards, and of no other: see access.rest.newest.
+    Its order is that of an index that begins with the brand, read backwards, and of no other: see access.newest.
     """
     rows = kind.model._default_manager.filter(brand_id__in=(brand, _NOBODY), pk__lt=_first_id(job.wanted["until"]))
     order = ["-brand_id", "pk"]

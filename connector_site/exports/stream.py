@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 from django.db import connection
 
-from access.rest import newest
-from access.rest.newest import Listing
+from access import newest
+from access.newest import Listing
 from access.rules import brand_id_of
 from connector_site.exports.forms import Form
 from connector_site.exports.reader import Watch

@@ -10,31 +10,17 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
+from access import newest
 from access.models import Membership, Role
-from access.rest import newest, views
 from conversations.models import Message, MessageStatus
-from core.ids import new_id
 from tests.access.keys import Program
+from tests.access.walks import add_messages
 from tests.factories import World, make_user, make_world
 
 pytestmark = pytest.mark.django_db
 
 MESSAGES = "/api/v1/messages/"
-
-
-def add_messages(world: World, statuses: list[str], *, first: int = 0) -> list[Message]:
-    """Messages from the agent, oldest first."""
-    rows = [
-        Message(
-            id=new_id(), brand=world.brand, consumer=world.consumer, conversation=world.conversation,
-            channel=world.channel, direction="TO_CHANNEL", sender_role="ASSIGNED_AGENT", status=status,
-            lp_dialog_id="walked", lp_sequence=number, occurred_at=timezone.now(),
-        )
-        for number, status in enumerate(statuses, start=first)
-    ]  # fmt: skip
-    return Message.objects.bulk_create(rows)
 
 
 def walked(program: Program, **parameters: Any) -> tuple[list[str], list[int]]:
@@ -105,7 +91,7 @@ def test_readers_of_some_brands_get_all_of_them_and_no_other(everybodys, short_s
 
 
 def test_a_reader_of_very_many_brands_gets_all_of_them_and_no_other(everybodys, short_stretch, monkeypatch):
-    monkeypatch.setattr(views, "MOST_BRANCHES", 1)
+    monkeypatch.setattr(newest, "MOST_BRANCHES", 1)
     person = make_user("reader")
     for world in everybodys[:2]:
         Membership.objects.create(user=person, brand=world.brand, role=Role.AUDITOR)
@@ -115,7 +101,7 @@ def test_a_reader_of_very_many_brands_gets_all_of_them_and_no_other(everybodys, 
 
 
 def test_a_cursor_does_not_tell_the_id_of_a_row_of_another_brand(everybodys, short_stretch, monkeypatch):
-    monkeypatch.setattr(views, "MOST_BRANCHES", 1)
+    monkeypatch.setattr(newest, "MOST_BRANCHES", 1)
     person = make_user("reader")
     for world in everybodys[:2]:
         Membership.objects.create(user=person, brand=world.brand, role=Role.AUDITOR)

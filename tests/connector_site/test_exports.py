@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.utils import timezone
 
+from access import newest
 from access.models import ApiKey, Membership, Role
-from access.rest import newest
 from access.rest.content import MASK
 from access.rest.views import BrandScopedList
 from audit.models import AuditEntry

@@ -9,20 +9,23 @@ one (docs/decisions/0010-pages-that-cost-the-same.md).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db.models import Func, Model, QuerySet, UUIDField, Value
 from django.db.models.sql import Query
 from django.db.models.sql.datastructures import BaseTable
 
-from access.rules import AllBrands, Person, brand_path_of, brands_of
+from access.models import Brand
+from access.rules import AllBrands, Person, brand_path_of, brands_of, limit
 
 Way = Callable[[QuerySet[Any], Any], list[QuerySet[Any]]]
 ModelT = TypeVar("ModelT", bound=Model)
 
 STRETCH = 1_000
+# Readers of more brands than this walk the newest rows of all brands, and look whose each is.
+MOST_BRANCHES = 16
 _NOBODY = uuid.UUID(int=0)
 
 
@@ -39,6 +42,35 @@ class Listing:
     branches: Sequence[QuerySet[Any]]
     narrow: Callable[[QuerySet[Any]], QuerySet[Any]] | None = None
     guard: Callable[[QuerySet[Any]], QuerySet[Any]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walks:
+    """
+    The indexes that lead through a table, beside that over (brand, -id).
+
+    by: filters that an index which ends in the id leads to, the narrowest first, each with what it has walked.
+    in_brand: columns of which, for these values, there is an index over (brand, column, -id): the few rows in trouble.
+    """
+
+    by: Mapping[str, Way] = field(default_factory=dict)
+    in_brand: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """
+    One filter that somebody asked for, checked.
+
+    is_bound: it narrows the ids alone, so nothing has to be looked at for it. is_seen: it names a row that the reader
+    may see; where it turned out that they may not, `narrowed` leaves nothing.
+    """
+
+    name: str
+    value: Any
+    narrowed: Callable[[QuerySet[Any]], QuerySet[Any]]
+    is_bound: bool = False
+    is_seen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +130,74 @@ def limit_each(rows: QuerySet[ModelT], person: Person) -> list[QuerySet[ModelT]]
     if isinstance(brands, AllBrands):
         return [rows]
     return [one for brand_id in sorted(brands) for one in brand_range(rows, brand_id)] or [rows.none()]
+
+
+def listing_of(rows: QuerySet[ModelT], asked: Sequence[Asked], *, walks: Walks, reader: Person) -> Listing:
+    """All rows that pass these filters and that the reader may see, by the index that leads to the fewest."""
+    for one in asked:
+        rows = one.narrowed(rows) if one.is_bound else rows
+    filters = [one for one in asked if not one.is_bound]
+    by_name = {one.name: one for one in filters}
+    if rare := next((one for one in filters if one.value in walks.in_brand.get(one.name, ())), None):
+        return _of_rare(rows, filters, rare=rare, reader=reader)
+    led = next((by_name[name] for name in (*walks.by, "brand") if name in by_name), None)
+    others = [one for one in filters if one is not led]
+    branches = limit_each(rows, reader) if led is None else _led(rows, led, walks)
+    if len(branches) > MOST_BRANCHES:
+        return _of_all_brands(rows, filters, reader=reader)
+    if led is not None and not led.is_seen:
+        # Nobody has looked whose rows these are.
+        return Listing(branches=branches, narrow=lambda any_row: _narrowed(limit(any_row, reader), others))
+    return Listing(
+        branches=branches,
+        narrow=(lambda any_row: _narrowed(any_row, others)) if others else None,
+        guard=None if led is None else lambda any_row: limit(any_row, reader),
+    )
+
+
+def _narrowed(rows: QuerySet[ModelT], asked: Sequence[Asked]) -> QuerySet[ModelT]:
+    for one in asked:
+        rows = one.narrowed(rows)
+    return rows
+
+
+def _of_all_brands(rows: QuerySet[ModelT], asked: Sequence[Asked], *, reader: Person) -> Listing:
+    return Listing(branches=[rows], narrow=lambda any_row: _narrowed(limit(any_row, reader), asked))
+
+
+def _led(rows: QuerySet[ModelT], led: Asked, walks: Walks) -> Sequence[QuerySet[ModelT]]:
+    """The ranges that a filter leads to."""
+    if led.narrowed(rows).query.is_empty():
+        return [rows.none()]
+    return walks.by[led.name](rows, led.value) if led.name in walks.by else brand_range(rows, led.value)
+
+
+def _of_rare(rows: QuerySet[ModelT], filters: Sequence[Asked], *, rare: Asked, reader: Person) -> Listing:
+    """By an index over (brand, column, -id): a walk for each brand that is asked for and that the reader sees."""
+    brand = next((one for one in filters if one.name == "brand"), None)
+    others = [one for one in filters if one not in (rare, brand)]
+    brand_ids = _brand_ids(reader) if brand is None else _brand_ids(reader) & {brand.value}
+    if len(brand_ids) > MOST_BRANCHES:
+        return _of_all_brands(rows, filters, reader=reader)
+    # By the brand's id: by the brand would be by its name.
+    column = f"{brand_path_of(rows.model)}_id"
+    branches = [
+        one.filter(**{rare.name: rare.value}).order_by(column, rare.name, "-pk")
+        for brand_id in sorted(brand_ids)
+        for one in brand_range(rows, brand_id)
+    ]
+    return Listing(
+        branches=branches or [rows.none()],
+        narrow=(lambda any_row: _narrowed(any_row, others)) if others else None,
+    )
+
+
+def _brand_ids(reader: Person) -> frozenset[uuid.UUID]:
+    """The brands that somebody sees; of all brands a few more than are walked one by one."""
+    brands = brands_of(reader)
+    if isinstance(brands, AllBrands):
+        return frozenset(Brand.objects.values_list("pk", flat=True))
+    return brands
 
 
 def read(listing: Listing, *, below: uuid.UUID | None, size: int) -> Page:
