@@ -1,11 +1,16 @@
 """Answers to what no view answered: JSON of one shape for programs, a short page for people."""
 
+import sys
 from typing import Any
 
 import structlog
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
 from django.utils.html import format_html
+
+from connector_site.logs import first_line
+from core.postgres.reach import is_unreachable, stores_nothing
 
 logger = structlog.get_logger(__name__)
 
@@ -49,8 +54,19 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500."""
-    return _answer(request, status=500)
+    """Answer 500, or 503 where what went wrong is the database: middleware that asks it has no other answer."""
+    error = sys.exception()
+    away = without_database(request, error) if isinstance(error, Exception) else None
+    return away or _answer(request, status=500)
+
+
+def without_database(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """Answer 503 to what needs a database that is away; None where the error is another one."""
+    if not (is_unreachable(error) or stores_nothing(error)):
+        return None
+    connection.close()  # the next request makes a fresh one
+    logger.warning("request.database_away", reason=first_line(error))
+    return database_away(request)
 
 
 def database_away(request: HttpRequest) -> HttpResponse:

@@ -6,18 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
 from access.rest import content
 from connector_site import errors
-from connector_site.logs import first_line
 from connector_site.rollups import arrival
 from core.ids import new_id
 from core.postgres import patience
-from core.postgres.reach import is_unreachable, stores_nothing
-
-logger = structlog.get_logger(__name__)
 
 NextHandler = Callable[[HttpRequest], HttpResponse]
 
@@ -73,11 +68,7 @@ class DatabasePatience:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Called by Django for what a view did not answer."""
-        if not (is_unreachable(exception) or stores_nothing(exception)):
-            return None
-        connection.close()  # the next request makes a fresh one
-        logger.warning("request.database_away", reason=first_line(exception))
-        return errors.database_away(request)
+        return errors.without_database(request, exception)
 
 
 class TrustedProxy:
@@ -152,12 +143,7 @@ class ReadingsTold:
         if isinstance(response, StreamingHttpResponse):
             response.streaming_content = _told_before(request, response.streaming_content)
             return response
-        try:
-            content.tell_opened(request)
-        except DatabaseError as error:
-            if not (is_unreachable(error) or stores_nothing(error)):
-                raise
-            return errors.database_away(request)
+        content.tell_opened(request)
         return response
 
 
