@@ -57,7 +57,7 @@ def connect(stack: Stack, tmp_path: Path, *, account: str) -> Connector:
     told = json.loads(done.stdout)
     stack.simulator("PATCH", f"accounts/{account}/installs/{install['client_id']}", told["manifest"])
     phone = {"name": account, "brand": account, "account": account, "webhook_url": told["channel_webhook_url"],
-             "secret": told["channel_secret"], "consumer": {"id": "+15550188", "name": "Grace"}}  # fmt: skip
+             "secret": told["channel_secret"], "consumer": {"id": "+15550188", "name": "Hedy"}}  # fmt: skip
     stack.simulator("PUT", f"phones/{account}", phone)
     return Connector(stack, account, install["client_id"], told)
 

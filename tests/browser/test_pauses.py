@@ -32,7 +32,7 @@ def test_a_channel_is_paused_and_resumed_and_what_the_agent_said_leaves_after_it
 
     connector.agent_says("It leaves today.")
     admin.goto("/admin/conversations/consumer/")
-    admin.get_by_role("link", name="Grace").first.click()
+    admin.get_by_role("link", name="Hedy").first.click()
     lane = admin.get_by_text("To the channel: paused")
     wait_until(lambda: lane.count() == 1, by=admin.reload)
     assert arrived(stack) == []
