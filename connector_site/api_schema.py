@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 
-from access.rest.parameters import LONGEST_VALUE
+from access.rest.parameters import LONGEST_VALUE, VISIBLE
 from connector_site import api_examples
 
 _ERROR = {
@@ -24,8 +24,9 @@ _ANSWER = {
 }
 _UNCHANGED = {"description": "What you have already, by the ETag in your If-None-Match, is what there is."}
 _REASON = {"reason": "The gateway was down until noon"}
+_SOMETHING = rf"^[^\u0000]*{VISIBLE}[^\u0000]*$"
 # No control characters, and not spaces alone.
-_WORDS = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+_WORDS = rf"^[^\u0000-\u001f\u007f-\u009f]*{VISIBLE}[^\u0000-\u001f\u007f-\u009f]*$"
 
 
 class ApiKeyScheme(KnoxTokenScheme):
@@ -54,7 +55,7 @@ def limit_values(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for operation in operations.values():
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "query" and _is_free_text(parameter["schema"]):
-                    parameter["schema"] |= {"minLength": 1, "maxLength": LONGEST_VALUE, "pattern": "^[^\\u0000]*$"}
+                    parameter["schema"] |= {"minLength": 1, "maxLength": LONGEST_VALUE, "pattern": _SOMETHING}
     return result
 
 

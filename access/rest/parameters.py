@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rest_framework.request import Request
@@ -9,6 +10,8 @@ from rest_framework.request import Request
 from access.rest.errors import BadParameter
 
 LONGEST_VALUE = 1024
+# Something that is neither a space nor a control character.
+VISIBLE = r"[^\s\u0000-\u001f\u007f-\u009f]"
 
 
 def check_parameters(request: Request, known: Sequence[str]) -> None:
@@ -19,7 +22,8 @@ def check_parameters(request: Request, known: Sequence[str]) -> None:
             raise BadParameter(f"There is no parameter {name[:60]!r}. {usable}")
         if len(values) > 1:
             raise BadParameter(f"{name}: It is given more than once. Give one value.")
-        if not values[0].strip() or len(values[0]) > LONGEST_VALUE:
+        is_empty = not re.search(VISIBLE, values[0])
+        if is_empty or len(values[0]) > LONGEST_VALUE:
             raise BadParameter(
-                f"{name}: Its value is {'too long' if values[0].strip() else 'empty'}. Leave it out, or give one."
+                f"{name}: Its value is {'empty' if is_empty else 'too long'}. Leave it out, or give one."
             )

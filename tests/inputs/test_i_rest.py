@@ -21,6 +21,7 @@ from tests.inputs import budget
 ODD = [
     "",
     " ",
+    "\x1f",
     "\x00",
     "\ud7ff",
     "\ufffe",
