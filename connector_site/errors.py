@@ -66,11 +66,6 @@ def without_database(request: HttpRequest, error: Exception) -> HttpResponse | N
         return None
     connection.close()  # the next request makes a fresh one
     logger.warning("request.database_away", reason=first_line(error))
-    return database_away(request)
-
-
-def database_away(request: HttpRequest) -> HttpResponse:
-    """Answer 503."""
     answer = _answer(request, status=503)
     answer["Retry-After"] = "2"
     # Django would log each as an error of ours; that the database is away is logged once.

@@ -16,7 +16,7 @@ from access.templatetags.readable import chip, moment, seen
 from conversations.admin_evidence import evidence_of, facts_of, is_doubtful
 from conversations.admin_filters import DISPATCH_FILTERS
 from conversations.admin_sends import sent_of, tone_of
-from conversations.models import Attempt, Dispatch, DispatchState
+from conversations.models import Attempt, Dispatch
 from conversations.services import operations
 from conversations.walks import DISPATCH_WALKS
 from core.actor import Actor
@@ -69,7 +69,7 @@ DROP = Deed(
     icon="delete",
     explain="Gives it up: it is not sent, its message counts as failed, and its lane goes on.",
     run=_drop,
-    offered=lambda row: row.state in (*operations.RESENDABLE, DispatchState.QUEUED),
+    offered=lambda row: row.state in operations.DROPPABLE,
     form=ReasonForm,
     tone="danger",
     facts=facts_of,

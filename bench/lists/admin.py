@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from bench.lists import pieces
-from bench.lists.counting import Cost, asked, mean_of, priced
+from bench.lists.counting import Cost, asked, cost_of_pages, priced
 from bench.lists.measure import compared
 from bench.lists.questions import deep_moment
 from bench.report import Figure
@@ -99,13 +100,16 @@ def _costs_of_list(
     from access.cursors import Place
     from core.ids import first_id_at
 
-    path, name = _path_of(page), _name_of(page)
+    path, name, ask = _path_of(page), _name_of(page), partial(_cost_of_page, client)
     for told, filters in (("", {}), *_filters_of(page, client, middle)):
         count, question = (1 if filters else _PAGES), f"{name} {told}".strip()
-        yield f"{question} | {reader} | first", _cost_of_pages(client, path, filters, count)
+        yield f"{question} | {reader} | first", cost_of_pages(ask, f"{path}?{urlencode(filters)}", count)
         place = Place(path=path, reader_id=str(client.owner.pk), filters=list(filters.items()))
         cursor = cursors.seal(first_id_at(deep), place)
-        yield f"{question} | {reader} | deep", _cost_of_pages(client, path, {**filters, "p": cursor}, count)
+        yield (
+            f"{question} | {reader} | deep",
+            cost_of_pages(ask, f"{path}?{urlencode({**filters, 'p': cursor})}", count),
+        )
 
 
 def _path_of(page: Any) -> str:
@@ -154,27 +158,17 @@ def _offered(one: Any, reader: Any) -> Iterator[tuple[str, str]]:
             yield f"{slug}-{number}", str(mine[number].pk)
 
 
-def _cost_of_pages(client: Any, path: str, query: dict[str, str], count: int) -> Cost:
-    """By the mean of as many pages as follow each other."""
-    costs: list[Cost] = []
-    following = f"?{urlencode(query)}"
-    while following and len(costs) < count:
-        cost, following = _cost_of_page(client, path + following)
-        costs.append(cost)
-    return mean_of(costs)
-
-
 def _cost_of_page(client: Any, address: str, form: dict[str, str] | None = None) -> tuple[Cost, str]:
     answer, statements = asked(lambda: client.get(address) if form is None else client.post(address, form))
     shown = answer.context_data.get("cl")
-    following = getattr(shown, "older_url", "")
+    older = getattr(shown, "older_url", "")
     cost = priced(
         # That somebody is still there is noted now and then.
         [one for one in statements if "django_session" not in one[0]],
         rows=len(shown.result_list) if shown else 0,
-        has_more=bool(following),
+        has_more=bool(older),
     )
-    return cost, following
+    return cost, older and f"{answer.request['PATH_INFO']}{older}"
 
 
 # --- searches and the overview ---------------------------------------------------------------------------------------

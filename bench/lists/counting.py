@@ -62,14 +62,16 @@ class Recorder:
 
 def cost_of(client: Any, address: str, body: Any = None) -> Cost:
     """Make a request, and explain each of its statements. Raises SystemExit for an answer that is not 200."""
+    return cost_of_page(client, address, body)[0]
+
+
+def cost_of_page(client: Any, address: str, body: Any = None) -> tuple[Cost, str]:
+    """The same, with the address of the next page; empty where there is none."""
     answer, statements = asked(lambda: client.get(address) if body is None else _posted(client, address, body))
     told = json.loads(answer.content)
-    listed = told.get("results") if isinstance(told, dict) else None
-    return priced(
-        statements,
-        rows=len(listed) if isinstance(listed, list) else 0,
-        has_more=bool(isinstance(told, dict) and told.get("next")),
-    )
+    listed, following = (told.get("results"), told.get("next")) if isinstance(told, dict) else (None, None)
+    rows = len(listed) if isinstance(listed, list) else 0
+    return priced(statements, rows=rows, has_more=bool(following)), following or ""
 
 
 def _posted(client: Any, address: str, body: Any) -> Any:
@@ -100,13 +102,16 @@ def priced(statements: Sequence[tuple[str, Any]], *, rows: int, has_more: bool) 
     )
 
 
-def cost_of_pages(client: Any, address: str, count: int) -> Cost:
-    """Of one page, by the mean of as many that follow each other: how rows lie in a table differs from page to page."""
-    costs = []
-    following: str | None = address
-    while following is not None and len(costs) < count:
-        costs.append(cost_of(client, following))
-        following = client.get(following).json()["next"]
+def cost_of_pages(ask: Callable[[str], tuple[Cost, str]], address: str, count: int) -> Cost:
+    """
+    Of one page, by the mean of as many that follow each other: how rows lie in a table differs from page to page.
+
+    ask: makes a request, and tells what it costs and where the next page is.
+    """
+    costs: list[Cost] = []
+    while address and len(costs) < count:
+        cost, address = ask(address)
+        costs.append(cost)
     # The last page of a list, which is not full, costs less than the others.
     full = [cost for cost in costs if cost.rows == costs[0].rows]
     return mean_of(full)

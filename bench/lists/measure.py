@@ -11,13 +11,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from bench.lists import database
 from bench.lists.compare import figures_of, table_of
-from bench.lists.counting import Cost, cost_of, cost_of_pages
+from bench.lists.counting import Cost, cost_of_page, cost_of_pages
 from bench.report import Figure
 from bench.site import say
 
@@ -76,13 +77,13 @@ def _ask_all(fewest_messages: int) -> Iterator[tuple[str, Cost]]:
     for reader, client in clients().items():
         for question in questions(middle=begins + (ends - begins) / 2):
             query = {**question.filters, "page_size": str(PAGE_SIZE)}
-            count = 1 if question.filters else PAGES
-            first = cost_of_pages(client, f"{question.path}?{urlencode(query)}", count)
+            count, ask = 1 if question.filters else PAGES, partial(cost_of_page, client)
+            first = cost_of_pages(ask, f"{question.path}?{urlencode(query)}", count)
             yield f"{question.name} | {reader} | first", first
             query["cursor"] = pieces.cursor_at(deep, path=question.path, filters=question.filters, user=client.owner)
             yield (
                 f"{question.name} | {reader} | deep",
-                cost_of_pages(client, f"{question.path}?{urlencode(query)}", count),
+                cost_of_pages(ask, f"{question.path}?{urlencode(query)}", count),
             )
         yield from _walk_from(deep, reader, client)
         yield from pieces.costs_of_others(reader, client, deep=deep)
@@ -93,7 +94,7 @@ def _walk_from(deep: datetime, reader: str, client: Any) -> Iterator[tuple[str, 
     before = deep.isoformat().replace("+00:00", "Z")
     address = f"/api/v1/messages/?{urlencode({'created_before': before, 'page_size': PAGE_SIZE})}"
     for number in range(1, 4):
-        yield f"messages created_before=deep, page {number} | {reader} | deep", cost_of(client, address)
-        address = client.get(address).json()["next"]
-        if address is None:
+        cost, address = cost_of_page(client, address)
+        yield f"messages created_before=deep, page {number} | {reader} | deep", cost
+        if not address:
             return

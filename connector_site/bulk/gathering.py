@@ -15,13 +15,13 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from access import newest
 from connector_site.bulk.kinds import KINDS, Foreseen, Kind
 from connector_site.bulk.models import BulkItem, BulkJob, BulkState
 from core.ids import first_id_at
 
 STRETCH = 1_000
 MOST_ROWS = 100_000
-_NOBODY = uuid.UUID(int=0)
 
 
 def add(job: BulkJob, ids: Collection[uuid.UUID]) -> None:
@@ -89,15 +89,15 @@ def _walk(job: BulkJob, kind: Kind, brand: str, state: str) -> QuerySet[Any]:
 
     Its order is that of an index that begins with the brand, read backwards, and of no other: see access.newest.
     """
-    rows = kind.model._default_manager.filter(brand_id__in=(brand, _NOBODY), pk__lt=_first_id(job.wanted["until"]))
-    order = ["-brand_id", "pk"]
+    rows = newest.along(kind.model._default_manager.all(), "brand_id", brand)
+    rows = rows.filter(pk__lt=_first_id(job.wanted["until"]))
     if state:
-        rows, order = rows.filter(state=state), ["-brand_id", "-state", "pk"]
+        rows = rows.filter(state=state).order_by("brand_id", "state", "-pk")
     if since := job.wanted["since"]:
         rows = rows.filter(pk__gte=_first_id(since))
     if after := job.gathered_to.get("after"):
         rows = rows.filter(pk__gt=after)
-    return rows.order_by(*order).values_list("pk", flat=True)
+    return rows.reverse().values_list("pk", flat=True)
 
 
 def _first_id(moment: str) -> uuid.UUID:

@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from access.admin_filters import TimeFilter
 from connector_site.bulk.models import BulkKind
 from conversations.admin_filters import DISPATCH_FILTERS
-from conversations.models import ConversationState, Dispatch, DispatchState
+from conversations.models import ConversationState, Dispatch
 from conversations.services import operations
 from conversations.services.held_lanes import RESTORED
 from core.actor import Actor
@@ -101,7 +101,7 @@ def _foresee_resends(ids: Collection[uuid.UUID]) -> list[Foreseen]:
 
 
 def _foresee_drops(ids: Collection[uuid.UUID]) -> list[Foreseen]:
-    return [_of_dispatch(row, is_impossible=row.state not in _DROPPABLE) for row in _dispatches(ids)]
+    return [_of_dispatch(row, is_impossible=row.state not in operations.DROPPABLE) for row in _dispatches(ids)]
 
 
 def _dispatches(ids: Collection[uuid.UUID]) -> QuerySet[Dispatch]:
@@ -161,8 +161,6 @@ def _apply_again(row_id: uuid.UUID, actor: Actor, reason: str) -> None:
     repairs.apply_again(delivery_id=row_id, actor=actor, reason=reason)
 
 
-_DROPPABLE = (*operations.RESENDABLE, DispatchState.QUEUED)
-
 RESEND = Kind(
     name=BulkKind.RESEND,
     label="Send again",
@@ -187,7 +185,7 @@ DROP = Kind(
     rows="dispatches",
     model=Dispatch,
     filters=DISPATCH_FILTERS,
-    states=_DROPPABLE,
+    states=operations.DROPPABLE,
     walked=operations.RESENDABLE,
     related=("consumer",),
     describe=_line_of_dispatch,

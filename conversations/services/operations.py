@@ -19,6 +19,7 @@ from core.actor import Actor
 
 UNCERTAIN = (DispatchState.PARKED, DispatchState.UNKNOWN)
 RESENDABLE = (*UNCERTAIN, DispatchState.DEAD, DispatchState.FAILED)
+DROPPABLE = (*RESENDABLE, DispatchState.QUEUED)
 
 # What a dispatch has used up of its chances; a person gives it new ones.
 _COUNTED = ("reopenings", "renewals")
@@ -68,7 +69,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
 def drop(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
     """Give a dispatch up: it is not sent, and the lane goes on."""
     dispatch = _locked(dispatch_id)
-    if dispatch.state not in (*RESENDABLE, DispatchState.QUEUED):
+    if dispatch.state not in DROPPABLE:
         raise NotPossible(f"It is {dispatch.get_state_display().lower()}: there is nothing to drop.")
     before = dispatch.state
     dispatch.state = DispatchState.DROPPED
