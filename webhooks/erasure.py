@@ -8,10 +8,9 @@ others too keeps their part. Digest, size and outcome of each delivery stay.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -80,16 +79,17 @@ def _mask_repairs(erasure: Erasure, needles: Needles, words: Sequence[str]) -> i
 # --- batch by batch --------------------------------------------------------------------------------------------------
 
 
-def go_on(*, until_s: float) -> None:
-    """Work on what is under way, until that moment of time.monotonic() or until nothing is left to do now."""
+def walk() -> Iterator[None]:
+    """Work on what is under way until nothing is left to do now; each step of the iterator is one batch."""
     waits: set[uuid.UUID] = set()
-    while time.monotonic() < until_s and _go_on_once(waits):
-        pass
+    while _go_on_once(waits):
+        yield
 
 
 def finish() -> None:
-    """Work on what is under way until nothing is left to do now."""
-    go_on(until_s=float("inf"))
+    """The whole of it."""
+    for _ in walk():
+        pass
 
 
 def _go_on_once(waits: set[uuid.UUID]) -> bool:
@@ -267,4 +267,4 @@ def _sources_of(deliveries: Collection[Delivery]) -> dict[uuid.UUID, list[uuid.U
     return {d.pk: of_door[d.installation_id] if d.installation_id else [d.inbox_id] for d in deliveries}
 
 
-__all__ = ["finish", "go_on", "let_go"]
+__all__ = ["finish", "let_go", "walk"]

@@ -1,17 +1,16 @@
 """
 What age removes, from one end to the other: bodies and identities here, the rest by conversations.services.retention.
 
-A walk is the whole of it, batch by batch. The worker takes a little of a walk at a time, `manage.py prune` all of it.
+A walk is the whole of it, batch by batch. Workers take a little of it at a time (connector_site.upkeep), and
+`manage.py prune` all of it.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 
-import structlog
 from django.conf import settings
 from django.utils import timezone
 
@@ -21,10 +20,8 @@ from audit import failed_sign_ins
 from conversations.services import retention
 from conversations.services.retention import BATCH, Batch, Page, Place, batch_transaction, count_removed, read_page
 from core.actor import SYSTEM
-from webhooks import erasure, redating
+from webhooks import redating
 from webhooks.models import Seen
-
-logger = structlog.get_logger(__name__)
 
 BODIES, IDENTITIES = "delivery_bodies", "identities"
 ANSWERS_TO_KEYS, ENDED_KEYS = "answers_to_api_keys", "digests_of_ended_api_keys"
@@ -164,42 +161,3 @@ def _forget_some(*, after: int, before: datetime) -> tuple[int | None, int]:
         count_removed(cursor, IDENTITIES, [brand_id for _, brand_id in gone])
     is_last = not rows or rows[-1][1] >= before
     return (None if is_last else rows[-1][0]), len(gone)
-
-
-# --- the worker's share ----------------------------------------------------------------------------------------------
-
-
-class Keeper:
-    """
-    Takes a little of a walk at a time, beside the sweep: as long as the budget lasts, whenever it is called.
-
-    Days are what things are kept for, so a walk that is done is followed by a pause. What is erased does not wait.
-    """
-
-    PAUSE_S = 600.0
-    AFTER_TROUBLE_S = 60.0
-
-    def __init__(self) -> None:
-        self._walk: Iterator[Batch] | None = None
-        self._walk_from_s = self._erase_from_s = 0.0
-
-    def work(self, *, budget_s: float = 0.3) -> None:
-        """Never raises: what is wrong with it must not look like a database that is away."""
-        ends_at_s = time.monotonic() + budget_s
-        try:
-            if time.monotonic() >= self._erase_from_s:
-                erasure.go_on(until_s=ends_at_s)
-            while time.monotonic() < ends_at_s and time.monotonic() >= self._walk_from_s:
-                self._step()
-        except Exception as error:
-            # The class only: the text of an error may quote a row.
-            logger.exception("retention.failed", error=type(error).__name__)
-            self._walk = None
-            self._walk_from_s = self._erase_from_s = time.monotonic() + self.AFTER_TROUBLE_S
-
-    def _step(self) -> None:
-        self._walk = self._walk or walk()
-        try:
-            next(self._walk)
-        except StopIteration:
-            self._walk, self._walk_from_s = None, time.monotonic() + self.PAUSE_S

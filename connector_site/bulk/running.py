@@ -19,11 +19,10 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
-from django.utils import timezone
 
 from access.rules import Verb, may
 from audit import api as audit
-from connector_site.bulk import gathering, services
+from connector_site.bulk import gathering
 from connector_site.bulk.kinds import KINDS, Kind, NotPossible
 from connector_site.bulk.models import AT_WORK, BulkItem, BulkJob, BulkState, ItemState
 from core import queue, restoring
@@ -76,21 +75,6 @@ def sweep() -> None:
     if _due().exists():
         with transaction.atomic():
             queue.ring()
-
-
-class Tidy:
-    """Takes away previews that nobody started; called every second, it looks now and then."""
-
-    _EVERY_S = 600.0
-    _KEPT = timedelta(days=1)
-
-    def __init__(self) -> None:
-        self._looks_at_s = time.monotonic()
-
-    def work(self) -> None:
-        if time.monotonic() >= self._looks_at_s and not restoring.is_unfinished():
-            is_more = services.forget_previews(before=timezone.now() - self._KEPT)
-            self._looks_at_s = time.monotonic() + (0 if is_more else self._EVERY_S)
 
 
 def _due() -> QuerySet[BulkJob]:
@@ -228,4 +212,4 @@ def _lease_end() -> Any:
     return Now() + timedelta(seconds=LEASE_S)
 
 
-__all__ = ["Tidy", "sweep", "work"]
+__all__ = ["sweep", "work"]

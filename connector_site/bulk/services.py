@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -16,7 +16,7 @@ from audit import api as audit
 from connector_site.bulk import gathering
 from connector_site.bulk.kinds import Kind
 from connector_site.bulk.models import PREVIEWS, BulkItem, BulkJob, BulkState
-from core import queue
+from core import queue, restoring
 from core.actor import Actor
 
 # More than that needs a second person.
@@ -25,6 +25,7 @@ MOST_PER_SECOND = 50
 # The person waits for these.
 _STRETCHES_AT_ONCE = 8
 _MOST_FORGOTTEN = 10
+_PREVIEWS_KEPT = timedelta(days=1)
 
 
 class BulkRefused(Exception):
@@ -181,9 +182,15 @@ def stop_all(*, actor: Actor, because: str) -> None:
     BulkJob.objects.filter(state__in=PREVIEWS).update(state=BulkState.DISCARDED, finished_at=timezone.now())
 
 
+def forget_old_previews() -> Iterator[None]:
+    """Take away what was looked at and never started; each step of the iterator is one portion."""
+    while not restoring.is_unfinished() and forget_previews(before=timezone.now() - _PREVIEWS_KEPT):
+        yield
+
+
 @transaction.atomic
 def forget_previews(*, before: datetime) -> int:
-    """Take away what was looked at and never started; returns how many."""
+    """Take away some of those that are older; returns how many."""
     old = BulkJob.objects.filter(state__in=PREVIEWS, created_at__lt=before).order_by("pk")[:_MOST_FORGOTTEN]
     ids = list(old.select_for_update(skip_locked=True).values_list("pk", flat=True))
     BulkItem.objects.filter(job__in=ids).delete()
@@ -219,6 +226,7 @@ __all__ = [
     "begin_matching",
     "begin_with",
     "discard",
+    "forget_old_previews",
     "forget_previews",
     "resume",
     "start",

@@ -13,12 +13,10 @@ has seen it: of the two counts of an end that can be undone the higher one is sh
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 from django.utils import timezone
 
 from connector_site.models import Counting, Figure, Span
@@ -27,8 +25,6 @@ from conversations.models import UsageWalk
 from conversations.services import usage
 from conversations.services.retention import batch_transaction
 from conversations.services.usage import Place, Source, by_id
-
-logger = structlog.get_logger(__name__)
 
 BEHIND = {Counting.SOON: timedelta(seconds=15), Counting.FINAL: timedelta(hours=1)}
 SPANS = {Counting.SOON: tuple(Span), Counting.FINAL: (Span.HOUR, Span.DAY), Counting.MEASURED: tuple(Span)}
@@ -207,7 +203,7 @@ def _forget(span: Span, before: datetime, *, undoable_before: datetime, of: list
         return cursor.rowcount
 
 
-# --- the worker's share ----------------------------------------------------------------------------------------------
+# --- all of it -------------------------------------------------------------------------------------------------------
 
 
 def walk(*, now: Now = timezone.now) -> Iterator[None]:
@@ -219,34 +215,7 @@ def walk(*, now: Now = timezone.now) -> Iterator[None]:
             yield
 
 
-class Counter:
-    """Takes a little of a walk at a time, beside the sweep: as long as the budget lasts, whenever it is called."""
-
-    PAUSE_S = 4.0
-    AFTER_TROUBLE_S = 60.0
-    FORGET_EVERY_S = 600.0
-
-    def __init__(self) -> None:
-        self._walk: Iterator[None] | None = None
-        self._walk_from_s = 0.0
-        self._forget_from_s = 0.0
-
-    def work(self, *, budget_s: float = 0.15) -> None:
-        """Never raises: what is wrong with it must not look like a database that is away."""
-        ends_at_s = time.monotonic() + budget_s
-        try:
-            while time.monotonic() < ends_at_s and time.monotonic() >= self._walk_from_s:
-                self._step()
-        except Exception as error:
-            # The class only: the text of an error may quote a row.
-            logger.exception("rollups.failed", error=type(error).__name__)
-            self._walk, self._walk_from_s = None, time.monotonic() + self.AFTER_TROUBLE_S
-
-    def _step(self) -> None:
-        if time.monotonic() >= self._forget_from_s and not forget_some(now=timezone.now()):
-            self._forget_from_s = time.monotonic() + self.FORGET_EVERY_S
-        self._walk = self._walk or walk()
-        try:
-            next(self._walk)
-        except StopIteration:
-            self._walk, self._walk_from_s = None, time.monotonic() + self.PAUSE_S
+def forget(*, now: Now = timezone.now) -> Iterator[None]:
+    """Remove all that is to go; each step of the iterator is one portion."""
+    while forget_some(now=now()):
+        yield

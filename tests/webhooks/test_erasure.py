@@ -51,7 +51,6 @@ from tests.webhooks.erasing import (
 )
 from webhooks import erasure
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome
-from webhooks.retention import Keeper
 
 __all__ = ["disk_of_its_own", "ended", "talked"]  # fixtures
 
@@ -328,13 +327,6 @@ def test_it_goes_on_where_a_crash_left_it(ended: Stand, monkeypatch: pytest.Monk
     erasure.finish()
 
     assert found(*canaries(Consumer(lp_consumer_id=NAME))) == set()
-
-
-def test_the_worker_does_it(ended: Stand) -> None:
-    erase_consumer(consumer_id=ada().pk, actor=EVE, reason="asked for it")
-    Keeper().work(budget_s=5)
-    assert Erasure.objects.get().ended_at is not None
-    assert found(ADA) == set()
 
 
 def test_what_came_after_the_erasure_is_left_alone(ended: Stand) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
@@ -34,7 +34,7 @@ from tests.conversations.stand import ADA, Stand, in_thread
 from tests.webhooks.removals import EVE, disk_of_its_own, facts, on_disk, prune, talked, two_people
 from webhooks.management.commands import prune as prune_command
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, Event, EventOutcome, Seen
-from webhooks.retention import Keeper, walk
+from webhooks.retention import walk
 
 __all__ = ["disk_of_its_own", "talked", "two_people"]  # fixtures
 
@@ -383,39 +383,20 @@ def test_two_walks_at_once_remove_everything_once(two_people: Stand, monkeypatch
     assert sum(one.data.get("message_contents", 0) for one in told) == contents
 
 
-# --- the worker and the command --------------------------------------------------------------------------------------
+# --- the command -----------------------------------------------------------------------------------------------------
 
 
-def test_the_worker_removes_a_little_at_a_time_then_pauses(talked: Stand) -> None:
-    yesterday = timezone.now().date() - timedelta(days=1)
-    MessageContent.objects.update(expires_on=yesterday)
-    keeper = Keeper()
-
-    keeper.work(budget_s=0.0)
-    assert MessageContent.objects.count() == 3
-    for _ in range(100):
-        keeper.work(budget_s=0.05)
-
-    assert not MessageContent.objects.exists()
-    MessageContent.objects.create(message=Message.objects.first(), expires_on=yesterday)
-    keeper.work(budget_s=0.3)
-    assert MessageContent.objects.exists(), "it looks again after a pause"
-
-
-def test_trouble_with_it_does_not_reach_the_worker_and_pauses_it(
+def test_a_batch_that_takes_too_long_is_ended_and_removes_nothing(
     talked: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeper = Keeper()
-    with monkeypatch.context() as broken:
-        broken.setattr(retention, "_LOCK_MESSAGES", "SELECT pg_sleep(9), %s::uuid[]")
-        broken.setattr(retention, "_STATEMENT_MAY_TAKE_MS", 50)
-        MessageContent.objects.update(expires_on=timezone.now().date() - timedelta(days=1))
-        keeper.work()
+    monkeypatch.setattr(retention, "_LOCK_MESSAGES", "SELECT pg_sleep(9), %s::uuid[]")
+    monkeypatch.setattr(retention, "_STATEMENT_MAY_TAKE_MS", 50)
+    MessageContent.objects.update(expires_on=timezone.now().date() - timedelta(days=1))
 
-    keeper.work()
+    with pytest.raises(OperationalError):
+        list(walk())
+
     assert MessageContent.objects.count() == 3
-    Keeper().work(budget_s=3)
-    assert not MessageContent.objects.exists()
 
 
 def test_the_command_prints_what_it_removed(talked: Stand) -> None:

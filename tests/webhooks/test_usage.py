@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from conversations.models import (
@@ -16,7 +16,6 @@ from conversations.models import (
     Reckoning,
     RemovedFile,
     UsageConsumer,
-    UsageCount,
     UsageStorage,
     UsageWalk,
 )
@@ -37,7 +36,6 @@ from tests.webhooks.usages import (
     someone,
 )
 from webhooks.models import DeliveryBody
-from webhooks.usage import Counter
 
 OCTOBER, NOVEMBER = date(2025, 10, 1), date(2025, 11, 1)
 DURING = datetime(2025, 11, 14, 12, tzinfo=UTC)
@@ -332,37 +330,6 @@ def test_storage_is_measured_now_and_then_and_keeps_the_last_of_a_month(amber):
 
     assert sum(sizes[0] for sizes in stored().values()) == 0
     assert UsageStorage.objects.filter(month=month, measured_at=None).count() == 0
-
-
-# --- the worker ------------------------------------------------------------------------------------------------------
-
-
-def test_the_worker_counts_a_little_at_a_time_then_pauses(amber, monkeypatch):
-    busy(amber)
-    monkeypatch.setattr(usage, "PORTION", 2)
-    counter = Counter()
-
-    counter.work(budget_s=0.0)
-    assert not UsageCount.objects.exists()
-    for _ in range(50):
-        counter.work(budget_s=0.05)
-
-    assert counted(amber, NOVEMBER) == asked_directly(amber, NOVEMBER)
-    message(amber, DURING)
-    counter.work(budget_s=0.1)
-    assert (
-        counted(amber, NOVEMBER)["messages_to_liveperson"] < asked_directly(amber, NOVEMBER)["messages_to_liveperson"]
-    )
-
-
-def test_trouble_with_it_does_not_reach_the_worker(amber, monkeypatch):
-    counter = Counter()
-    with monkeypatch.context() as broken:
-        broken.setattr(usage, "_KNOW_WALK", "SELECT 1/0, %s")
-        with transaction.atomic():
-            counter.work()
-            transaction.set_rollback(True)
-    assert not UsageWalk.objects.exists()
 
 
 def test_a_portion_takes_as_many_statements_however_much_there_is(two, django_assert_max_num_queries):

@@ -14,13 +14,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Stay until SIGTERM or Ctrl-C."""
+        from connector_site import upkeep
         from connector_site.bulk import running
-        from connector_site.rollups.counting import Counter as RollupCounter
         from webhooks import services
-        from webhooks.retention import Keeper
-        from webhooks.usage import Counter as UsageCounter
 
-        beside = Keeper(), UsageCounter(), RollupCounter(), running.Tidy()
+        beside = upkeep.walkers()
 
         def sweep() -> None:
             services.sweep()

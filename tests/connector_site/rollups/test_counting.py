@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 
 from connector_site.models import Counting, Figure, RollupCount, Span
 from connector_site.rollups import counting
-from connector_site.rollups.counting import Counter
 from conversations.models import Dispatch, UsageWalk
 from conversations.services import usage
 from tests.connector_site.rollups.facts import asked_directly, count, counted
@@ -183,33 +181,6 @@ def test_old_counts_go_and_those_that_charts_need_stay(amber):
     assert kept(timedelta(days=8)) == {("FINAL", 3600), ("FINAL", 86400)}
     assert kept(timedelta(days=31)) == {("FINAL", 86400)}
     assert kept(timedelta(days=402)) == set()
-
-
-# --- the worker ------------------------------------------------------------------------------------------------------
-
-
-def test_the_worker_counts_a_little_at_a_time(amber, monkeypatch):
-    monkeypatch.setattr(usage, "PORTION", 1)
-    busy(amber, since=timezone.now() - timedelta(hours=9))
-    counter = Counter()
-
-    counter.work(budget_s=0.0)
-    assert not RollupCount.objects.exists()
-    for _ in range(60):
-        counter.work(budget_s=0.05)
-
-    assert counted(Counting.SOON) == asked_directly(before=timezone.now() - counting.BEHIND[Counting.SOON])
-
-
-def test_trouble_with_it_does_not_reach_the_worker(amber, monkeypatch):
-    counter = Counter()
-    with monkeypatch.context() as broken:
-        broken.setattr(counting, "ADD_FACTS", "SELECT 1/0")
-        with transaction.atomic():
-            message(amber, timezone.now() - timedelta(hours=3))
-            counter.work()
-            transaction.set_rollback(True)
-    assert not RollupCount.objects.exists()
 
 
 def test_a_portion_takes_as_many_statements_however_much_there_is(two, django_assert_max_num_queries):
