@@ -63,9 +63,16 @@ class RecordAdmin(BrandScopedAdmin):
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
                 raise
+            if not request.GET:
+                return self._cannot_be_read(request)
             messages.warning(request, "There is too much to look through. Choose a time or a brand as well.")
             return HttpResponseRedirect(request.path)
         return answer
+
+    def _cannot_be_read(self, request: HttpRequest) -> HttpResponse:
+        """Where there is nothing to take off: leading to the same address would go round in a circle."""
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "The database is busy"}
+        return TemplateResponse(request, "admin/busy.html", context, status=503, headers={"Retry-After": "5"})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

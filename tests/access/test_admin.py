@@ -220,8 +220,9 @@ def test_a_list_asks_the_same_however_many_rows_it_shows(worlds):
     assert statements() == few
 
 
-def test_a_list_that_takes_too_long_is_ended_and_says_so(worlds, monkeypatch):
-    amber, _ = worlds
+@pytest.fixture
+def slow_lists(monkeypatch):
+    """Whatever a list reads takes longer than it may."""
     monkeypatch.setattr("access.admin_records._LIST_MAY_TAKE_MS", 50)
     ranges = newest.brand_range
 
@@ -229,12 +230,23 @@ def test_a_list_that_takes_too_long_is_ended_and_says_so(worlds, monkeypatch):
         return [one.extra(where=["pg_sleep(0.2) IS NOT NULL"]) for one in ranges(rows, brand_id)]
 
     monkeypatch.setattr(newest, "brand_range", asleep)
+
+
+def test_a_list_that_takes_too_long_is_ended_and_says_so(worlds, slow_lists, monkeypatch):
+    amber, _ = worlds
     client = signed_in(amber.owner)
     url = reverse("admin:conversations_dispatch_changelist")
     answer = client.get(url, {"state": "DEAD"})
     assert (answer.status_code, answer["Location"]) == (302, url)
     monkeypatch.undo()
     assert "Choose a time or a brand" in client.get(url).content.decode()
+
+
+def test_a_list_without_filters_that_takes_too_long_leads_round_in_no_circle(worlds, slow_lists):
+    amber, _ = worlds
+    answer = signed_in(amber.owner).get(reverse("admin:conversations_dispatch_changelist"))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "keeps the database busy" in answer.content.decode()
 
 
 def test_history_is_the_trail(worlds):
