@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from access.admin_base import GuardedAdmin, acting
 from access.admin_deeds import ReasonForm
 from access.rules import Verb
+from connector_site.exports.slots import TooManyExports
 from connector_site.subject_access import service
 from conversations.models import Consumer
 from conversations.services import erasure
@@ -42,7 +43,7 @@ def view(request: HttpRequest, site: AdminSite, object_id: str) -> HttpResponseB
 def _hand_out(request: HttpRequest, page: GuardedAdmin, consumer: Consumer, reason: str) -> HttpResponseBase:
     try:
         pieces = service.export(consumer_id=consumer.pk, actor=acting(request), reason=reason)
-    except ConfigurationError as refusal:
+    except (ConfigurationError, TooManyExports) as refusal:
         messages.error(request, str(refusal))
         return HttpResponseRedirect(page.row_url(consumer))
     answer = StreamingHttpResponse(pieces, content_type="application/json")

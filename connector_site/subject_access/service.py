@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit import api as audit
+from connector_site.exports.slots import Slot
 from connector_site.subject_access import rows
 from conversations.models import Consumer
 from core.actor import Actor
@@ -28,17 +29,19 @@ def export(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Iterator[byt
     """
     Everything held of a consumer, as pieces of one JSON object. It is in the trail before the first of them.
 
-    Raises ConfigurationError where the consumer was erased.
+    Raises ConfigurationError where the consumer was erased, and exports.slots.TooManyExports.
     """
+    slot = Slot()
     with transaction.atomic():
         consumer = Consumer.objects.select_related("account", "channel").get(pk=consumer_id)
         if consumer.erased_at is not None:
             raise ConfigurationError("This consumer has been erased: nothing is left to export.")
         audit.record("consumer.exported", actor=actor, subject=consumer.nameless, reason=reason)
-    return _pieces(consumer)
+    return _pieces(consumer, slot)
 
 
-def _pieces(consumer: Consumer) -> Iterator[bytes]:
+def _pieces(consumer: Consumer, slot: Slot) -> Iterator[bytes]:
+    """The slot is given back with the last of them, or when nobody wants more."""
     made = {"format": FORMAT, "made_at": timezone.now(), "left_out": LEFT_OUT}
     yield (rows.as_json(made)[:-1] + f', "consumer": {rows.as_json(rows.facts_of(consumer))}').encode()
     yield from _list("conversations", rows.conversations_of(consumer))
@@ -48,6 +51,7 @@ def _pieces(consumer: Consumer) -> Iterator[bytes]:
     yield from _list("trail", rows.trail_of(consumer))
     yield from _files(consumer)
     yield b"\n}\n"
+    slot.release()
 
 
 def _list(name: str, told: Iterable[str]) -> Iterator[bytes]:

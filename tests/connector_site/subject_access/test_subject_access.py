@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEntry
+from connector_site.exports import slots
 from conversations.models import Consumer, Message, MessageContent
 from tests.admin_pages import signed_in, url_of
 from tests.factories import World, make_two_brands
@@ -105,3 +106,15 @@ def test_nothing_is_left_to_hand_out_of_an_erased_consumer(world: World) -> None
     Consumer.objects.filter(pk=world.consumer.pk).update(erased_at=timezone.now())
     answer = signed_in(world.owner).post(url_for(world), {"reason": "x"}, follow=True)
     assert "nothing is left to export" in answer.content.decode()
+
+
+def test_it_takes_one_of_the_few_places_for_long_answers_and_gives_it_back(world: World) -> None:
+    """Whoever reads slowly holds a thread, and webhooks need threads too."""
+    client = signed_in(world.owner)
+    answers = [client.post(url_for(world), {"reason": "x"}) for _ in range(slots.MOST_AT_ONCE)]
+    refused = client.post(url_for(world), {"reason": "x"}, follow=True)
+    assert "Other exports are on their way" in refused.content.decode()
+    assert AuditEntry.objects.filter(action="consumer.exported").count() == slots.MOST_AT_ONCE
+    for answer in answers:
+        b"".join(answer.streaming_content)
+    assert exported(world)["format"]
