@@ -26,8 +26,9 @@ from audit import api as audit
 from audit.models import AuditEntry
 from conversations.models import Erasure, Message
 from conversations.services.erasure import Traces, consumer_erased, remove_words
-from conversations.services.retention import BATCH, batch_transaction
+from conversations.services.retention import BATCH
 from core.actor import SYSTEM
+from core.batches import batch_transaction
 from core.ids import first_id_at
 from installations.models import AppInstallation
 from webhooks import ledger

@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from access.models import Brand
 from conversations.models import Message, Redating
-from conversations.services.retention import BATCH, Batch, batch_transaction
+from conversations.services.retention import BATCH, Batch
+from core.batches import batch_transaction
 from core.ids import first_id_at
 from webhooks.models import Delivery
 

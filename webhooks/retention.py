@@ -18,8 +18,9 @@ from access import leftovers, sessions, sign_in
 from access.models import Brand
 from audit import failed_sign_ins
 from conversations.services import retention
-from conversations.services.retention import BATCH, Batch, Page, Place, batch_transaction, count_removed, read_page
+from conversations.services.retention import BATCH, Batch, Page, Place, count_removed, read_page
 from core.actor import SYSTEM
+from core.batches import batch_transaction
 from webhooks import redating
 from webhooks.models import Seen
 

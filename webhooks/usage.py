@@ -9,13 +9,11 @@ from django.utils import timezone
 
 from conversations.models import Reckoning
 from conversations.services import usage
+from conversations.services.portions import Source, by_id
 
-_BODIES_STORED = usage.Source(
+_BODIES_STORED = Source(
     name="bodies",
-    keys="""
-        SELECT NULL::timestamptz, delivery_id FROM webhooks_deliverybody
-        WHERE delivery_id > %(after_id)s AND delivery_id < %(before_id)s ORDER BY delivery_id LIMIT %(limit)s
-    """,
+    keys=by_id("webhooks_deliverybody", "delivery_id"),
     counts="""
         SELECT delivery.brand_id, delivery.channel_id, sum(octet_length(body.raw)) AS body_bytes
         FROM webhooks_deliverybody body JOIN webhooks_delivery delivery ON delivery.id = body.delivery_id

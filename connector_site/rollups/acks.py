@@ -23,7 +23,7 @@ from django.db import connection
 from connector_site.models import Counting, Figure, Span
 from connector_site.rollups import buckets
 from connector_site.rollups.counting import ADD_FACTS, SPANS
-from conversations.services.retention import batch_transaction
+from core.batches import batch_transaction
 from core.postgres import patience
 
 logger = structlog.get_logger(__name__)

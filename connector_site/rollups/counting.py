@@ -2,7 +2,7 @@
 Counts what happened into rows of five minutes, hours and days: a portion in one short transaction, and the place it has
 come to with it. So no crash and no second worker counts a row twice.
 
-The way of usage (conversations.services.usage): rows are walked in the order of their ids, which carry the time at
+The way of usage (conversations.services.portions): rows are walked in the order of their ids, which carry the time at
 which they were made, or of their ends. A row may be committed later than one with a younger id. So there are two walks:
 *soon* stays seconds behind the clock and shows what happens now, *final* stays an hour behind and is right. Where final
 has passed a span of time, its counts are shown.
@@ -22,9 +22,9 @@ from django.utils import timezone
 from connector_site.models import Counting, Figure, Span
 from connector_site.rollups.buckets import MORE, THROUGH_MS
 from conversations.models import UsageWalk
-from conversations.services import usage
-from conversations.services.retention import batch_transaction
-from conversations.services.usage import Place, Source, by_id
+from conversations.services import portions
+from conversations.services.portions import Place, Source, by_id
+from core.batches import batch_transaction
 
 BEHIND = {Counting.SOON: timedelta(seconds=15), Counting.FINAL: timedelta(hours=1)}
 SPANS = {Counting.SOON: tuple(Span), Counting.FINAL: (Span.HOUR, Span.DAY), Counting.MEASURED: tuple(Span)}
@@ -138,15 +138,15 @@ def count_some(source: Source, counting: Counting, *, now: datetime) -> bool:
     """Count the next portion; False when there is none now, or somebody else is at it."""
     before = now - BEHIND[counting]
     with batch_transaction() as cursor:
-        walk = usage.lock_walk(cursor, walk_name(source, counting))
-        if walk is None or usage.has_passed(walk, before):
+        walk = portions.lock_walk(cursor, walk_name(source, counting))
+        if walk is None or portions.has_passed(walk, before):
             return False
         after = Place.read(walk.place) if walk.place else source.place_at(start_of(Span.DAY, now - _BEGINS[counting]))
-        places = usage.next_places(cursor, source, after=after, before=before)
+        places = portions.next_places(cursor, source, after=after, before=before)
         if places:
             values = {"counting": counting.value, "spans": [int(span) for span in SPANS[counting]]}
-            cursor.execute(ADD_FACTS.format(facts=source.counts), usage.between(after, places[-1], **values))
-        is_more = len(places) == usage.PORTION
+            cursor.execute(ADD_FACTS.format(facts=source.counts), portions.between(after, places[-1], **values))
+        is_more = len(places) == portions.PORTION
         to = places[-1] if is_more else source.place_at(before)
         walk.place, walk.counted_to = to.as_json(), to.at
         walk.save()
@@ -167,9 +167,7 @@ def start_of(span: Span, moment: datetime) -> datetime:
 def counted_to(counting: Counting) -> datetime | None:
     """Everything that happened before this moment is in the counts; None: nothing has been counted yet."""
     names = [walk_name(source, counting) for source in COUNTED]
-    moments = UsageWalk.objects.filter(name__in=names, counted_to__isnull=False).values_list("counted_to", flat=True)
-    known = [moment for moment in moments if moment is not None]
-    return min(known) if len(known) == len(COUNTED) else None
+    return portions.counted_to(UsageWalk.objects.in_bulk(names), names)
 
 
 # --- what goes -------------------------------------------------------------------------------------------------------

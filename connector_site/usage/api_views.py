@@ -22,7 +22,8 @@ from access.rest.questions import QuestionView
 from connector_site.exports.forms import FORMS
 from connector_site.usage.serializers import UsageSerializer, UsagesSerializer
 from conversations.models import UsageCount, UsageStorage
-from conversations.services import usage
+from conversations.services import monthly_usage
+from conversations.services.usage import month_of
 
 _ONE_MONTH = "[12][0-9]{3}-(0[1-9]|1[0-2])"
 _MONTHS = re.compile(rf"({_ONE_MONTH})(\.\.({_ONE_MONTH}))?")
@@ -33,7 +34,7 @@ class _MonthsField(forms.Field):
 
     def to_python(self, value: Any) -> tuple[date, date]:
         if not value:
-            now = usage.month_of(timezone.now())
+            now = month_of(timezone.now())
             return now, now
         found = _MONTHS.fullmatch(value)
         if not found:
@@ -79,14 +80,14 @@ class UsageTable(QuestionView):
         first, last = asked.cleaned_data["month"]
         rows = {name: asked.cleaned_data[name] for name in ("brand", "channel") if asked.cleaned_data[name]}
         try:
-            found = usage.usage_in(
+            found = monthly_usage.usage_in(
                 Q(month__gte=first, month__lte=last, **rows),
                 counts=rules.limit(UsageCount.objects.all(), request.user),
                 storage=rules.limit(UsageStorage.objects.all(), request.user),
             )
-        except usage.TooMuch:
+        except monthly_usage.TooMuch:
             raise BadParameter(
-                f"month: These are more than {usage.MOST_ROWS} rows. Ask for fewer months, or for one brand."
+                f"month: These are more than {monthly_usage.MOST_ROWS} rows. Ask for fewer months, or for one brand."
             ) from None
         return self._as_csv(found) if asked.cleaned_data["form"] == "csv" else Response(UsagesSerializer(found).data)
 
@@ -99,7 +100,7 @@ class UsageTable(QuestionView):
             raise BadParameter(f"{name}: {' '.join(str(one) for one in told)}")
         return asked
 
-    def _as_csv(self, found: usage.Usage) -> HttpResponse:
+    def _as_csv(self, found: monthly_usage.Usage) -> HttpResponse:
         form, names = FORMS["csv"], list(UsageSerializer().fields)
         lines = form.head(names) + form.write(names, UsagesSerializer(found).data["results"])
         headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}

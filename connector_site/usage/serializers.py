@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from conversations.models import UsageCount, UsageStorage
-from conversations.services.usage import COUNT_FIGURES, STORAGE_FIGURES, MonthOfChannel
+from conversations.services.monthly_usage import COUNT_FIGURES, STORAGE_FIGURES, MonthOfChannel
 
 
 def _figure(model: type[UsageCount | UsageStorage], name: str) -> serializers.IntegerField:

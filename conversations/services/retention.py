@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from access.models import Brand
@@ -25,11 +24,10 @@ from audit import api as audit
 from conversations.media import storage_path
 from conversations.models import MediaFile, Removed
 from core.actor import Actor
+from core.batches import batch_transaction
 from core.ids import first_id_at, made_at, new_id
 
 BATCH = 500
-_STATEMENT_MAY_TAKE_MS = 5_000
-_LOCK_MAY_TAKE_MS = 1_000
 # A file is on the disk before its row is committed: so young a one without a row is not called lost.
 _FILE_GETS_ITS_ROW_WITHIN = timedelta(hours=1)
 
@@ -65,17 +63,6 @@ class Page:
 
     def with_removed(self, removed: int) -> Page:
         return replace(self, removed=removed)
-
-
-@contextmanager
-def batch_transaction() -> Iterator[CursorWrapper]:
-    """A transaction that ends with an error rather than hold something for long."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)",
-            [str(_STATEMENT_MAY_TAKE_MS), str(_LOCK_MAY_TAKE_MS)],
-        )
-        yield cursor
 
 
 def read_page(

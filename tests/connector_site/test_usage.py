@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from access.models import ApiKey
 from conversations.models import UsageCount, UsageStorage
-from conversations.services import usage
+from conversations.services import monthly_usage
 from core.ids import new_id
 from tests.access.keys import Program
 from tests.factories import World, make_superuser, make_two_brands
@@ -142,7 +142,7 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(program, asked, named):
 
 def test_more_than_fits_into_an_answer_is_refused(two, program, monkeypatch):
     count(now=DURING + timedelta(days=40))
-    monkeypatch.setattr(usage, "MOST_ROWS", 1)
+    monkeypatch.setattr(monthly_usage, "MOST_ROWS", 1)
 
     assert program.get(USAGE, {"month": "2025-09..2025-12"}).status_code == 400
     assert program.get(USAGE, {"month": "2025-11"}).status_code == 200

@@ -28,6 +28,7 @@ from conversations.models import (
     Removed,
 )
 from conversations.services import operations, retention
+from core import batches
 from core.ids import new_id
 from tests.conversations.notifications import said
 from tests.conversations.stand import ADA, Stand, in_thread
@@ -390,7 +391,7 @@ def test_a_batch_that_takes_too_long_is_ended_and_removes_nothing(
     talked: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "_LOCK_MESSAGES", "SELECT pg_sleep(9), %s::uuid[]")
-    monkeypatch.setattr(retention, "_STATEMENT_MAY_TAKE_MS", 50)
+    monkeypatch.setattr(batches, "_STATEMENT_MAY_TAKE_MS", 50)
     MessageContent.objects.update(expires_on=timezone.now().date() - timedelta(days=1))
 
     with pytest.raises(OperationalError):

@@ -19,9 +19,10 @@ from conversations.models import (
     UsageStorage,
     UsageWalk,
 )
-from conversations.services import retention, usage
+from conversations.services import portions, retention, usage
 from conversations.services.erasure import erase_consumer
 from core.actor import SYSTEM
+from core.ids import first_id_at
 from tests.conversations.stand import in_thread
 from tests.factories import World, make_two_brands
 from tests.webhooks.usages import (
@@ -106,7 +107,7 @@ def test_counting_again_adds_nothing(amber):
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_portions_of_any_size_find_the_same(amber, monkeypatch, size):
     busy(amber)
-    monkeypatch.setattr(usage, "PORTION", size)
+    monkeypatch.setattr(portions, "PORTION", size)
 
     count(now=MUCH_LATER)
 
@@ -117,7 +118,7 @@ def test_portions_of_any_size_find_the_same(amber, monkeypatch, size):
 
 def test_a_crash_in_the_middle_of_a_portion_doubles_nothing_and_loses_nothing(amber, monkeypatch):
     busy(amber)
-    monkeypatch.setattr(usage, "PORTION", 4)
+    monkeypatch.setattr(portions, "PORTION", 4)
     crashes = iter(range(1_000))
     save = UsageWalk.save
 
@@ -144,7 +145,7 @@ def test_several_workers_at_once_count_everything_once(transactional_db, monkeyp
     amber, _ = make_two_brands()
     nothing_counted()
     busy(amber, messages=40)
-    monkeypatch.setattr(usage, "PORTION", 3)
+    monkeypatch.setattr(portions, "PORTION", 3)
     troubles: list[str] = []
 
     def work() -> None:
@@ -293,15 +294,15 @@ def stored_directly() -> dict[tuple[object, object], tuple[int, int, int]]:
         cursor.execute(
             "SELECT message_id, text, attachments::text, element::text, quick_replies::text, metadata::text"
             " FROM conversations_messagecontent WHERE message_id < %s",
-            [usage.first_id_at(MUCH_LATER)],
+            [first_id_at(MUCH_LATER)],
         )
         for message_id, text, *others in cursor.fetchall():
             said = Message.objects.get(pk=message_id)
             sizes = [len(one.encode()) for one in (text, *others) if one and one != "[]"]
             found.setdefault((said.brand_id, said.channel_id), [0, 0, 0])[0] += sum(sizes)
-    for file in MediaFile.objects.filter(pk__lt=usage.first_id_at(MUCH_LATER)).select_related("message"):
+    for file in MediaFile.objects.filter(pk__lt=first_id_at(MUCH_LATER)).select_related("message"):
         found.setdefault((file.brand_id, file.message.channel_id), [0, 0, 0])[1] += file.size
-    for body in DeliveryBody.objects.filter(pk__lt=usage.first_id_at(MUCH_LATER)).select_related("delivery"):
+    for body in DeliveryBody.objects.filter(pk__lt=first_id_at(MUCH_LATER)).select_related("delivery"):
         key = (body.delivery.brand_id, body.delivery.channel_id)
         found.setdefault(key, [0, 0, 0])[2] += len(bytes(body.raw))
     return {key: tuple(sizes) for key, sizes in found.items()}  # type: ignore[misc]

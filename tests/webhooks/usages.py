@@ -25,7 +25,7 @@ from conversations.models import (
     UsageStorage,
     UsageWalk,
 )
-from conversations.services import usage
+from conversations.services.monthly_usage import COUNT_FIGURES
 from core.ids import first_id_at
 from core.vault import search_hash
 from tests.factories import World
@@ -99,8 +99,7 @@ def conversation(world: World, at: datetime) -> Conversation:
 def asked_directly(world: World, month: date) -> dict[str, int]:
     """The figures of a month as a query over the rows themselves finds them."""
     begin = datetime(month.year, month.month, 1, tzinfo=UTC)
-    after = usage.month_after(month)
-    end = datetime(after.year, after.month, 1, tzinfo=UTC)
+    end = (begin + timedelta(days=31)).replace(day=1)
     made = Q(pk__gte=first_id_at(begin), pk__lt=first_id_at(end))
     messages = Message.objects.filter(made, channel=world.channel)
     files = MediaFile.objects.filter(made, message__channel=world.channel)
@@ -124,4 +123,4 @@ def asked_directly(world: World, month: date) -> dict[str, int]:
 def counted(world: World, month: date, reckoning: Reckoning = Reckoning.FINAL) -> dict[str, int]:
     """The figures of a month as they were counted."""
     row = UsageCount.objects.filter(channel=world.channel, month=month, reckoning=reckoning).first()
-    return {name: getattr(row, name) if row else 0 for name in usage.COUNT_FIGURES}
+    return {name: getattr(row, name) if row else 0 for name in COUNT_FIGURES}

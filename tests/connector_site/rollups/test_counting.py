@@ -10,7 +10,7 @@ from django.utils import timezone
 from connector_site.models import Counting, Figure, RollupCount, Span
 from connector_site.rollups import counting
 from conversations.models import Dispatch, UsageWalk
-from conversations.services import usage
+from conversations.services import portions
 from tests.connector_site.rollups.facts import asked_directly, count, counted
 from tests.conversations.stand import in_thread
 from tests.factories import World, make_two_brands
@@ -68,7 +68,7 @@ def test_the_counts_are_those_that_a_look_at_every_row_finds(two):
 
 @pytest.mark.parametrize("size", [1, 7])
 def test_portions_of_any_size_find_the_same(amber, monkeypatch, size):
-    monkeypatch.setattr(usage, "PORTION", size)
+    monkeypatch.setattr(portions, "PORTION", size)
     now = timezone.now() + LATER_THAN_THE_WORLDS
     busy(amber, since=now - timedelta(hours=5), messages=5)
 
@@ -81,7 +81,7 @@ def test_portions_of_any_size_find_the_same(amber, monkeypatch, size):
 def test_a_killed_count_goes_on_where_it_was_and_doubles_nothing(amber, monkeypatch):
     now = timezone.now() + LATER_THAN_THE_WORLDS
     busy(amber, since=now - timedelta(hours=9))
-    monkeypatch.setattr(usage, "PORTION", 4)
+    monkeypatch.setattr(portions, "PORTION", 4)
     deaths = iter(range(1_000))
     save = UsageWalk.save
 
@@ -108,7 +108,7 @@ def test_several_workers_at_once_count_everything_once(transactional_db, monkeyp
     RollupCount.objects.all().delete()
     now = timezone.now() + LATER_THAN_THE_WORLDS
     busy(amber, since=now - timedelta(hours=9))
-    monkeypatch.setattr(usage, "PORTION", 3)
+    monkeypatch.setattr(portions, "PORTION", 3)
     troubles: list[str] = []
 
     def work() -> None:
