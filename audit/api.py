@@ -110,10 +110,28 @@ def mask(*, subject_type: str, subject_ids: Sequence[str], words: Iterable[str])
     entries: models.QuerySet[AuditEntry] = models.QuerySet(AuditEntry)  # the model's own manager refuses every change
     with _masking():
         for entry in entries.filter(subject_type=subject_type, subject_id__in=subject_ids).select_for_update():
-            masked = {name: _masked(entry, name, pattern) for name in _WRITTEN_BY_PEOPLE}
+            masked = {name: _masked(name, getattr(entry, name), pattern) for name in _WRITTEN_BY_PEOPLE}
             if masked != {name: getattr(entry, name) for name in masked}:
                 entries.filter(pk=entry.pk).update(**masked)
                 changed += 1
+    return changed
+
+
+def mask_reasons(*, correlation_ids: Sequence[str], words: Iterable[str]) -> int:
+    """
+    Take words out of the reasons of all that was done under these ids, which may be very much for one reason.
+
+    Returns how many entries it changed.
+    """
+    pattern = _pattern_of(words)
+    changed = 0
+    every: models.QuerySet[AuditEntry] = models.QuerySet(AuditEntry)  # as in mask
+    entries = every.filter(~models.Q(correlation_id=""), correlation_id__in=correlation_ids)
+    with _masking():
+        for reason in list(entries.order_by().values_list("reason", flat=True).distinct()):
+            masked = _masked("reason", reason, pattern)
+            if masked != reason:
+                changed += entries.filter(reason=reason).update(reason=masked)
     return changed
 
 
@@ -126,8 +144,8 @@ def _masking() -> Iterator[None]:
         cursor.execute("SET LOCAL connector_site.masking = ''")
 
 
-def _masked(entry: AuditEntry, name: str, pattern: re.Pattern[str]) -> str:
-    text, column = pattern.sub(_MASK, getattr(entry, name)), cast(models.CharField, AuditEntry._meta.get_field(name))
+def _masked(name: str, text: str, pattern: re.Pattern[str]) -> str:
+    text, column = pattern.sub(_MASK, text), cast(models.CharField, AuditEntry._meta.get_field(name))
     # A mask may be longer than what it covers: what does not fit any more is masked as a whole.
     return text if len(text) <= (column.max_length or 0) else _MASK
 
@@ -151,4 +169,4 @@ def _brand_id(subject: models.Model | None) -> Any:
     return getattr(subject, f"{brand_path_of(type(subject))}_id")
 
 
-__all__ = ["WHOLE_SITE", "UnknownAction", "mask", "names_any", "record", "record_once"]
+__all__ = ["WHOLE_SITE", "UnknownAction", "mask", "mask_reasons", "names_any", "record", "record_once"]

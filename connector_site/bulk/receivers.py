@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.dispatch import receiver
 
 from audit import api as audit
@@ -22,5 +22,8 @@ def take_out_of_reasons(*, erasure: Any, words: Sequence[str], **_: Any) -> None
         BulkJob.objects.filter(Q(brand=erasure.consumer.brand_id) | Q(brand=None)).values_list("pk", "reason")
     )
     named = [job_id for job_id, reason in reasons.items() if reason and audit.names_any(reason, words)]
-    BulkJob.objects.filter(pk__in=named).update(reason=_MASK)
+    # Taken from whoever works on it: a row under way would be told with the reason as it was.
+    BulkJob.objects.filter(pk__in=named).update(reason=_MASK, fence=F("fence") + 1, leased_until=None)
+    # Each row that it did, most of other consumers, has been told with the reason of the job.
+    audit.mask_reasons(correlation_ids=[str(job_id) for job_id in named], words=words)
     audit.mask(subject_type="bulkjob", subject_ids=[str(job_id) for job_id in reasons], words=words)

@@ -22,7 +22,7 @@ from conversations.services import operations
 from conversations.services.erasure import erase_consumer
 from core.actor import COMMAND
 from tests.connector_site.bulk.rows import dead_deliveries, dead_texts, preview, start, started, states, work
-from tests.factories import make_superuser, make_user
+from tests.factories import World, make_superuser, make_two_brands, make_user
 from webhooks.models import Delivery, DeliveryState
 
 pytestmark = pytest.mark.django_db
@@ -262,12 +262,41 @@ def test_after_a_restore_no_job_goes_on_by_itself(world):
 
 def test_an_erasure_takes_the_person_out_of_the_reason(world):
     job = work(started("DROP", [world.dead], world.operator, reason=f"{world.consumer.name} asked us"))
-    Conversation.objects.filter(pk=world.conversation.pk).update(state="CLOSED", closed_at=job.finished_at)
-    erase_consumer(consumer_id=world.consumer.pk, actor=COMMAND, reason="asked for")
+    erased(world)
     job.refresh_from_db()
     assert world.consumer.name not in job.reason
     told = AuditEntry.objects.filter(subject_type="bulkjob", subject_id=str(job.pk)).values_list("reason", flat=True)
     assert not [reason for reason in told if world.consumer.name in reason]
+
+
+def test_an_erasure_takes_the_person_out_of_what_the_job_did_to_rows_of_others():
+    amber, other = make_two_brands()
+    boss = make_superuser()
+    reason = f"{amber.consumer.name} and others asked us"
+    job = work(started("DROP", [amber.dead, *dead_texts(other, 2)], boss, reason=reason))
+    assert job.done_count == 3
+    erased(amber)
+    told = AuditEntry.objects.filter(correlation_id=str(job.pk)).values_list("reason", flat=True)
+    assert set(told) == {"••• and others asked us", ""}
+
+
+def test_a_row_under_way_when_its_job_is_made_to_forget_somebody_is_undone():
+    """Or it would be told with the reason as it was."""
+    amber, other = make_two_brands()
+    rows = [*dead_texts(other, 1), amber.dead]
+    job = started("RESEND", rows, make_superuser(), reason=f"for {amber.consumer.name}")
+    assert running._claim() is not None
+    under_way = BulkJob.objects.select_related("asked_by").get(pk=job.pk)
+    erased(amber)
+    with pytest.raises(running._NoLongerOurs):
+        running._do_next(under_way)
+    assert work(job).state == BulkState.DONE
+    assert {act.reason for act in AuditEntry.objects.filter(correlation_id=str(job.pk))} == {"•••", ""}
+
+
+def erased(world: World) -> None:
+    Conversation.objects.filter(consumer=world.consumer).update(state="CLOSED", closed_at=timezone.now())
+    erase_consumer(consumer_id=world.consumer.pk, actor=COMMAND, reason="asked for")
 
 
 def test_previews_that_nobody_started_go_after_a_day(world):
