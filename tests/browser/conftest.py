@@ -56,10 +56,9 @@ def admin(page: Page, stack: Stack) -> Page:
     return page
 
 
-def sign_in(page: Page, *, password: str) -> None:
-    """As the user admin."""
+def sign_in(page: Page, *, password: str, username: str = "admin") -> None:
     page.goto("/admin/")
-    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 
