@@ -71,7 +71,7 @@ class NewestChangeList(PlainChangeList):
         specs: list[Any] = list(self.filter_specs)
         asked = [_asked_by(one, request, self.model) for one in specs if one.value() is not None]
         if self.query.strip():
-            asked.append(self.model_admin.found(request, self.query.strip()))
+            asked.append(self.model_admin.sought(request, self.query.strip()))
         return newest.listing_of(rows, asked, walks=self.model_admin.walks, reader=request.user)
 
 

@@ -39,7 +39,14 @@ class RecordAdmin(BrandScopedAdmin):
         return NewestChangeList
 
     def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        return self.found(request, term).narrowed(queryset)
+        return self.sought(request, term).narrowed(queryset)
+
+    def sought(self, request: HttpRequest, term: str) -> Asked:
+        """The same, looked up once for a request: what the list shows asks, and what its actions are for."""
+        if not hasattr(request, "sought"):
+            request.sought = self.found(request, term)  # type: ignore[attr-defined]
+        known: Asked = request.sought  # type: ignore[attr-defined]
+        return known
 
     def found(self, request: HttpRequest, term: str) -> Asked:
         """What a search term stands for, as one more filter of the list: by default the row with this id."""

@@ -112,7 +112,7 @@ class ConversationAdmin(LiveMixin, DeedsMixin, RecordAdmin):
         seen_rows, wanted = self.seen_by(request), id_in(term)
         if wanted and seen_rows.filter(pk=wanted).exists():
             return by_ids([wanted])
-        accounts = limit(Account.objects.all(), request.user).values("pk")
+        accounts = list(limit(Account.objects.all(), request.user).values_list("pk", flat=True))
         by_lp_id = seen_rows.filter(account__in=accounts, lp_conversation_id=term).values_list("pk", flat=True)
         return by_ids(list(by_lp_id[:_MOST_FOUND]) or _of_consumer(request, term))
 
@@ -223,7 +223,7 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
         if wanted and seen_rows.filter(pk=wanted).exists():
             return by_ids([wanted])
         by_hash = seen_rows.filter(search_hash=search_hash(term)).values_list("pk", flat=True)
-        accounts = limit(Account.objects.all(), request.user).values("pk")
+        accounts = list(limit(Account.objects.all(), request.user).values_list("pk", flat=True))
         by_lp_id = seen_rows.filter(account__in=accounts, ext_consumer_id=term).values_list("pk", flat=True)
         return by_ids(list(by_hash[:_MOST_FOUND]) or list(by_lp_id[:_MOST_FOUND]))
 

@@ -92,7 +92,7 @@ def tell_of_held_lanes(*, installation: AppInstallation, **_: Any) -> list[Findi
     amount = f"{count} lanes are held after a restore: nothing leaves them."
     if count == 1:
         amount = "1 lane is held after a restore: nothing leaves it."
-    what = f"More than {amount}" if count == COUNTED_AT_MOST else amount
+    what = f"At least {amount}" if count == COUNTED_AT_MOST else amount
     do = "Look where their unknown messages would stand, then drop or release: manage.py held, or each consumer's page."
     check = Check(name="Held lanes", means="A restored backup may know less than what was sent after it was taken.")
     return [check.worries(what, do=do)]

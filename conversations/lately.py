@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from conversations.models import Direction, DispatchKind, DispatchState
-from core.ids import first_id_at
+from core.ids import NO_ID, first_id_at
 from installations.models import AppInstallation, Channel
 
 LOOKED_BACK = timedelta(hours=24)
@@ -24,18 +24,20 @@ _STATES = (DispatchState.SENT, DispatchState.UNKNOWN, DispatchState.PARKED, Disp
 # What these say is about one consumer or one message, not about the connector.
 _OF_ONE = frozenset({"consumer_gone", "content_unsupported", "conversation_closed"})
 
+# One of two: the index of the channel is walked, however silent the channel is; see access.newest.along.
 _LATELY = """
     SELECT newest.lane_id, newest.direction, newest.kind, newest.state, newest.error_code, newest.finished_at,
            newest.lp_sequence IS NOT NULL, newest.echo_sequence IS NOT NULL
     FROM (SELECT id FROM installations_channel WHERE {} = %s ORDER BY id DESC LIMIT %s) channel
     CROSS JOIN LATERAL (
         SELECT id, lane_id, direction, kind, state, error_code, finished_at, lp_sequence, echo_sequence
-        FROM conversations_dispatch WHERE channel_id = channel.id AND id >= %s ORDER BY id DESC LIMIT %s
+        FROM conversations_dispatch WHERE channel_id = ANY(ARRAY[channel.id, '{nobody}'::uuid]) AND id >= %s
+        ORDER BY channel_id, id DESC LIMIT %s
     ) newest
     WHERE newest.kind = ANY(%s) AND newest.state = ANY(%s)
     ORDER BY newest.id DESC
 """
-_OF_INSTALLATION, _OF_CHANNEL = _LATELY.format("installation_id"), _LATELY.format("id")
+_OF_INSTALLATION, _OF_CHANNEL = _LATELY.format("installation_id", nobody=NO_ID), _LATELY.format("id", nobody=NO_ID)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,22 +12,24 @@ from conversations.models import Dispatch, DispatchKind
 from conversations.models.outbox import LIVE_STATES
 
 TROUBLED_STATES = ("UNKNOWN", "PARKED", "DEAD", "FAILED")
-COUNTED_AT_MOST = 1000
+# Of these somebody makes an end: they are few, or it is enough to know that there are many.
+UNSETTLED_STATES = ("UNKNOWN", "PARKED", "DEAD")
+COUNTED_AT_MOST = 100
 
 # Each count walks the partial index dispatch_troubled, and no further than it is told.
 _ONE = "(SELECT count(*) FROM (SELECT 1 FROM conversations_dispatch WHERE brand_id = b.id AND state = '{}' LIMIT %s) t)"
-_TROUBLED = "SELECT b.id, {} FROM access_brand b WHERE b.id = ANY(%s)".format(  # noqa: S608 -- constants of ours
-    ", ".join(_ONE.format(state) for state in TROUBLED_STATES)
+_UNSETTLED = "SELECT b.id, {} FROM access_brand b WHERE b.id = ANY(%s)".format(  # noqa: S608 -- constants of ours
+    ", ".join(_ONE.format(state) for state in UNSETTLED_STATES)
 )
 
 
-def count_troubled(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, int]]:
+def count_unsettled(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, int]]:
     """Of each brand: state to how many dispatches are in it, counted no further than COUNTED_AT_MOST."""
     if not brand_ids:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(_TROUBLED, [*[COUNTED_AT_MOST] * len(TROUBLED_STATES), list(brand_ids)])
-        return {row[0]: dict(zip(TROUBLED_STATES, row[1:], strict=True)) for row in cursor.fetchall()}
+        cursor.execute(_UNSETTLED, [*[COUNTED_AT_MOST] * len(UNSETTLED_STATES), list(brand_ids)])
+        return {row[0]: dict(zip(UNSETTLED_STATES, row[1:], strict=True)) for row in cursor.fetchall()}
 
 
 def accounts_that_may_open() -> QuerySet[Dispatch, uuid.UUID]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import models, transaction
 
+from access import newest
 from adapters.registry import get_adapter
 from audit import api as audit
 from core.actor import Actor
@@ -119,5 +120,5 @@ def has_been_used(channel: Channel) -> bool:
 def _points_to(relation: Any, channel: Channel) -> bool:
     if not relation.auto_created or not relation.one_to_many or relation.related_model is ChannelSecret:
         return False
-    rows = relation.related_model._base_manager.filter(**{relation.field.name: channel})
-    return bool(rows.exists())
+    rows = newest.along(relation.related_model._base_manager.all(), relation.field.attname, channel.pk)
+    return bool(rows.values_list("pk")[:1])

@@ -31,6 +31,7 @@ _WORDS = {
 }
 # Of a list without a filter: so many that follow each other, and so many that begin in the depth.
 _PAGES = 5
+_CONVERSATIONS = 2
 _RANGES = ("hour", "day", "week", "month")
 
 
@@ -49,19 +50,16 @@ def _ask_all(fewest_messages: int) -> Iterator[tuple[str, Cost]]:
             yield from _costs_of_list(page, reader, client, deep=deep, middle=middle)
         yield from _costs_of_searches(reader, client, slugs, deep=deep)
         yield from _costs_of_overview(reader, client, slugs)
+        yield from _costs_of_rows(reader, client, slugs, deep=deep)
 
 
 def _count_what_happened() -> None:
     """The overview reads counts, which workers would have written."""
-    from django.utils import timezone
-
-    from connector_site.models import Counting
     from connector_site.rollups import counting
 
-    say("    counting the last day for the overview")
-    for source in counting.COUNTED:
-        while counting.count_some(source, Counting.SOON, now=timezone.now()):
-            pass
+    say("    counting what happened, for the overview")
+    for _ in counting.walk():
+        pass
 
 
 def _signed_in(reader: str, slugs: tuple[str, ...]) -> Any:
@@ -163,15 +161,15 @@ def _cost_of_page(client: Any, address: str, form: dict[str, str] | None = None)
     shown = answer.context_data.get("cl")
     older = getattr(shown, "older_url", "")
     cost = priced(
-        # That somebody is still there is noted now and then.
-        [one for one in statements if "django_session" not in one[0]],
+        # That somebody is still there is noted now and then; what kinds of rows there are, each process asks once.
+        [one for one in statements if "django_session" not in one[0] and "django_content_type" not in one[0]],
         rows=len(shown.result_list) if shown else 0,
         has_more=bool(older),
     )
     return cost, older and f"{answer.request['PATH_INFO']}{older}"
 
 
-# --- searches and the overview ---------------------------------------------------------------------------------------
+# --- searches, the overview, and pages of one row ---------------------------------------------------------------------
 
 
 def _costs_of_searches(
@@ -185,9 +183,7 @@ def _costs_of_searches(
     mine = Message.objects.filter(brand__slug__in=slugs or ("big",), conversation__isnull=False).order_by("-pk")
     lists = {page.opts.model_name: _path_of(page) for page in _lists()}
     for place, rows in (("first", mine), ("deep", mine.filter(pk__lt=first_id_at(deep)))):
-        message = rows.select_related("consumer", "conversation").filter(direction="TO_LIVEPERSON").first()
-        if message is None:
-            continue
+        message = _of_like_consumer(rows.filter(direction="TO_LIVEPERSON"))
         terms = {
             "phone": message.consumer.channel_consumer_id,
             "liveperson-id": message.conversation.lp_conversation_id,
@@ -205,6 +201,12 @@ def _costs_of_searches(
                 yield f"{question} | {reader} | {place}", cost
 
 
+def _of_like_consumer(messages: Any) -> Any:
+    """The newest message of somebody who has two conversations: of another number a page costs another price."""
+    newest = messages.select_related("consumer", "conversation").iterator(chunk_size=100)
+    return next(message for message in newest if message.consumer.conversations.count() == _CONVERSATIONS)
+
+
 def _costs_of_overview(reader: str, client: Any, slugs: tuple[str, ...]) -> Iterator[tuple[str, Cost]]:
     from django.urls import reverse
 
@@ -212,10 +214,43 @@ def _costs_of_overview(reader: str, client: Any, slugs: tuple[str, ...]) -> Iter
 
     chosen = str(Brand.objects.get(slug=(slugs or ("big",))[0]).pk)
     for asked_range in _RANGES:
+        # The smaller history is shorter than a month.
+        name = "overview" if asked_range != "month" else "overview range"
         cost, _ = _cost_of_page(client, f"{reverse('admin:index')}?{urlencode({'range': asked_range})}")
-        # Of longer ranges there is nothing to tell: the last day alone is counted here.
-        name = "overview" if asked_range in ("hour", "day") else "overview range"
         yield f"{name}={asked_range} | {reader} | first", cost
         query = urlencode({"range": asked_range, "brand": chosen})
         cost, _ = _cost_of_page(client, f"{reverse('admin:index')}?{query}")
         yield f"{name}={asked_range},brand | {reader} | first", cost
+
+
+def _costs_of_rows(reader: str, client: Any, slugs: tuple[str, ...], *, deep: datetime) -> Iterator[tuple[str, Cost]]:
+    """Pages of what is set up, of a large, a small and a silent brand; and of what was stored lately and long ago."""
+    from access.models import Brand
+    from access.rules import limit
+    from conversations.models import Conversation, Dispatch, Message
+    from core.ids import first_id_at
+    from installations.models import Account, AppInstallation, Channel
+    from webhooks.models import Delivery
+
+    for model in (Brand, Account, AppInstallation, Channel):
+        for slug in ("big", "small", "gone"):
+            of_brand = {"slug": slug} if model is Brand else {"brand__slug": slug}
+            row = limit(model.objects.filter(**of_brand), client.owner).order_by("pk").first()
+            if row is not None:
+                yield f"page-of-{model._meta.model_name}-{slug} | {reader} | first", _cost_of_row(client, row)
+    for place, rows in (("first", {}), ("deep", {"pk__lt": first_id_at(deep)})):
+        for model in (Message, Conversation, Dispatch, Delivery):
+            seen = limit(model.objects.filter(**rows), client.owner)
+            row = seen.filter(brand__slug__in=slugs or ("big",)).order_by("-pk").first()
+            yield f"page-of-{model._meta.model_name} | {reader} | {place}", _cost_of_row(client, row)
+            if model is Conversation:
+                consumer = _of_like_consumer(Message.objects.filter(**rows, brand=row.brand_id)).consumer
+                yield f"page-of-consumer | {reader} | {place}", _cost_of_row(client, consumer)
+
+
+def _cost_of_row(client: Any, row: Any) -> Cost:
+    from django.urls import reverse
+
+    address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    cost, _ = _cost_of_page(client, address)
+    return cost

@@ -80,8 +80,8 @@ def _bounded(names: list[str], small: Costs, large: Costs) -> list[Figure]:
 
 
 def _statements(small: Costs, large: Costs) -> Figure:
-    # Of a page without a row, nothing else is looked up.
-    alike = [name for name in small.keys() & large.keys() if bool(small[name].rows) == bool(large[name].rows)]
+    # What there is no row of on a page, nothing is looked up for.
+    alike = [name for name in small.keys() & large.keys() if small[name].rows == large[name].rows]
     differ = sorted(name for name in alike if small[name].statements != large[name].statements)
     return Figure(
         figure="requests whose number of statements differs",

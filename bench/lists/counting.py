@@ -131,7 +131,7 @@ def mean_of(costs: Sequence[Cost]) -> Cost:
 
 def _explained(sql: str, params: Any) -> dict[str, Any] | None:
     """The plan as it ran; None for what has none, and for the few that write: the use of a key."""
-    if not sql.lstrip(" (").upper().startswith(("SELECT", "WITH")):
+    if not sql.lstrip(" (\n").upper().startswith(("SELECT", "WITH")):
         return None
     with transaction.atomic(), connection.cursor() as cursor:
         # Whatever the first run leaves to be tidied up, the second one does not pay for.
@@ -144,7 +144,9 @@ def _explained(sql: str, params: Any) -> dict[str, Any] | None:
 
 
 def _searches(plan: dict[str, Any]) -> Iterator[int]:
-    yield plan.get("Index Searches", 0)
+    # Ids that lie on one leaf PostgreSQL takes on one way; among more rows each may have a leaf of its own.
+    by_ids = plan["Actual Rows"] * plan["Actual Loops"] if plan.get("Index Name", "").endswith("_pkey") else 0
+    yield max(plan.get("Index Searches", 0), int(by_ids))
     for below in plan.get("Plans", ()):
         yield from _searches(below)
 

@@ -27,7 +27,7 @@ from connector_site.overview.links import Links
 from connector_site.overview.now import Waiting
 from connector_site.rollups import counting, series
 from connector_site.rollups.series import Figures, Range, Series
-from conversations.selectors import count_troubled
+from conversations.selectors import count_unsettled
 from installations.models import AppInstallation, State
 from webhooks.selectors import last_deliveries
 
@@ -65,12 +65,12 @@ def context(request: HttpRequest) -> dict[str, Any]:
     """
     now = timezone.now()
     asked = _asked(request)
-    waiting, troubled = this_moment.what_waits(asked.ids), count_troubled(asked.ids)
+    waiting, unsettled = this_moment.what_waits(asked.ids), count_unsettled(asked.ids)
     happened = series.series_of_brands(asked.ids, asked=asked.range, now=now)
     connectors = _connectors(asked.shown)
     return {
         "title": "Overview",
-        "now_tiles": tiles.of_now(_together(waiting), _sum(troubled), asked.links, now=now),
+        "now_tiles": tiles.of_now(_together(waiting), _sum(unsettled), asked.links, now=now),
         "needs": attention.needs_of(
             connectors,
             this_moment.pauses_in_force(asked.ids),
@@ -80,7 +80,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         ),
         **_of_range(asked, happened),
         "brand_columns": tiles.BRAND_COLUMNS,
-        "brand_lines": _lines(asked, happened, waiting, troubled, now) if len(asked.shown) > 1 else [],
+        "brand_lines": _lines(asked, happened, waiting, unsettled, now) if len(asked.shown) > 1 else [],
         "cards": _cards(asked.shown, connectors),
         "chosen": asked.chosen,
         "all_url": _url(asked.range, None),
@@ -134,7 +134,7 @@ def _of_range(asked: _Asked, happened: Series) -> dict[str, Any]:
 
 
 def _lines(
-    asked: _Asked, happened: Series, waiting: dict[uuid.UUID, Waiting], troubled: Counts, now: datetime
+    asked: _Asked, happened: Series, waiting: dict[uuid.UUID, Waiting], unsettled: Counts, now: datetime
 ) -> list[tiles.BrandLine]:
     return [
         tiles.BrandLine(
@@ -144,7 +144,7 @@ def _lines(
             cells=tiles.brand_cells(
                 happened.of_brand.get(brand.pk, Figures()),
                 waiting.get(brand.pk, Waiting()),
-                troubled.get(brand.pk, {}),
+                unsettled.get(brand.pk, {}),
                 Links(asked=asked.range, brand_id=brand.pk),
                 now=now,
             ),
@@ -171,9 +171,9 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     return min(known) if known else None
 
 
-def _sum(troubled: Counts) -> dict[str, int]:
+def _sum(unsettled: Counts) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
-    for counts in troubled.values():
+    for counts in unsettled.values():
         for state, count in counts.items():
             found[state] += count
     return found

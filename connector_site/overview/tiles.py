@@ -12,18 +12,18 @@ from connector_site.overview.now import COUNTED_AT_MOST, Waiting
 from connector_site.rollups.buckets import ACK_LIMIT_MS, ACK_MS, BEYOND, THROUGH_MS
 from connector_site.rollups.series import Figures
 from conversations.models import DispatchState
-from conversations.selectors import TROUBLED_STATES
+from conversations.selectors import COUNTED_AT_MOST as UNSETTLED_AT_MOST
+from conversations.selectors import UNSETTLED_STATES
 from core import errors
 
 DIRECTIONS = {"TO_LIVEPERSON": "to LivePerson", "TO_CHANNEL": "to channels"}
 ENDS = ("FAILED", "DEAD", "DROPPED")
 _MOST_CAUSES = 12
 _WAITS_LONG_S, _WAITS_TOO_LONG_S = 10.0, 60.0
-_TROUBLE = {
+_UNSETTLED = {
     "UNKNOWN": ("wait", "Waits for evidence whether it arrived; holds up this consumer's messages."),
     "PARKED": ("bad", "Waits for a person: send it again, drop it, or mark it as sent."),
     "DEAD": ("bad", "Tried often enough, or for long enough. Can be sent again."),
-    "FAILED": ("plain", "The other side will not take it."),
 }
 
 
@@ -84,8 +84,8 @@ def percentile(figures: Figures, figure: Figure, share: float, edges: tuple[int,
     return f"over {duration(edges[-1])}" if found == BEYOND else duration(found)
 
 
-def capped(count: int) -> str:
-    return f"{COUNTED_AT_MOST}+" if count >= COUNTED_AT_MOST else f"{count:,}"
+def capped(count: int, at_most: int = COUNTED_AT_MOST) -> str:
+    return f"{at_most:,}+" if count >= at_most else f"{count:,}"
 
 
 def waited(since: datetime | None, now: datetime) -> tuple[str, str]:
@@ -100,7 +100,7 @@ def waited(since: datetime | None, now: datetime) -> tuple[str, str]:
 # --- now -------------------------------------------------------------------------------------------------------------
 
 
-def of_now(waiting: Waiting, troubled: dict[str, int], links: Links, *, now: datetime) -> list[Tile]:
+def of_now(waiting: Waiting, unsettled: dict[str, int], links: Links, *, now: datetime) -> list[Tile]:
     """What waits for a worker or for a person."""
     for_s, tone = waited(waiting.lanes_since, now)
     stored_s, stored_tone = waited(waiting.deliveries_since, now)
@@ -115,11 +115,11 @@ def of_now(waiting: Waiting, troubled: dict[str, int], links: Links, *, now: dat
         ),
         *[
             Tile(
-                label=str(DispatchState(state).label).lower(), value=capped(troubled.get(state, 0)),
-                tone=_TROUBLE[state][0] if troubled.get(state) else "plain",
-                url=links.now(DISPATCHES, state=state), hint=_TROUBLE[state][1],
+                label=str(DispatchState(state).label).lower(), value=capped(unsettled.get(state, 0), UNSETTLED_AT_MOST),
+                tone=_UNSETTLED[state][0] if unsettled.get(state) else "plain",
+                url=links.now(DISPATCHES, state=state), hint=_UNSETTLED[state][1],
             )
-            for state in TROUBLED_STATES
+            for state in UNSETTLED_STATES
         ],
     ]  # fmt: skip
 
@@ -251,13 +251,13 @@ BRAND_COLUMNS = (
 
 
 def brand_cells(
-    figures: Figures, waiting: Waiting, troubled: dict[str, int], links: Links, *, now: datetime
+    figures: Figures, waiting: Waiting, unsettled: dict[str, int], links: Links, *, now: datetime
 ) -> list[tuple[str, str, str]]:
     """One brand's numbers, in the order of BRAND_COLUMNS: text, link, tone."""
     ack, bad = _ack(figures, links), _bad_ends(figures, links)
     there, back = (_through(figures, links, direction) for direction in DIRECTIONS)
     for_s, tone = waited(waiting.lanes_since, now)
-    unknown, parked = troubled.get("UNKNOWN", 0), troubled.get("PARKED", 0)
+    unknown, parked = unsettled.get("UNKNOWN", 0), unsettled.get("PARKED", 0)
     return [
         *(
             (f"{figures.total(Figure(f'MESSAGES_{one}')):,}", links.lately(MESSAGES, direction=one), "plain")
@@ -269,6 +269,6 @@ def brand_cells(
         (back.value, back.url, "plain"),
         (bad.value, bad.url, bad.tone if bad.value != "0" else "plain"),
         (f"{capped(waiting.lanes)} {for_s}".strip(), links.now(DISPATCHES, state="QUEUED"), tone),
-        (capped(unknown), links.now(DISPATCHES, state="UNKNOWN"), "wait" if unknown else "plain"),
-        (capped(parked), links.now(DISPATCHES, state="PARKED"), "bad" if parked else "plain"),
+        (capped(unknown, UNSETTLED_AT_MOST), links.now(DISPATCHES, state="UNKNOWN"), "wait" if unknown else "plain"),
+        (capped(parked, UNSETTLED_AT_MOST), links.now(DISPATCHES, state="PARKED"), "bad" if parked else "plain"),
     ]
