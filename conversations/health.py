@@ -20,6 +20,8 @@ from installations.signals import channel_health_asked, health_asked, waiting_as
 _ECHO_WITHIN = timedelta(minutes=2)
 _LOOKED_AT = 20
 _ENOUGH = 3
+_LOOK = "Look at the failures below: each says what was answered."
+_HOURS = LOOKED_BACK // timedelta(hours=1)
 
 
 @receiver(health_asked)
@@ -45,13 +47,18 @@ def _of_sends(ended: Sequence[Ended], *, whither: str, means: str) -> Finding:
     sent_at = next((one.at for one in ended if one.state == DispatchState.SENT), None)
     check = Check(name=f"Messages to {whither}", means=means, seen_at=sent_at)
     failed = list(takewhile(lambda one: one.state != DispatchState.SENT, (one for one in ended if one.is_telling)))
+    why = _because(failed[0].error_code.replace("_", " ")) if failed else ""
     if len({one.lane_id for one in failed}) >= _ENOUGH:
-        code = failed[0].error_code.replace("_", " ")
-        what = f"None of the last {len(failed)} messages to {whither} is known to have arrived{_because(code)}."
-        do = "Look at the failures below: each says what was answered."
-        return check.stops(what, do=do, step=Step.SHOW_FAILURES)
+        what = f"None of the last {len(failed)} messages to {whither} is known to have arrived{why}."
+        return check.stops(what, do=_LOOK, step=Step.SHOW_FAILURES)
+    if again := sum(one.is_to_be_tried_again for one in failed):
+        what = f"{again} message{'s' if again > 1 else ''} to {whither} did not go through at the last try{why}."
+        return check.worries(what, do=f"{_LOOK} It is tried again by itself.", step=Step.SHOW_FAILURES)
+    if failed:
+        since = "since the last one was accepted" if sent_at else f"in the last {_HOURS} hours, and none was accepted"
+        return check.fine(f"{len(failed)} failed {since}: too few to say that it is the connector.")
     if sent_at is None:
-        return check.fine(f"There was none in the last {LOOKED_BACK // timedelta(hours=1)} hours.")
+        return check.fine(f"There was none in the last {_HOURS} hours.")
     return check.fine("The last one was accepted.")
 
 

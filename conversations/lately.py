@@ -1,5 +1,5 @@
 """
-The sends of a connector that lately came to an end, or to doubt: of each of its channels the newest, and no further.
+The sends of a connector that lately came to an end, to doubt, or to another try: of each of its channels the newest.
 
 So a page costs the same however many there are.
 """
@@ -21,6 +21,7 @@ _NEWEST = 200
 _CHANNELS = 20
 _KINDS = (DispatchKind.TEXT, DispatchKind.FILE, DispatchKind.RICH)
 _STATES = (DispatchState.SENT, DispatchState.UNKNOWN, DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED)
+_UNDER_WAY = (DispatchState.QUEUED, DispatchState.SENDING)
 # What these say is about one consumer or one message, not about the connector.
 _OF_ONE = frozenset({"consumer_gone", "content_unsupported", "conversation_closed"})
 
@@ -35,6 +36,7 @@ _LATELY = """
         ORDER BY channel_id, id DESC LIMIT %s
     ) newest
     WHERE newest.kind = ANY(%s) AND newest.state = ANY(%s)
+       OR newest.kind = ANY(%s) AND newest.state = ANY(%s) AND newest.error_code <> ''
     ORDER BY newest.id DESC
 """
 _OF_INSTALLATION, _OF_CHANNEL = _LATELY.format("installation_id", nobody=NO_ID), _LATELY.format("id", nobody=NO_ID)
@@ -42,7 +44,7 @@ _OF_INSTALLATION, _OF_CHANNEL = _LATELY.format("installation_id", nobody=NO_ID),
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """One send. at: when it ended; None where it did not. may_echo: LivePerson took it as a text, and tells us so."""
+    """One send. at: when it ended; None where it has not. may_echo: LivePerson took it as a text, and tells us so."""
 
     lane_id: uuid.UUID
     direction: str
@@ -51,6 +53,11 @@ class Ended:
     at: datetime | None
     may_echo: bool
     is_echoed: bool
+
+    @property
+    def is_to_be_tried_again(self) -> bool:
+        """Whether its last try failed, and another comes by itself."""
+        return self.state in _UNDER_WAY
 
     @property
     def is_telling(self) -> bool:
@@ -64,7 +71,10 @@ def lately_ended(row: AppInstallation | Channel, *, now: datetime) -> list[Ended
     with connection.cursor() as cursor:
         cursor.execute(
             statement,
-            [row.pk, _CHANNELS, first_id_at(now - LOOKED_BACK), _NEWEST, list(_KINDS), list(_STATES)],
+            [
+                *(row.pk, _CHANNELS, first_id_at(now - LOOKED_BACK), _NEWEST, list(_KINDS), list(_STATES)),
+                *([*_KINDS, DispatchKind.OPEN], list(_UNDER_WAY)),  # what fails before the words do keeps them back
+            ],
         )
         found = cursor.fetchall()
     return [

@@ -61,7 +61,7 @@ def _of_connector(row: AppInstallation, token: AppToken | None, seen_at: datetim
     upstreams: list[Upstream] = row.troubled_upstreams  # type: ignore[attr-defined]  # by the prefetch above
     closed = [one for one in upstreams if one.phase != Phase.CLOSED.value]
     if closed:
-        return check.stops(f"{breakers.label_of(closed[0].name)} does not answer {row}.", do=do, step=step)
+        return check.stops(f"Calls of {row} to {breakers.label_of(closed[0].name)} fail.", do=do, step=step)
     return _of_channels(row, check)
 
 

@@ -59,11 +59,14 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
         assert row.opened_at is not None
         next_at = max([now, *(at for at in (row.probe_at, row.held_until) if at)])
         what = (
-            f"{who} is not answering since {time_of(row.opened_at)}; {amount}; next try at {time_of(next_at)}. "
-            "Until it answers no attempt is used up."
+            f"Calls to {who} have failed since {time_of(row.opened_at)}; {amount}; next try at {time_of(next_at)}. "
+            "Until one goes through no attempt is used up."
         )
-        do = "See whether it is down or its address has changed. What waits goes out by itself once it answers."
-        return [check.stops(what, do=do)]
+        do = (
+            "The failures below say what it answered, if it did. See whether it is down or its address has changed. "
+            "What waits goes out by itself once it works again."
+        )
+        return [check.stops(what, do=do, step=Step.SHOW_FAILURES)]
     if row.held_until and row.held_until > now:
         what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {time_of(row.held_until)}."
         return [check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.")]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from django.urls import reverse
 
 from core.breaker import Phase
+from installations import breakers
 from installations.models import AppInstallation, AppToken, Pause, PauseScope, State, Upstream
 
 
@@ -78,12 +79,13 @@ def _of_pause(row: Pause) -> Need:
 
 
 def _of_host(row: Upstream, now: datetime) -> Need:
+    who = breakers.label_of(row.name)
     if row.phase == Phase.CLOSED.value:
         is_held = row.held_until is not None and row.held_until > now
         what = f"asked to wait{_until(row.held_until)}" if is_held else "failed within the last minute"
-        return _need("wait", row.installation, f"{row.name} {what}. Sending goes on by itself.")
+        return _need("wait", row.installation, f"{who} {what}. Sending goes on by itself.")
     since = f" since {row.opened_at.astimezone(UTC):%H:%M} UTC" if row.opened_at else ""
-    return _need("bad", row.installation, f"{row.name} is not called{since}: it does not answer. What is for it waits.")
+    return _need("bad", row.installation, f"{who} is not called{since}: calls to it failed. What is for it waits.")
 
 
 def _of_token(row: AppToken, now: datetime) -> Need:

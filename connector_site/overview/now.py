@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 
 from installations import breakers
-from installations.models import AppToken, Pause, State, Upstream
+from installations.models import ASLEEP_FOR, AppToken, Pause, State, Upstream
 
 COUNTED_AT_MOST = 1_000
 _MOST_LISTED = 50
@@ -26,16 +26,30 @@ class Waiting:
     """
     What waits in one brand. lanes: consumers for whom something is due to be sent; since: for how long the first.
 
-    deliveries: stored, and not applied yet.
+    held_up: further ones, whose next send waits for a pause to end, a host to answer, or its next try. deliveries:
+    stored, and not applied yet. quarantined, dead: those that were not applied.
     """
 
     lanes: int = 0
     lanes_since: datetime | None = None
+    held_up: int = 0
     deliveries: int = 0
     deliveries_since: datetime | None = None
+    quarantined: int = 0
+    dead: int = 0
+
+    @property
+    def consumers(self) -> int:
+        """All for whom something is to be sent, no further than they are counted."""
+        return min(self.lanes + self.held_up, COUNTED_AT_MOST)
 
 
-_WAITING = """
+_NOT_APPLIED = """
+        (SELECT count(*) FROM (
+            SELECT 1 FROM webhooks_delivery WHERE brand_id = brand.id AND state = '{}' LIMIT %(most)s) not_applied)"""
+_ASLEEP = ", ".join(f"'{reason}'" for reason in ASLEEP_FOR)
+# What sleeps for a pause has an index of its own, across all brands: it is counted once for all of them.
+_WAITING = f"""
     SELECT brand.id,
         (SELECT count(*) FROM (
             SELECT 1 FROM installations_account account
@@ -46,6 +60,10 @@ _WAITING = """
                              WHERE lane.account_id = account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                              ORDER BY lane.due_at LIMIT 1) first
          WHERE account.brand_id = brand.id),
+        coalesce(asleep.lanes, 0) + (SELECT count(*) FROM (
+            SELECT 1 FROM installations_account account
+            JOIN conversations_lane lane ON lane.account_id = account.id AND lane.due_at > now()
+            WHERE account.brand_id = brand.id AND lane.held_at IS NULL AND lane.blocked_by <> '' LIMIT %(most)s) later),
         (SELECT count(*) FROM (
             SELECT 1 FROM webhooks_inbox inbox
             JOIN webhooks_delivery delivery ON delivery.inbox_id = inbox.id AND delivery.state = 'STORED'
@@ -54,9 +72,15 @@ _WAITING = """
          CROSS JOIN LATERAL (SELECT delivery.received_at FROM webhooks_delivery delivery
                              WHERE delivery.inbox_id = inbox.id AND delivery.state = 'STORED'
                              ORDER BY delivery.id LIMIT 1) first
-         WHERE inbox.brand_id = brand.id)
-    FROM access_brand brand WHERE brand.id = ANY(%(brands)s)
-"""
+         WHERE inbox.brand_id = brand.id),
+        {", ".join(_NOT_APPLIED.format(state) for state in ("QUARANTINED", "DEAD"))}
+    FROM access_brand brand
+    LEFT JOIN (
+        SELECT brand_id, count(*) lanes FROM conversations_lane
+        WHERE blocked_by IN ({_ASLEEP}) AND due_at IS NULL AND held_at IS NULL GROUP BY brand_id
+    ) asleep ON asleep.brand_id = brand.id
+    WHERE brand.id = ANY(%(brands)s)
+"""  # noqa: S608 -- constants of ours
 
 
 def what_waits(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Waiting]:
@@ -65,10 +89,8 @@ def what_waits(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Waiting]:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_WAITING, {"brands": list(brand_ids), "most": COUNTED_AT_MOST})
-        return {
-            row[0]: Waiting(lanes=row[1], lanes_since=row[2], deliveries=row[3], deliveries_since=row[4])
-            for row in cursor.fetchall()
-        }
+        names = [field.name for field in fields(Waiting)]
+        return {row[0]: Waiting(**dict(zip(names, row[1:], strict=True))) for row in cursor.fetchall()}
 
 
 def troubled_hosts(brand_ids: Collection[uuid.UUID], *, now: datetime) -> list[Upstream]:

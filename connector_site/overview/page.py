@@ -161,8 +161,11 @@ def _added(one: Waiting, other: Waiting) -> Waiting:
     return Waiting(
         lanes=one.lanes + other.lanes,
         lanes_since=_earlier(one.lanes_since, other.lanes_since),
+        held_up=one.held_up + other.held_up,
         deliveries=one.deliveries + other.deliveries,
         deliveries_since=_earlier(one.deliveries_since, other.deliveries_since),
+        quarantined=one.quarantined + other.quarantined,
+        dead=one.dead + other.dead,
     )
 
 

@@ -97,21 +97,36 @@ def waited(since: datetime | None, now: datetime) -> tuple[str, str]:
     return f"for {duration(max(age_s, 1) * 1_000)}", tone
 
 
+def _waited_for_send(waiting: Waiting, now: datetime) -> tuple[str, str]:
+    for_s, tone = waited(waiting.lanes_since, now)
+    if not waiting.held_up:
+        return for_s, tone
+    return " · ".join(filter(None, (for_s, f"{capped(waiting.held_up)} held up"))), "bad" if tone == "bad" else "wait"
+
+
 # --- now -------------------------------------------------------------------------------------------------------------
 
 
 def of_now(waiting: Waiting, unsettled: dict[str, int], links: Links, *, now: datetime) -> list[Tile]:
     """What waits for a worker or for a person."""
-    for_s, tone = waited(waiting.lanes_since, now)
+    for_s, tone = _waited_for_send(waiting, now)
     stored_s, stored_tone = waited(waiting.deliveries_since, now)
     return [
         Tile(
-            label="consumers wait for a send", value=capped(waiting.lanes), detail=for_s, tone=tone,
-            url=links.now(DISPATCHES, state="QUEUED"), hint="Something is due to be sent to them, or for them, now.",
+            label="consumers wait for a send", value=capped(waiting.consumers), detail=for_s, tone=tone,
+            url=links.now(DISPATCHES, state="QUEUED"),
+            hint="Something is to be sent to them, or for them. Held up: it waits for a pause to end, a host to answer "
+            "again, or its next try.",
         ),
         Tile(
             label="webhooks wait to be applied", value=capped(waiting.deliveries), detail=stored_s, tone=stored_tone,
             url=links.now(DELIVERIES, state="STORED"), hint="Stored and answered; a worker applies them next.",
+        ),
+        Tile(
+            label="webhooks not applied", value=capped(waiting.dead + waiting.quarantined),
+            tone="bad" if waiting.dead else "plain",
+            url=links.now(DELIVERIES, state="DEAD" if waiting.dead else "QUARANTINED"),
+            hint="Authentic, but they cannot be read (quarantined), or an error of ours keeps them from it (dead).",
         ),
         *[
             Tile(
@@ -256,7 +271,7 @@ def brand_cells(
     """One brand's numbers, in the order of BRAND_COLUMNS: text, link, tone."""
     ack, bad = _ack(figures, links), _bad_ends(figures, links)
     there, back = (_through(figures, links, direction) for direction in DIRECTIONS)
-    for_s, tone = waited(waiting.lanes_since, now)
+    for_s, tone = _waited_for_send(waiting, now)
     unknown, parked = unsettled.get("UNKNOWN", 0), unsettled.get("PARKED", 0)
     return [
         *(
@@ -268,7 +283,7 @@ def brand_cells(
         (there.value, there.url, "plain"),
         (back.value, back.url, "plain"),
         (bad.value, bad.url, bad.tone if bad.value != "0" else "plain"),
-        (f"{capped(waiting.lanes)} {for_s}".strip(), links.now(DISPATCHES, state="QUEUED"), tone),
+        (f"{capped(waiting.consumers)} {for_s}".strip(), links.now(DISPATCHES, state="QUEUED"), tone),
         (capped(unknown, UNSETTLED_AT_MOST), links.now(DISPATCHES, state="UNKNOWN"), "wait" if unknown else "plain"),
         (capped(parked, UNSETTLED_AT_MOST), links.now(DISPATCHES, state="PARKED"), "bad" if parked else "plain"),
     ]

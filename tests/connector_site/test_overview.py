@@ -24,7 +24,7 @@ from conversations.models import Dispatch, Lane
 from conversations.services import usage
 from core.actor import COMMAND
 from core.breaker import Phase
-from installations import pausing
+from installations import breakers, pausing
 from installations.models import AppInstallation, AppToken, InstallationSecret, PausedDirection, Upstream
 from tests.connector_site.plans import hide_statistics
 from tests.connector_site.rollups.facts import count
@@ -118,6 +118,35 @@ def test_what_waits_now_is_counted_in_the_tables_themselves(amber):
     for state, link in (("unknown", "UNKNOWN"), ("parked", "PARKED"), ("dead", "DEAD")):
         number, url = tile(text, state)
         assert (number, parse_qs(urlsplit(url).query)) == ("1", {"state": [link]})
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"due_at": None, "blocked_by": "installation_paused"},
+        {"due_at": timezone.now() + timedelta(days=1), "blocked_by": breakers.WAITING},
+        {"due_at": timezone.now() + timedelta(days=1), "blocked_by": "refused"},
+    ],
+    ids=["pause", "host", "next try"],
+)
+def test_whoever_waits_for_something_else_than_a_worker_is_counted_too(amber, held):
+    Lane.objects.filter(brand=amber.brand).update(due_at=None, blocked_by="")
+    Lane.objects.filter(brand=amber.brand, direction="TO_CHANNEL").update(**held)
+
+    text = page(amber.auditor)
+
+    assert tile(text, "consumers wait for a send")[0] == "1"
+    assert "1 held up" in text
+
+
+@pytest.mark.parametrize("state", ["QUARANTINED", "DEAD"])
+def test_webhooks_that_were_not_applied_lead_to_their_list(amber, state):
+    Delivery.objects.filter(brand=amber.brand).update(state="PROCESSED")
+    Delivery.objects.filter(pk=Delivery.objects.filter(brand=amber.brand).latest("id").pk).update(state=state)
+
+    number, url = tile(page(amber.auditor), "webhooks not applied")
+
+    assert (number, parse_qs(urlsplit(url).query)) == ("1", {"state": [state]})
 
 
 @pytest.mark.parametrize(
@@ -259,7 +288,7 @@ def test_the_statements_are_as_many_however_much_there_is(two):
 @pytest.mark.parametrize(
     ("statement", "enters"),
     [
-        (this_moment._WAITING, ["account_id.*due_at", "inbox_id"]),
+        (this_moment._WAITING, ["account_id.*due_at", "inbox_id", "brand_id.*state"]),
         (series._SUMS.format(of="source_id IS NULL"), ["brand_id.*source_id.*span.*at"]),
         (series._SUMS.format(of="source_id = ANY(%(sources)s)"), ["brand_id.*source_id.*span.*at"]),
         (counting._ENDED.keys, ["finished_at"]),

@@ -45,8 +45,9 @@ def send(world: World, *, consumers: int, **values: Any) -> None:
             brand=world.brand, account=world.account, consumer=consumer, direction="TO_LIVEPERSON"
         )
         Dispatch.objects.create(
-            brand=world.brand, lane=lane, position=number + 1, kind="TEXT", conversation=world.conversation, **values
-        )
+            **{"brand": world.brand, "lane": lane, "position": number + 1, "kind": "TEXT",
+               "conversation": world.conversation, **values}
+        )  # fmt: skip
 
 
 # --- the checks ------------------------------------------------------------------------------------------------------
@@ -82,6 +83,30 @@ def test_what_fails_for_a_few_consumers_only_does_not(consumers, values, world):
     Dispatch.objects.exclude(state="SENT").update(state="DROPPED")
     send(world, consumers=consumers, **values)
     assert check_named(verdict(world), "Messages to LivePerson").tone is Tone.FINE
+
+
+@pytest.mark.parametrize("kind", ["TEXT", "OPEN"])
+def test_what_is_tried_again_and_again_is_told_before_it_has_come_to_an_end(kind, world):
+    send(world, consumers=1, kind=kind, state="QUEUED", error_code="refused", attempt_count=2)
+    first = check_named(verdict(world), "Messages to LivePerson")
+    send(world, consumers=2, kind=kind, state="QUEUED", error_code="refused", attempt_count=2)
+    then = check_named(verdict(world), "Messages to LivePerson")
+
+    assert (first.tone, first.step) == (Tone.WORRIES, Step.SHOW_FAILURES)
+    assert first.what == "1 message to LivePerson did not go through at the last try (refused)."
+    assert (then.tone, then.step) == (Tone.STOPS, Step.SHOW_FAILURES)
+
+
+def test_what_waits_its_turn_says_nothing_of_the_connector(world):
+    send(world, consumers=3, state="QUEUED")
+    assert check_named(verdict(world), "Messages to LivePerson").tone is Tone.FINE
+
+
+def test_the_last_one_is_not_called_accepted_when_it_failed(world):
+    send(world, consumers=1, state="SENT", finished_at=timezone.now())
+    send(world, consumers=1, state="FAILED", error_code="request_rejected")
+    said = check_named(verdict(world), "Messages to LivePerson").what
+    assert said == "1 failed since the last one was accepted: too few to say that it is the connector."
 
 
 def test_a_message_that_arrived_since_clears_it(world):

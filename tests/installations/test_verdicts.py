@@ -185,7 +185,7 @@ def test_an_upstream_that_does_not_answer_is_named_with_what_waits_and_the_next_
     page = page_of(world.auditor, world.installation)
 
     sentence = (
-        f"LivePerson (asyncMessagingEnt) is not answering since {now - timedelta(minutes=5):%H:%M:%S} UTC; "
+        f"Calls to LivePerson (asyncMessagingEnt) have failed since {now - timedelta(minutes=5):%H:%M:%S} UTC; "
         f"{waiting} waiting; next try at {now + timedelta(seconds=20):%H:%M:%S} UTC."
     )
     assert waiting
