@@ -4,7 +4,10 @@ gunicorn's threaded worker, which takes no thread for somebody who does not spea
 Its own gives a thread to each connection as soon as it is there, and waits in it for the first byte, for the end of the
 request's head, and then for its body. A few dozen connections that say half of something, a byte now and then, would
 keep webhooks out. Here the loop waits, and a thread is taken when the whole request has come. A body too long to wait
-for, or of a length that is told bit by bit, is read in a thread, in half of them at most and for so long only.
+for, or of a length that is told bit by bit, is read in a thread, in so many of them at most and for so long only.
+
+Who asks for a page and then takes it a byte now and then holds a thread as well. So pages, exports and the REST API
+have threads of their own, and wait for each other: some are always left for webhooks, whose answers are a few bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import selectors
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -29,6 +34,8 @@ REQUEST_MAY_TAKE_S = 10.0
 BODY_MAY_TAKE_S = 15.0
 # Without a byte from a body, or room for a byte of the answer: longer than any network that still works.
 SILENCE_S = 20
+# Until one of the threads for pages is free.
+HELD_MAY_WAIT_S = 30.0
 _LOOK_AGAIN_S = 0.2
 _LINGER_S = 2.0
 _MOST_OF_A_HEAD = 64 * 1024
@@ -38,8 +45,15 @@ _HEAD_ENDS = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*\r\n", re.IGNORECASE)
 # Its length is not known before its end, or told in a way that only the parser knows; or its sender waits for us.
 _OPEN_END = re.compile(rb"\r\n(transfer-encoding|expect|content-length):", re.IGNORECASE)
+# Answered in milliseconds and by a few bytes: the kernel has room for them, unless the other side reads nothing.
+_SHORT = re.compile(rb"(?:POST|GET) /webhooks/|GET /(?:healthz|readyz)[ ?]")
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: text/plain\r\n\r\n"
+    b"The site is busy. Nothing of this request was stored. Try again in a moment.\n"
+)
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _SILENCE = struct.pack("ll", SILENCE_S, 0)
+_NO_WAITING = struct.pack("ll", 0, 10_000)
 
 
 class WholeRequestWorker(ThreadWorker):
@@ -52,8 +66,18 @@ class WholeRequestWorker(ThreadWorker):
         # In a thread that still has to read; and until when it may.
         self._reading: dict[_Connection, float] = {}
         self._look_again_at = 0.0
+        # Pages and the like: in a thread, and those that wait for one of theirs.
+        self._served: set[_Connection] = set()
+        self._held: deque[_Connection] = deque()
         # Answered and closed by us; and until when we wait for the other side to have read and to close, too.
         self._lingering: dict[socket.socket, float] = {}
+        self._most_read = max(1, self.cfg.threads // 2)
+        self._most_served = max(1, self.cfg.threads * 3 // 4)
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """However many pages are served and bodies are read, so many threads are left for what is short."""
+        left = max(1, self.cfg.threads // 4)
+        return ThreadPoolExecutor(max_workers=self._most_read + self._most_served + left)
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection without a thread for it."""
@@ -83,7 +107,9 @@ class WholeRequestWorker(ThreadWorker):
     def finish_request(self, conn: _Connection, done: Any) -> None:
         """Its thread is free again."""
         self._reading.pop(conn, None)
+        self._served.discard(conn)
         super().finish_request(conn, done)
+        self._serve_held()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """As the library's, and looks again now and then at requests that have begun."""
@@ -112,6 +138,12 @@ class WholeRequestWorker(ThreadWorker):
             if conn.timeout > now:
                 break
             self._let_go(conn)
+        while self._held and self._held[0].came_at + HELD_MAY_WAIT_S <= now:
+            conn = self._held.popleft()
+            with contextlib.suppress(OSError):
+                conn.sock.send(_BUSY)
+            self.nr_conns -= 1
+            conn.close(graceful=True)
 
     def _cap_keepalive(self, deadline: float) -> None:
         # The worker stops: who has said nothing yet asks the next one.
@@ -144,7 +176,7 @@ class WholeRequestWorker(ThreadWorker):
         come = _come_to(conn.sock)
         head, end, body = (known + (come or b"")).partition(_HEAD_ENDS)
         if end:
-            self._look_at_body(conn, _length_of_body(head + end), has=len(body), come=come)
+            self._look_at_body(conn, head + end, has=len(body), come=come)
         elif come == b"":
             self._let_go(conn)
         elif len(head) >= _MOST_OF_A_HEAD:
@@ -152,31 +184,56 @@ class WholeRequestWorker(ThreadWorker):
                 conn.sock.send(_TOO_LONG)
             self._let_go(conn)
 
-    def _look_at_body(self, conn: _Connection, length: int | None, *, has: int, come: bytes | None) -> None:
-        """Of a request whose head has come. length: None where that is not known."""
+    def _look_at_body(self, conn: _Connection, head: bytes, *, has: int, come: bytes | None) -> None:
+        """Of a request whose head has come."""
+        length = _length_of_body(head)
         # Woken for the whole of it, and it is not there: it ends early, which a thread tells its sender.
         has_ended = conn.awaited is not None and conn.awaited == length and has < length
         if length is None or length > _MOST_TO_WAIT_FOR or has_ended:
-            if len(self._reading) < max(1, self.cfg.threads // 2):
+            if len(self._reading) < self._most_read:
                 self._reading[conn] = time.monotonic() + BODY_MAY_TAKE_S
-                self._take_thread(conn)
+                self._has_come(conn)
+                self._take_thread(conn, silence=_SILENCE)
         elif has < length and come != b"":
             conn.awaited = length
             self._watch(conn, length - has + len(come or b""))
+        elif _SHORT.match(head):
+            self._has_come(conn)
+            self._take_thread(conn, silence=_NO_WAITING)
         else:
-            self._take_thread(conn)
+            self._has_come(conn)
+            self._held.append(conn)
+            self._serve_held()
 
-    def _take_thread(self, conn: _Connection) -> None:
+    def _has_come(self, conn: _Connection) -> None:
         del self._waiting[conn]
         _wake_at(conn.sock, 1)
-        conn.data_ready = True
         conn.came_at = time.monotonic()
+
+    def _serve_held(self) -> None:
+        while self._held and len(self._served) < self._most_served:
+            conn = self._held.popleft()
+            self._served.add(conn)
+            self._take_thread(conn, silence=_SILENCE)
+
+    def _take_thread(self, conn: _Connection, *, silence: bytes) -> None:
+        """silence: how long the answer waits for room for a byte."""
+        with contextlib.suppress(OSError):
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, silence)
+        conn.data_ready = True
         super().enqueue_req(conn)
 
     def handle(self, conn: _Connection) -> Any:
         """Called by the library in the thread that serves the request."""
         arrival.note(conn.came_at)
         return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: _Connection) -> Any:
+        """Called by the library in that thread. Who leaves no room for the answer is let go."""
+        try:
+            return super().handle_request(req, conn)
+        except BlockingIOError:
+            return False
 
     def _linger(self, client: socket.socket) -> None:
         try:

@@ -19,11 +19,12 @@ from tests.stack import free_ports
 
 THREADS = 2
 # Shorter than its own: tests wait for both.
-REQUEST_MAY_TAKE_S, BODY_MAY_TAKE_S = 4.0, 6.0
+REQUEST_MAY_TAKE_S, BODY_MAY_TAKE_S, HELD_MAY_WAIT_S = 4.0, 6.0, 3.0
 START = f"""
 from gunicorn.app.wsgiapp import run
 from connector_site import web_worker
 web_worker.REQUEST_MAY_TAKE_S, web_worker.BODY_MAY_TAKE_S = {REQUEST_MAY_TAKE_S}, {BODY_MAY_TAKE_S}
+web_worker.HELD_MAY_WAIT_S = {HELD_MAY_WAIT_S}
 run()
 """
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -172,6 +173,32 @@ def test_a_long_body_that_goes_on_and_on_is_cut_off(port: int) -> None:
             with contextlib.suppress(TimeoutError):
                 answer = client.recv(1024)
         assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+# More than the kernel keeps on the way to somebody who does not read.
+PAGE = b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+def test_who_asks_for_pages_and_does_not_read_them_leaves_threads_to_webhooks(port: int) -> None:
+    with clients(port, 4 * THREADS, saying=PAGE * 20) as opened:
+        time.sleep(1)
+        assert answered_in(port) < 2
+        assert webhook_answered_in(port) < 2
+        time.sleep(HELD_MAY_WAIT_S)
+        assert any(b"HTTP/1.1 503 " in all_of(client) for client in opened[-2:]), "Who waits in vain is told."
+
+
+def all_of(client: socket.socket) -> bytes:
+    """What a connection says until it is closed."""
+    return b"".join(iter(lambda: client.recv(1 << 20), b""))
+
+
+def webhook_answered_in(port: int) -> float:
+    """Seconds until a webhook is answered, whatever the answer is: there is no database here."""
+    began_at = time.monotonic()
+    with clients(port, 1, saying=WEBHOOK + b"Content-Length: 2\r\n\r\n{}") as (client,):
+        read_answer(client)
+    return time.monotonic() - began_at
 
 
 def test_who_does_not_close_after_the_answer_holds_nobody_up(port: int) -> None:
