@@ -63,7 +63,7 @@ def _close(row: Conversation, given: dict[str, Any], actor: Actor) -> Told:
 
 
 @admin.register(Conversation)
-class ConversationAdmin(LiveMixin, DeedsMixin, RecordAdmin):
+class ConversationAdmin(LiveMixin):
     refusals = (*DeedsMixin.refusals, operations.NotPossible)
     deeds = (
         TEST_MESSAGE,

@@ -16,10 +16,15 @@ from access.templatetags.readable import chip, moment, seen
 from conversations.admin_evidence import evidence_of, facts_of, is_doubtful
 from conversations.admin_filters import DISPATCH_FILTERS
 from conversations.admin_sends import sent_of, tone_of
-from conversations.models import Attempt, Dispatch
+from conversations.models import Attempt, Dispatch, DispatchState
+from conversations.models.outbox import LIVE_STATES
 from conversations.services import operations
 from conversations.walks import DISPATCH_WALKS
 from core.actor import Actor
+from core.errors import hint_of
+
+# Part and number of parts stand with the message; the others count what the site does by itself.
+_NOT_TOLD = ("part", "of", "attachment", "renewals", "refused_generation")
 
 
 def _send_again(row: Dispatch, given: dict[str, Any], actor: Actor) -> Told:
@@ -125,10 +130,12 @@ class DispatchAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
             "sent": sent_of(obj),
             "tone": tone_of(obj.state),
             "evidence": evidence_of(obj) if is_doubtful(obj) else None,
+            "hint": "" if obj.state == DispatchState.SENT or is_doubtful(obj) else hint_of(obj.error_code),
+            "is_live": obj.state in LIVE_STATES,
             "buttons": self.deeds_for(request, obj),
             "facts": [
                 (name.replace("_", " "), value)
                 for name, value in {**obj.payload, **obj.progress}.items()
-                if name not in ("part", "of")
+                if name not in _NOT_TOLD
             ],
         }

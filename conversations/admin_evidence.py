@@ -79,7 +79,8 @@ def _looked_for(dispatch: Dispatch) -> list[tuple[str, str]]:
     words = "the file that was uploaded for it" if dispatch.kind == DispatchKind.FILE else "the very same text"
     if dispatch.content_digest and dispatch.kind == DispatchKind.TEXT:
         words += f" (SHA-256 {bytes(dispatch.content_digest).hex()[:16]}…)"
-    above = "any" if dispatch.sequence_before is None else f"above {dispatch.sequence_before}"
+    before = dispatch.sequence_before
+    above = "any" if before is None or before < 0 else f"above {before}"
     return [
         ("A message of the consumer with", words),
         ("In dialog", dispatch.lp_dialog_id or "not chosen yet"),
@@ -101,10 +102,12 @@ def _numbers_since(dispatch: Dispatch) -> list[tuple[str, str]]:
     if dialog is None or before is None:
         return []
     if dialog.last_sequence <= before:
-        return [("wait", f"LivePerson has numbered nothing in this dialog since ({before} is still the highest).")]
+        highest = "nothing was numbered before" if before < 0 else f"{before} is still the highest"
+        return [("wait", f"LivePerson has numbered nothing in this dialog since ({highest}).")]
     known = set(dialog.ahead) | set(range(before + 1, (dialog.complete_to or before) + 1))
     untold = [number for number in range(before + 1, dialog.last_sequence + 1) if number not in known][:5]
-    sentence = f"LivePerson's numbers have gone on from {before} to {dialog.last_sequence}."
+    begun = "begun, up to" if before < 0 else f"gone on from {before} to"
+    sentence = f"LivePerson's numbers have {begun} {dialog.last_sequence}."
     if untold:
         sentence += f" Nothing has come with {', '.join(map(str, untold))}: it may be one of these."
     return [("wait", sentence)]

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from access import acts
 from access.admin_base import acting, id_in
+from access.admin_deeds import DeedsMixin
 from access.admin_records import RecordAdmin
 from access.rules import Verb
 from conversations.admin_transcript import live_of
@@ -27,7 +28,7 @@ STATE_TONES = {"OPEN": "good", "SURVEY": "wait", "CLOSED": "plain"}
 _TOLD_FOR_S = 50 * 60
 
 
-class LiveMixin(RecordAdmin):
+class LiveMixin(DeedsMixin, RecordAdmin):
     """Gives the pages of conversations the address that a page which follows one asks."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -60,6 +61,8 @@ class LiveMixin(RecordAdmin):
             "live_url": self.live_url(standing.conversation),
             "state_tone": STATE_TONES[standing.conversation.state],
             "is_answer": True,
+            # While it is open they stay as they are.
+            "buttons": [] if standing.conversation.is_open else self.deeds_for(request, standing.conversation),
         }
         answer = TemplateResponse(request, "admin/conversations/live.html", context)
         answer["Cache-Control"] = "no-store"

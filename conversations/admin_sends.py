@@ -15,6 +15,14 @@ from conversations.models import (
     Outcome,
 )
 
+_SETTLED_BY = {
+    "answer": "the answer",
+    "echo": "its echo",
+    "report": "the channel’s report",
+    "person": "a person",
+    "erasure": "the erasure of its consumer",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
@@ -40,6 +48,11 @@ class Sent:
         """Its attempts, oldest first."""
         known = self.row.attempts.all() if self.attempts is None else self.attempts
         return [tried_of(attempt, self.row) for attempt in sorted(known, key=lambda one: one.pk)]
+
+    @property
+    def settled_by(self) -> str:
+        """What brought it to its end; empty while it has none."""
+        return _SETTLED_BY.get(self.row.resolution, self.row.resolution)
 
     @property
     def part(self) -> str:

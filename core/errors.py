@@ -176,3 +176,21 @@ class BodyUnusable(WebhookRejected):
 
 class ConfigurationError(Exception):
     """The site is set up wrongly; somebody has to change a setting."""
+
+
+def _hints() -> dict[str, str]:
+    found: dict[str, str] = {}
+    left: list[type[ConnectorError]] = [ConnectorError]
+    while left:
+        one = left.pop()
+        found.setdefault(one.code, one.operator_hint)  # several kinds may share the code of the first
+        left += one.__subclasses__()
+    return found
+
+
+_HINTS = _hints()
+
+
+def hint_of(code: str) -> str:
+    """What an operator can do where a code of the tree is all that is known; empty for others."""
+    return _HINTS.get(code, "")

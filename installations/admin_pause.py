@@ -168,8 +168,7 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
 
     @admin.display(description="What")
     def what(self, obj: Pause) -> SafeString:
-        name = obj.target_name or ("" if obj.scope == PauseScope.PLATFORM else str(obj.target_id)[:8])
-        return seen(f"{obj.get_scope_display()} {name}".strip())
+        return seen(obj.subject)
 
     @admin.display(description="State")
     def state_chip(self, obj: Pause) -> SafeString:

@@ -16,7 +16,6 @@ from installations.models import (
     Channel,
     Pause,
     PausedDirection,
-    PauseScope,
     SealedSecret,
     State,
     Upstream,
@@ -90,7 +89,7 @@ def _is_told_by_state(pause: Pause, row: Account | AppInstallation | Channel) ->
 
 
 def _sentence(pause: Pause, *, is_own: bool) -> str:
-    who = "It" if is_own else f"{PauseScope(pause.scope).label} {pause.target_name}".strip()
+    who = "It" if is_own else pause.subject
     return f"{who} is paused {_WAYS[PausedDirection(pause.direction)]}."
 
 

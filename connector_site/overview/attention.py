@@ -75,7 +75,7 @@ def _of_pause(row: Pause) -> Need:
     what = f"{who} {row.get_direction_display().lower()}{until}: {row.reason}"
     # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.
     tone = "bad" if row.is_by_itself else "wait"
-    return Need(tone=tone, about=f"{row.get_scope_display()} {row.target_name}".strip(), url=url, sentence=what)
+    return Need(tone=tone, about=row.subject, url=url, sentence=what)
 
 
 def _of_host(row: Upstream, now: datetime) -> Need:

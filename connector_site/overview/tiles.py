@@ -14,7 +14,7 @@ from connector_site.rollups.series import Figures
 from conversations.models import DispatchState
 from conversations.selectors import COUNTED_AT_MOST as UNSETTLED_AT_MOST
 from conversations.selectors import UNSETTLED_STATES
-from core import errors
+from core.errors import hint_of
 
 DIRECTIONS = {"TO_LIVEPERSON": "to LivePerson", "TO_CHANNEL": "to channels"}
 ENDS = ("FAILED", "DEAD", "DROPPED")
@@ -237,7 +237,7 @@ def causes(figures: Figures, links: Links) -> list[Cause]:
         Cause(
             direction=direction,
             label=(code or "no_cause_told").replace("_", " "),
-            hint=_HINTS.get(code, ""),
+            hint=hint_of(code),
             ends=[
                 (figures.counts.get((f"{end}_{direction}", code), 0), links.ended(end, direction, code)) for end in ENDS
             ],
@@ -248,17 +248,6 @@ def causes(figures: Figures, links: Links) -> list[Cause]:
     return sorted(found, key=lambda cause: -cause.total)[:_MOST_CAUSES]
 
 
-def _hints() -> dict[str, str]:
-    found: dict[str, str] = {}
-    left = [errors.ConnectorError]
-    while left:
-        one = left.pop()
-        found.setdefault(one.code, one.operator_hint)  # several kinds may share the code of the first
-        left += one.__subclasses__()
-    return found
-
-
-_HINTS = _hints()
 BRAND_COLUMNS = (
     "To LivePerson", "To channels", "Webhooks", "Answered p99", "Through → p99", "Through ← p99", "Failed, dead",
     "Waiting", "Unknown", "Parked",

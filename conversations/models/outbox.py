@@ -15,6 +15,15 @@ from conversations.models.messages import Direction, Message
 from core.ids import new_id
 from installations.models import ASLEEP_FOR, Account, Channel
 
+# What a lane may be blocked by beside pauses and the error of its head's last try: docs/operations.md.
+_WAITS_FOR = {
+    "waiting_for_token": "a token of LivePerson's",
+    "waiting_for_upstream": "the other side to work again: calls to it failed",
+    "unknown": "evidence whether its first send arrived",
+    "configuration": "a set-up that can be used: see the connector's page",
+    "credentials_rejected": "credentials that are accepted",
+}
+
 
 class Lane(BrandOwned):
     """
@@ -62,6 +71,13 @@ class Lane(BrandOwned):
     def is_asleep(self) -> bool:
         """Whether it waits for a pause to end."""
         return self.blocked_by in ASLEEP_FOR
+
+    @property
+    def waits_for(self) -> str:
+        """What blocks it, in words; empty where nothing does."""
+        if not self.blocked_by or self.is_asleep:
+            return "a pause to end" if self.blocked_by else ""
+        return _WAITS_FOR.get(self.blocked_by) or f"its next try ({self.blocked_by.replace('_', ' ')})"
 
 
 class DispatchKind(models.TextChoices):

@@ -114,8 +114,13 @@ class Pause(models.Model):
         ]
 
     def __str__(self) -> str:
-        name = f" {self.target_name}" if self.target_name else ""
-        return f"{self.get_scope_display()}{name}, {self.get_direction_display().lower()}"
+        return f"{self.subject}, {self.get_direction_display().lower()}"
+
+    @property
+    def subject(self) -> str:
+        """What is paused, as lists name it: consumers by their id, since their names may be erased."""
+        name = self.target_name or self.target_id or ""
+        return f"{self.get_scope_display()} {name}".strip()
 
     @property
     def is_in_force(self) -> bool:

@@ -23,6 +23,7 @@ from conversations.models import (
     Dispatch,
     DispatchKind,
     DispatchState,
+    Lane,
     MediaFile,
     Message,
     MessageContent,
@@ -30,6 +31,10 @@ from conversations.models import (
     Outcome,
     Step,
 )
+from conversations.services import operations
+from core.actor import COMMAND
+from core.errors import RequestRejected
+from installations import pausing
 from tests.admin_pages import signed_in, url_of
 from tests.factories import World, make_world
 
@@ -358,6 +363,30 @@ def test_a_deed_asks_for_its_reason(world):
     assert answer.status_code == 200
     assert "This field is required" in answer.content.decode()
     assert Dispatch.objects.get(pk=world.parked.pk).state == DispatchState.PARKED
+
+
+def test_a_send_that_waits_says_for_what_and_who_paused_it(world):
+    waiting = say(world, "later").dispatches.get()
+    Dispatch.objects.filter(pk=waiting.pk).update(state=DispatchState.QUEUED, finished_at=None)
+    pausing.pause(world.channel, reason="They move house.", actor=COMMAND)
+    Lane.objects.filter(pk=waiting.lane_id).update(blocked_by="channel_paused")
+    paused = page_of(world.operator, waiting)
+    Lane.objects.filter(pk=waiting.lane_id).update(blocked_by="waiting_for_upstream")
+    silent = page_of(world.operator, waiting)
+
+    assert "waits for a pause to end" in paused
+    assert "They move house." in paused
+    assert "waits for the other side to work again" in silent
+    assert "They move house." not in silent
+
+
+def test_a_send_that_failed_says_what_to_do_and_one_that_ended_what_settled_it(world):
+    failed = say(world, "not taken").dispatches.get()
+    Dispatch.objects.filter(pk=failed.pk).update(state=DispatchState.FAILED, error_code="request_rejected")
+    assert RequestRejected.operator_hint in page_of(world.auditor, failed)
+
+    operations.resolve_as_sent(dispatch_id=world.parked.pk, actor=COMMAND, reason="seen there")
+    assert "settled by a person" in page_of(world.auditor, world.parked)
 
 
 @pytest.mark.parametrize("name", ["send-again", "drop", "mark-as-sent"])

@@ -48,6 +48,14 @@ def test_later_echoes_and_numbers_that_nothing_came_with_are_told(doubtful: Disp
     assert "numbers have gone on from 4 to 6. Nothing has come with 5: it may be one of these." in page
 
 
+def test_a_dialog_in_which_nothing_was_numbered_has_no_number_below_zero(doubtful: Dispatch, world: World) -> None:
+    Dispatch.objects.filter(pk=doubtful.pk).update(sequence_before=-1)
+    Dialog.objects.filter(lp_dialog_id=doubtful.lp_dialog_id).update(last_sequence=-1)
+    page = shown(world, doubtful)
+    assert "LivePerson has numbered nothing in this dialog since (nothing was numbered before)." in page
+    assert "above -1" not in page
+
+
 def test_an_echo_that_came_is_told(doubtful: Dispatch, world: World) -> None:
     Dispatch.objects.filter(pk=doubtful.pk).update(echo_sequence=5)
     assert "Its echo has come, with sequence 5: it arrived." in shown(world, doubtful)

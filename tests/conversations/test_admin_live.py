@@ -232,3 +232,14 @@ def test_strange_answers_are_escaped_in_a_timeline(world: World) -> None:
     assert "\u202e" not in shown
     assert "\u0301" * 5 not in shown
     assert bubble_of(page_of(world.auditor, world.conversation), world.failed)
+
+
+def test_what_can_be_done_to_an_open_conversation_only_is_offered_no_more_when_it_closes(world: World) -> None:
+    client = signed_in(world.operator)
+    still_open = ask(world, client).content.decode()
+    Conversation.objects.filter(pk=world.conversation.pk).update(state=ConversationState.CLOSED)
+    closed = ask(world, client).content.decode()
+
+    assert 'id="deeds"' not in still_open
+    assert closed.partition('id="deeds" hx-swap-oob="true">')[2].partition("</span>")[0].strip() == ""
+    assert 'id="deeds"' in closed
