@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db import models, transaction
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -65,8 +65,8 @@ class BrandAdmin(DeedsMixin, BrandScopedAdmin):
     list_display = ("name", "slug", "retention_days", "created_at")
     ordering = ("name",)
     fields = ("name", "slug", "retention_days")
-    search_fields = ("slug",)
-    search_help_text = "Short name or id"
+    search_fields = ("slug", "name")
+    search_help_text = "Part of the name, or our id"
     change_form_outer_before_template = "admin/access/brand_top.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -80,10 +80,6 @@ class BrandAdmin(DeedsMixin, BrandScopedAdmin):
         context["may_set_up"] = self._allows(request, Verb.OPERATE, kwargs.get("obj"))
         context["buttons"] = self.deeds_for(request, kwargs["obj"]) if kwargs.get("obj") else []
         return super().render_change_form(request, context, *args, **kwargs)
-
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        by_slug = queryset.filter(slug=term.lower())
-        return by_slug if by_slug.exists() else super().find(request, queryset, term)
 
     def store_new(self, obj: Brand, *, form: forms.Form, actor: Actor) -> None:
         services.add_brand(obj, actor=actor)
@@ -144,7 +140,7 @@ class MembershipAdmin(BrandScopedAdmin):
     list_filter = (BrandFilter, choice_filter("role", Role))
     list_select_related = ("user", "brand")
     search_fields = ("user__username",)
-    search_help_text = "User name"
+    search_help_text = "Part of the user name"
 
     @admin.display(description="Person")
     def person(self, obj: Membership) -> str:
@@ -174,9 +170,6 @@ class MembershipAdmin(BrandScopedAdmin):
         runs_the_site = isinstance(request.user, User) and request.user.is_superuser
         members = {"may_give_all_brands": runs_the_site}
         return super().get_form(request, obj, change, **{**kwargs, "form": type("Form", (MembershipForm,), members)})
-
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        return queryset.filter(user__username=term)
 
     def store_new(self, obj: Membership, *, form: forms.Form, actor: Actor) -> None:
         services.give_role(obj, actor=actor)
@@ -245,17 +238,16 @@ class PersonAdmin(DeedsMixin, PlatformAdmin, DjangoUserAdmin):  # type: ignore[m
     list_filter = ()
     ordering = ("username",)  # type: ignore[misc]
     filter_horizontal = ()
-    search_fields = ("username",)
-    search_help_text = "User name"
+    search_fields = ("username", "first_name", "last_name", "email")
+    search_help_text = "Part of a name or address"
     fieldsets = ((None, {"fields": ("username", "first_name", "last_name", "email", "is_active", "is_superuser")}),)
     add_fieldsets = ((None, {"fields": ("username", "password1", "password2")}),)
     change_form_after_template = "admin/access/person_after.html"
 
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        return queryset.filter(username=term)
-
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        context["buttons"] = self.deeds_for(request, kwargs["obj"]) if kwargs.get("obj") else []
+        obj = kwargs.get("obj")
+        context["buttons"] = self.deeds_for(request, obj) if obj else []
+        context["has_a_role"] = obj is not None and Membership.objects.filter(user=obj).exists()
         return super().render_change_form(request, context, *args, **kwargs)
 
     def store_new(self, obj: User, *, form: forms.Form, actor: Actor) -> None:

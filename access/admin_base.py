@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -179,9 +181,12 @@ class GuardedAdmin(ModelAdmin):
         return (self.find(request, queryset, term) if term else queryset), False
 
     def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        """The rows that a search term names: by default the one with this id."""
+        """The rows that a search term names: the one with this id, else those with it in one of `search_fields`."""
         wanted = id_in(term)
-        return queryset.filter(pk=wanted) if wanted else queryset.none()
+        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
+            return by_id
+        named = (models.Q(**{f"{name}__icontains": term}) for name in self.search_fields)
+        return queryset.filter(reduce(or_, named, models.Q(pk__in=())))
 
     # --- one row ---
 

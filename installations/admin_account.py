@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -30,8 +29,8 @@ class AccountAdmin(BrandScopedAdmin):
     list_display = ("lp_account_id", "name", "brand", "created_at")
     list_filter = ACCOUNT_FILTERS
     list_select_related = ("brand",)
-    search_fields = ("lp_account_id",)
-    search_help_text = "Account id at LivePerson, or our id"
+    search_fields = ("lp_account_id", "name")
+    search_help_text = "Part of the name or of LivePerson's account id, or our id"
     fields = ("brand", "lp_account_id", "name", "domain_api")
     change_form_outer_before_template = "admin/installations/account_top.html"
     change_form_before_template = "admin/parts/seen.html"
@@ -39,10 +38,6 @@ class AccountAdmin(BrandScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # An account belongs to one brand for good: its consumers and conversations do.
         return ("brand", "lp_account_id") if obj is not None else ()
-
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        by_lp_id = queryset.filter(lp_account_id=term)
-        return by_lp_id if by_lp_id.exists() else super().find(request, queryset, term)
 
     def store_new(self, obj: Account, *, form: forms.Form, actor: Actor) -> None:
         editing.add_account(obj, actor=actor)

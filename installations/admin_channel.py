@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -91,7 +90,7 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
     list_filter = CHANNEL_FILTERS
     list_select_related = ("brand", "installation")
     search_fields = ("name",)
-    search_help_text = "Name, or our id"
+    search_help_text = "Part of the name, or our id"
     change_form_outer_before_template = "admin/installations/channel_top.html"
     change_form_before_template = "admin/parts/seen.html"
 
@@ -102,10 +101,6 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
     @admin.display(description="Kind")
     def kind(self, obj: Channel) -> str:
         return get_adapter(obj.type).label
-
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        by_name = queryset.filter(name=term)
-        return by_name if by_name.exists() else super().find(request, queryset, term)
 
     # --- the form ---
 

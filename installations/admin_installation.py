@@ -7,13 +7,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from access.admin_base import BrandScopedAdmin, acting, id_in
+from access.admin_base import BrandScopedAdmin, acting
 from access.admin_deeds import Deed, OptionalReasonForm, ReasonForm, Told
 from access.rules import Verb
 from access.templatetags.readable import chip, moment
@@ -160,8 +159,8 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
     list_display = ("title", "state_chip", "account", "brand", "tested")
     list_filter = INSTALLATION_FILTERS
     list_select_related = ("brand", "account")
-    search_fields = ("client_id",)
-    search_help_text = "Client id, or our id"
+    search_fields = ("client_id", "name")
+    search_help_text = "Part of the name or client id, or our id"
     change_form_outer_before_template = "admin/installations/installation_top.html"
     change_form_before_template = "admin/parts/seen.html"
 
@@ -192,12 +191,6 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         # Another client id is another connector, with conversations of its own.
         return ("account", "client_id") if obj is not None else ()
 
-    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        wanted = id_in(term)
-        if wanted and (by_id := queryset.filter(pk=wanted)).exists():
-            return by_id
-        return queryset.filter(client_id__iexact=term)
-
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")
         if obj is not None:
@@ -206,7 +199,7 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _top(self, request: HttpRequest, obj: AppInstallation) -> dict[str, Any]:
-        buttons, now = self.deeds_for(request, obj), timezone.now()
+        buttons, now, secrets = self.deeds_for(request, obj), timezone.now(), secrets_of_row(obj)
         try:
             manifest = json.dumps(manifest_of(obj), indent=2)
         except ValueError as error:
@@ -220,7 +213,8 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
             ),
             "state_word": obj.get_state_display(),
             "state_tone": STATE_TONES[State(obj.state)],
-            "secrets": secrets_of_row(obj),
+            "secrets": secrets,
+            "is_new": not any(one.used_at for one in secrets),
             "add_secret_url": _url_of(buttons, "add-secret"),
             "retire_secret_url": _url_of(buttons, "retire-secret"),
             "rotation_url": rotation_url(obj),

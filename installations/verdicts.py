@@ -109,11 +109,11 @@ def _of_token(installation: AppInstallation, now: datetime) -> Finding:
     if token is None or not token.failures:
         return check.fine("There is none now; the next send fetches one.")
     tries = "one attempt" if token.failures == 1 else f"{token.failures} attempts in a row"
-    return check.stops(
-        f"LivePerson has not issued a token at {tries} ({token.error_code}).",
-        do="Test the connection to see what LivePerson answers; sending goes on by itself once it does.",
-        step=Step.TEST,
-    )
+    what = f"LivePerson has not issued a token at {tries} ({token.error_code.replace('_', ' ')})."
+    if installation.paused_for == PausedFor.CREDENTIALS_REJECTED:
+        return check.stops(what, do="It does once it is asked with a secret that it accepts.")
+    do = "Test the connection to see what LivePerson answers; sending goes on by itself once it does."
+    return check.stops(what, do=do, step=Step.TEST)
 
 
 def _of_upstreams(installation: AppInstallation, now: datetime) -> list[Finding]:

@@ -72,7 +72,10 @@ def tell_of_what_consumers_do(*, channel: Channel, now: datetime, **_: Any) -> l
     last_at = last_deliveries([channel.pk])[channel.pk]
     check = Check(name="From the other side", means="It reaches this site, and signs as agreed.", seen_at=last_at)
     if last_at is None:
-        do = "Give the other side the address and the secret below, and have it send a first message."
+        do = (
+            "Give the other side the address below and the secret, and have it send a first message. A secret is shown "
+            "once: where it was not copied, add another and retire the first."
+        )
         return [check.worries("Nothing has arrived from it yet.", do=do, step=Step.HAND_OVER)]
     # How often consumers write is for nobody to say: an old one is no sign of trouble.
     return [check.fine(f"Something arrived {_ago(now - last_at)} ago.")]

@@ -406,6 +406,36 @@ def test_who_runs_the_site_adds_changes_and_sets_the_password_of_a_person():
     assert "md5" not in told
 
 
+def test_the_page_of_a_person_leads_to_their_roles():
+    client, person = signed_in(make_superuser()), make_user("iris")
+    url = reverse("admin:access_user_change", args=[person.pk])
+    give = reverse("admin:access_membership_add") + "?username=iris"
+    before = client.get(url).content.decode()
+    Membership.objects.create(user=person, brand=None, role=Role.AUDITOR)
+    after = client.get(url).content.decode()
+
+    assert "Without a role this person cannot sign in: give one." in before
+    assert 'value="iris"' in client.get(give).content.decode()
+    assert "Without a role" not in after
+    assert f'{reverse("admin:access_membership_changelist")}?q=iris"' in after
+    assert all(give in page for page in (before, after))
+
+
+def test_what_is_set_up_is_found_by_a_part_of_its_name_or_id(worlds):
+    amber, birch = worlds
+    client = signed_in(make_superuser())
+    asked = [(f"access_{name}", "mBerXq") for name in ("brand", "user", "membership")]
+    asked += [(f"installations_{name}", "mBerXq") for name in ("account", "appinstallation", "channel")]
+    asked += [("installations_account", amber.account.lp_account_id[1:])]
+    asked += [("installations_appinstallation", amber.installation.client_id[-9:])]
+    asked += [("installations_channel", str(amber.channel.pk))]
+    for listed, term in asked:
+        page = client.get(reverse(f"admin:{listed}_changelist"), {"q": term}).content.decode()
+        rows = " ".join(re.findall(r"(?s)<tbody.*?</tbody>", page))
+        assert amber.mark in rows, listed
+        assert birch.mark not in rows, listed
+
+
 def test_the_last_person_who_runs_the_site_stays():
     root = make_superuser()
     given = {"username": root.username, "first_name": "", "last_name": "", "email": "", "is_active": "on"}

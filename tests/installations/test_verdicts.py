@@ -77,6 +77,14 @@ def test_a_connector_whose_credentials_were_rejected_says_so(world):
     assert sentence in page_of(world.operator, world.installation)
 
 
+def test_a_connector_that_waits_for_a_secret_is_not_said_to_go_on_by_itself(world):
+    services.pause_for_credentials(world.installation.pk, detail="LivePerson answered HTTP 401.")
+    AppToken.objects.update(failures=1, expires_at=None, error_code="credentials_rejected")
+    told = said(world)
+    assert "LivePerson has not issued a token at one attempt (credentials rejected)." in told
+    assert "goes on by itself" not in told
+
+
 def test_a_channel_that_rejected_our_credentials_says_so(world):
     services.pause_channel_for_credentials(world.channel.pk, detail="The channel answered HTTP 401.")
     assert f"The channel {world.channel.name} rejected our credentials, so it was paused." in said(world)
@@ -121,7 +129,7 @@ def test_a_channel_with_an_address_can_be_answered(world):
 
 def test_when_liveperson_issues_no_token(world):
     AppToken.objects.filter(pk=world.installation.pk).update(sealed=None, failures=4, error_code="not_sent")
-    assert "4 attempts in a row (not_sent)" in said(world)
+    assert "4 attempts in a row (not sent)" in said(world)
 
 
 def test_an_old_failure_is_forgotten_once_a_token_is_there(world):
