@@ -60,7 +60,9 @@ def _start(row: BulkJob, given: dict[str, Any], actor: Actor) -> Told:
 
 def _told_of(job: BulkJob, *, going: str) -> Told:
     if job.state == BulkState.WAITING:
-        return Told(sentence=f"Asked for. More than {services.MOST_ALONE} rows: somebody else has to agree first.")
+        return Told(
+            sentence=f"Asked for. More than {services.MOST_ALONE} rows within a day: somebody else has to agree first."
+        )
     return Told(sentence=going)
 
 
@@ -97,7 +99,8 @@ START = Deed(
     name="start",
     label="Start",
     icon="play_arrow",
-    explain=f"The workers do it to one row after another. More than {services.MOST_ALONE} rows need a second person.",
+    explain=f"The workers do it to one row after another. More than {services.MOST_ALONE} rows within a day need a "
+    "second person.",
     run=_start,
     offered=lambda row: row.state == BulkState.READY,
     form=StartForm,
@@ -212,13 +215,25 @@ class BulkJobAdmin(DeedsMixin, RecordAdmin):
         buttons = self.deeds_for(request, obj)
         return {
             **self._progress_of(request, obj),
-            "start_form": StartForm(row=obj) if any(one["deed"] is START for one in buttons) else None,
-            "start_url": self.deed_url(obj, START.name),
+            **self._to_start(request, obj, buttons),
             "scope": _scope_of(obj),
             "shown": shown,
             "is_preview": obj.started_at is None,
             "most_shown": _MOST_SHOWN,
             "results_url": reverse("admin:connector_site_bulkjob_results", args=[obj.pk]),
+        }
+
+    def _to_start(self, request: HttpRequest, obj: BulkJob, buttons: list[dict[str, Any]]) -> dict[str, Any]:
+        """The form, for who may; and whether somebody else has to agree then."""
+        if not any(one["deed"] is START for one in buttons):
+            return {}
+        assert isinstance(request.user, User)
+        alone = services.done_alone(request.user, beside=obj)
+        return {
+            "start_form": StartForm(row=obj),
+            "start_url": self.deed_url(obj, START.name),
+            "done_alone": alone,
+            "needs_second": obj.total + alone > services.MOST_ALONE,
         }
 
     def _progress_of(self, request: HttpRequest, obj: BulkJob) -> dict[str, Any]:

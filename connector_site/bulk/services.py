@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,8 +20,9 @@ from connector_site.bulk.models import PREVIEWS, BulkItem, BulkJob, BulkState
 from core import queue, restoring
 from core.actor import Actor
 
-# More than that needs a second person.
+# More than that needs a second person: in one job, or in all that one person has started within a day.
 MOST_ALONE = 1_000
+_ALONE_WITHIN = timedelta(days=1)
 MOST_PER_SECOND = 50
 # The person waits for these.
 _STRETCHES_AT_ONCE = 8
@@ -104,7 +106,7 @@ def start(job_id: uuid.UUID, *, person: User, actor: Actor, reason: str, per_sec
     job = _locked(job_id, BulkState.READY, person=person)
     # Who starts it answers for it, whoever made the preview.
     job.asked_by, job.reason, job.per_second = person, reason, per_second
-    if job.total > MOST_ALONE:
+    if _is_too_much_alone(job, person):
         job.state = BulkState.WAITING
         audit.record("bulk_job.asked_for", actor=actor, subject=job, data=_size_of(job), reason=reason)
     else:
@@ -148,7 +150,7 @@ def resume(job_id: uuid.UUID, *, person: User, actor: Actor) -> BulkJob:
     job = _locked(job_id, BulkState.STOPPED, person=person)
     if not may(job.asked_by, Verb.OPERATE, job):
         job.asked_by, job.approved_by = person, None
-    if job.total > MOST_ALONE and job.approved_by is None:
+    if job.approved_by is None and _is_too_much_alone(job, person):
         job.state = BulkState.WAITING
         audit.record("bulk_job.asked_for", actor=actor, subject=job, data=_size_of(job), reason=job.reason)
     else:
@@ -196,6 +198,22 @@ def forget_previews(*, before: datetime) -> int:
     BulkItem.objects.filter(job__in=ids).delete()
     BulkJob.objects.filter(pk__in=ids).delete()
     return len(ids)
+
+
+def done_alone(person: User, *, beside: BulkJob) -> int:
+    """Rows of the other jobs that this person has started within a day without a second one: what they did, or may."""
+    rows = BulkJob.objects.filter(asked_by=person, approved_by=None, started_at__gte=timezone.now() - _ALONE_WITHIN)
+    has_ended = Q(state__in=(BulkState.DONE, BulkState.DISCARDED))
+    told = rows.exclude(pk=beside.pk).aggregate(
+        did=Sum(F("done_count"), filter=has_ended, default=0), may=Sum(F("total"), filter=~has_ended, default=0)
+    )
+    return int(told["did"]) + int(told["may"])
+
+
+def _is_too_much_alone(job: BulkJob, person: User) -> bool:
+    """Many small jobs are a large one. Of two that a person starts at the same moment the second sees the first."""
+    User.objects.select_for_update(no_key=True).get(pk=person.pk)
+    return job.total + done_alone(person, beside=job) > MOST_ALONE
 
 
 def _locked(job_id: uuid.UUID, *possible: BulkState, person: User) -> BulkJob:

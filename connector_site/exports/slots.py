@@ -1,4 +1,4 @@
-"""How many long answers a web process gives at once: each holds a thread, and webhooks need threads too."""
+"""How many long answers a web process gives at once: each holds one of the threads that pages need, too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 from rest_framework.exceptions import ErrorDetail, Throttled
 
-# Of eight threads: six are left for everybody else.
+# Of six threads: four are left for everybody else.
 MOST_AT_ONCE = 2
 _ASK_AGAIN_S = 10
 

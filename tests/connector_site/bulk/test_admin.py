@@ -16,7 +16,7 @@ from connector_site.bulk.models import BulkItem, BulkJob, BulkState
 from conversations.models import Dispatch, DispatchState
 from tests.admin_pages import signed_in, url_of
 from tests.connector_site.bulk.rows import dead_deliveries, dead_texts, preview, started, work
-from tests.factories import make_two_brands
+from tests.factories import make_superuser, make_two_brands
 
 pytestmark = pytest.mark.django_db
 
@@ -185,6 +185,15 @@ def test_the_second_person_is_asked_and_the_first_is_not(world, monkeypatch):
     assert BulkJob.objects.get(pk=job.pk).state == BulkState.WAITING
     do(world.owner, job, "approve", reason="")
     assert BulkJob.objects.get(pk=job.pk).state == BulkState.RUNNING
+
+
+def test_the_preview_says_that_a_second_person_is_needed_for_what_comes_together(world, monkeypatch):
+    monkeypatch.setattr(services, "MOST_ALONE", 2)
+    started("RESEND", dead_texts(world, 1), world.operator)
+    job = preview("RESEND", dead_texts(world, 2), world.operator)
+    own, other = (signed_in(who).get(url_of(job)).content.decode() for who in (world.operator, make_superuser()))
+    assert "with 1 of jobs that you have started alone" in own
+    assert "once somebody else has agreed" not in other
 
 
 def test_what_became_of_each_row_stands_in_a_file_that_a_spreadsheet_opens_without_harm(world):

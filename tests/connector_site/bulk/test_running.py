@@ -238,6 +238,26 @@ def test_whoever_starts_somebody_elses_preview_is_not_its_second_person(world, m
         approve(job, world.owner)
 
 
+def test_several_that_one_person_starts_within_a_day_count_as_one(world, monkeypatch):
+    monkeypatch.setattr(services, "MOST_ALONE", 3)
+    first, second, third = (dead_texts(world, 2) for _ in range(3))
+    done = work(started("RESEND", first, world.operator))
+    assert started("RESEND", second, world.operator).state == BulkState.WAITING
+    assert started("DROP", third, make_superuser()).state == BulkState.RUNNING, "Somebody else has started none."
+    BulkJob.objects.filter(pk=done.pk).update(started_at=done.started_at - timedelta(days=1))
+    assert started("RESEND", second, world.operator).state == BulkState.RUNNING
+
+
+def test_what_was_given_up_undone_and_what_a_second_person_agreed_to_counts_for_nobody(world, monkeypatch, large):
+    approve(large, world.owner)
+    given_up = started("RESEND", dead_texts(world, 2), world.operator)
+    assert given_up.state == BulkState.RUNNING
+    services.stop(given_up.pk, person=world.operator, actor=actor_of(world.operator, None))
+    assert started("RESEND", dead_texts(world, 1), world.operator).state == BulkState.WAITING
+    services.discard(given_up.pk, person=world.operator, actor=actor_of(world.operator, None))
+    assert started("RESEND", dead_texts(world, 2), world.operator).state == BulkState.RUNNING
+
+
 def test_who_takes_a_large_one_over_needs_a_second_person_too(world, large):
     approve(large, world.owner)
     Membership.objects.filter(user=world.operator).update(role="AUDITOR")
