@@ -11,7 +11,6 @@ from django.dispatch import receiver
 
 from conversations.lately import LOOKED_BACK, Ended, lately_ended
 from conversations.models import Direction, DispatchState, Lane
-from conversations.selectors import COUNTED_AT_MOST
 from installations.breakers import WAITING
 from installations.findings import Check, Finding, Step
 from installations.models import AppInstallation, Channel
@@ -20,6 +19,7 @@ from installations.signals import channel_health_asked, health_asked, waiting_as
 _ECHO_WITHIN = timedelta(minutes=2)
 _LOOKED_AT = 20
 _ENOUGH = 3
+_MOST_COUNTED = 100
 _LOOK = "Look at the failures below: each says what was answered."
 _HOURS = LOOKED_BACK // timedelta(hours=1)
 
@@ -93,13 +93,13 @@ def tell_of_held_lanes(*, installation: AppInstallation, **_: Any) -> list[Findi
     held = Lane.objects.filter(
         brand_id=installation.brand_id, account_id=installation.account_id, held_at__isnull=False
     ).order_by()  # fmt: skip
-    count = held[:COUNTED_AT_MOST].count()
+    count = held[:_MOST_COUNTED].count()
     if not count:
         return []
     amount = f"{count} lanes are held after a restore: nothing leaves them."
     if count == 1:
         amount = "1 lane is held after a restore: nothing leaves it."
-    what = f"At least {amount}" if count == COUNTED_AT_MOST else amount
+    what = f"At least {amount}" if count == _MOST_COUNTED else amount
     do = "Look where their unknown messages would stand, then drop or release: manage.py held, or each consumer's page."
     check = Check(name="Held lanes", means="A restored backup may know less than what was sent after it was taken.")
     return [check.worries(what, do=do)]

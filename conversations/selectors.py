@@ -14,7 +14,7 @@ from conversations.models.outbox import LIVE_STATES
 TROUBLED_STATES = ("UNKNOWN", "PARKED", "DEAD", "FAILED")
 # Of these somebody makes an end: they are few, or it is enough to know that there are many.
 UNSETTLED_STATES = ("UNKNOWN", "PARKED", "DEAD")
-COUNTED_AT_MOST = 100
+MOST_UNSETTLED = 100
 
 # Each count walks the partial index dispatch_troubled, and no further than it is told.
 _ONE = "(SELECT count(*) FROM (SELECT 1 FROM conversations_dispatch WHERE brand_id = b.id AND state = '{}' LIMIT %s) t)"
@@ -24,11 +24,11 @@ _UNSETTLED = "SELECT b.id, {} FROM access_brand b WHERE b.id = ANY(%s)".format( 
 
 
 def count_unsettled(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, int]]:
-    """Of each brand: state to how many dispatches are in it, counted no further than COUNTED_AT_MOST."""
+    """Of each brand: state to how many dispatches are in it, counted no further than MOST_UNSETTLED."""
     if not brand_ids:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(_UNSETTLED, [*[COUNTED_AT_MOST] * len(UNSETTLED_STATES), list(brand_ids)])
+        cursor.execute(_UNSETTLED, [*[MOST_UNSETTLED] * len(UNSETTLED_STATES), list(brand_ids)])
         return {row[0]: dict(zip(UNSETTLED_STATES, row[1:], strict=True)) for row in cursor.fetchall()}
 
 

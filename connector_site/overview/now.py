@@ -14,6 +14,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from conversations.selectors import MOST_UNSETTLED
 from installations import breakers
 from installations.models import ASLEEP_FOR, AppToken, Pause, State, Upstream
 
@@ -46,9 +47,9 @@ class Waiting:
 
 _NOT_APPLIED = """
         (SELECT count(*) FROM (
-            SELECT 1 FROM webhooks_delivery WHERE brand_id = brand.id AND state = '{}' LIMIT %(most)s) not_applied)"""
+            SELECT 1 FROM webhooks_delivery WHERE brand_id = brand.id AND state = '{}'
+            LIMIT %(most_unsettled)s) not_applied)"""
 _ASLEEP = ", ".join(f"'{reason}'" for reason in ASLEEP_FOR)
-# What sleeps for a pause has an index of its own, across all brands: it is counted once for all of them.
 _WAITING = f"""
     SELECT brand.id,
         (SELECT count(*) FROM (
@@ -60,7 +61,11 @@ _WAITING = f"""
                              WHERE lane.account_id = account.id AND lane.due_at <= now() AND lane.held_at IS NULL
                              ORDER BY lane.due_at LIMIT 1) first
          WHERE account.brand_id = brand.id),
-        coalesce(asleep.lanes, 0) + (SELECT count(*) FROM (
+        (SELECT count(*) FROM (
+            SELECT 1 FROM conversations_lane
+            WHERE brand_id = brand.id AND blocked_by IN ({_ASLEEP}) AND due_at IS NULL AND held_at IS NULL
+            LIMIT %(most)s) asleep)
+        + (SELECT count(*) FROM (
             SELECT 1 FROM installations_account account
             JOIN conversations_lane lane ON lane.account_id = account.id AND lane.due_at > now()
             WHERE account.brand_id = brand.id AND lane.held_at IS NULL AND lane.blocked_by <> '' LIMIT %(most)s) later),
@@ -74,12 +79,7 @@ _WAITING = f"""
                              ORDER BY delivery.id LIMIT 1) first
          WHERE inbox.brand_id = brand.id),
         {", ".join(_NOT_APPLIED.format(state) for state in ("QUARANTINED", "DEAD"))}
-    FROM access_brand brand
-    LEFT JOIN (
-        SELECT brand_id, count(*) lanes FROM conversations_lane
-        WHERE blocked_by IN ({_ASLEEP}) AND due_at IS NULL AND held_at IS NULL GROUP BY brand_id
-    ) asleep ON asleep.brand_id = brand.id
-    WHERE brand.id = ANY(%(brands)s)
+    FROM access_brand brand WHERE brand.id = ANY(%(brands)s)
 """  # noqa: S608 -- constants of ours
 
 
@@ -88,7 +88,7 @@ def what_waits(brand_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Waiting]:
     if not brand_ids:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, {"brands": list(brand_ids), "most": COUNTED_AT_MOST})
+        cursor.execute(_WAITING, {"brands": list(brand_ids), "most": COUNTED_AT_MOST, "most_unsettled": MOST_UNSETTLED})
         names = [field.name for field in fields(Waiting)]
         return {row[0]: Waiting(**dict(zip(names, row[1:], strict=True))) for row in cursor.fetchall()}
 

@@ -12,8 +12,7 @@ from connector_site.overview.now import COUNTED_AT_MOST, Waiting
 from connector_site.rollups.buckets import ACK_LIMIT_MS, ACK_MS, BEYOND, THROUGH_MS
 from connector_site.rollups.series import Figures
 from conversations.models import DispatchState
-from conversations.selectors import COUNTED_AT_MOST as UNSETTLED_AT_MOST
-from conversations.selectors import UNSETTLED_STATES
+from conversations.selectors import MOST_UNSETTLED, UNSETTLED_STATES
 from core.errors import hint_of
 
 DIRECTIONS = {"TO_LIVEPERSON": "to LivePerson", "TO_CHANNEL": "to channels"}
@@ -123,14 +122,14 @@ def of_now(waiting: Waiting, unsettled: dict[str, int], links: Links, *, now: da
             url=links.now(DELIVERIES, state="STORED"), hint="Stored and answered; a worker applies them next.",
         ),
         Tile(
-            label="webhooks not applied", value=capped(waiting.dead + waiting.quarantined),
+            label="webhooks not applied", value=capped(waiting.dead + waiting.quarantined, MOST_UNSETTLED),
             tone="bad" if waiting.dead else "plain",
             url=links.now(DELIVERIES, state="DEAD" if waiting.dead else "QUARANTINED"),
             hint="Authentic, but they cannot be read (quarantined), or an error of ours keeps them from it (dead).",
         ),
         *[
             Tile(
-                label=str(DispatchState(state).label).lower(), value=capped(unsettled.get(state, 0), UNSETTLED_AT_MOST),
+                label=str(DispatchState(state).label).lower(), value=capped(unsettled.get(state, 0), MOST_UNSETTLED),
                 tone=_UNSETTLED[state][0] if unsettled.get(state) else "plain",
                 url=links.now(DISPATCHES, state=state), hint=_UNSETTLED[state][1],
             )
@@ -273,6 +272,6 @@ def brand_cells(
         (back.value, back.url, "plain"),
         (bad.value, bad.url, bad.tone if bad.value != "0" else "plain"),
         (f"{capped(waiting.consumers)} {for_s}".strip(), links.now(DISPATCHES, state="QUEUED"), tone),
-        (capped(unknown, UNSETTLED_AT_MOST), links.now(DISPATCHES, state="UNKNOWN"), "wait" if unknown else "plain"),
-        (capped(parked, UNSETTLED_AT_MOST), links.now(DISPATCHES, state="PARKED"), "bad" if parked else "plain"),
+        (capped(unknown, MOST_UNSETTLED), links.now(DISPATCHES, state="UNKNOWN"), "wait" if unknown else "plain"),
+        (capped(parked, MOST_UNSETTLED), links.now(DISPATCHES, state="PARKED"), "bad" if parked else "plain"),
     ]

@@ -62,6 +62,7 @@ class Lane(BrandOwned):
             models.Index(fields=["account", "due_at"], condition=Q(due_at__isnull=False), name="lane_due"),
             models.Index(fields=["brand", "account"], condition=Q(held_at__isnull=False), name="lane_held"),
             models.Index(fields=["id"], condition=Q(blocked_by__in=ASLEEP_FOR), name="lane_asleep"),
+            models.Index(fields=["brand"], condition=Q(blocked_by__in=ASLEEP_FOR), name="lane_asleep_in_brand"),
         ]
 
     def __str__(self) -> str:

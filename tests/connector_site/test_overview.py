@@ -288,7 +288,7 @@ def test_the_statements_are_as_many_however_much_there_is(two):
 @pytest.mark.parametrize(
     ("statement", "enters"),
     [
-        (this_moment._WAITING, ["account_id.*due_at", "inbox_id", "brand_id.*state"]),
+        (this_moment._WAITING, ["account_id.*due_at", "inbox_id", "brand_id.*state", "brand_id = brand.id[)]\n"]),
         (series._SUMS.format(of="source_id IS NULL"), ["brand_id.*source_id.*span.*at"]),
         (series._SUMS.format(of="source_id = ANY(%(sources)s)"), ["brand_id.*source_id.*span.*at"]),
         (counting._ENDED.keys, ["finished_at"]),
@@ -304,9 +304,9 @@ def test_every_question_enters_an_index(db, statement, enters):
     hide_statistics(*tables, "connector_site_rollupcount")
     nobody, long_ago = "00000000-0000-0000-0000-000000000000", datetime(2026, 1, 1, tzinfo=UTC)
     values = {
-        "brands": [nobody], "sources": [nobody], "most": 10, "span": 3600, "begins": long_ago, "final_to": long_ago,
-        "undoable": ["x"], "after_at": long_ago, "to_at": long_ago, "before_at": long_ago, "after_id": nobody,
-        "to_id": nobody, "limit": 10,
+        "brands": [nobody], "sources": [nobody], "most": 10, "most_unsettled": 10, "span": 3600, "begins": long_ago,
+        "final_to": long_ago, "undoable": ["x"], "after_at": long_ago, "to_at": long_ago, "before_at": long_ago,
+        "after_id": nobody, "to_id": nobody, "limit": 10,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
