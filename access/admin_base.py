@@ -230,6 +230,14 @@ class GuardedAdmin(ModelAdmin):
             return answer
         return HttpResponseRedirect(request.get_full_path())
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        obj = kwargs.get("obj")
+        if obj is not None and context["errors"]:
+            # The form stands below what the page tells of the row, which has to be that of the row as it is stored.
+            messages.error(request, "Nothing was stored. What is wrong stands above the form and in it.")
+            context["original"] = self.model._default_manager.get(pk=obj.pk)
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
         return HttpResponseRedirect(self.row_url(obj))
 

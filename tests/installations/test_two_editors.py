@@ -81,6 +81,16 @@ def test_a_change_between_the_look_and_the_lock_is_refused(noun, world):
         editing.change(row, fields=["name"], actor=COMMAND, seen=seen)
 
 
+@pytest.mark.parametrize("noun", ["account", "installation", "channel"])
+def test_a_page_that_stored_nothing_says_so_first_and_tells_of_the_row_as_it_is(noun, world):
+    row, given = form_of(world, noun, name="Not stored " * 30)
+    answer = signed_in(world.owner).post(url_of(row), given).content.decode()
+    told, _, form = answer.partition('<p class="errornote')
+    assert "Nothing was stored." in told
+    assert "Not stored Not" not in told
+    assert "Not stored Not" in form
+
+
 # --- what is left out, or stands there twice -------------------------------------------------------------------------
 
 

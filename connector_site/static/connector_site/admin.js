@@ -79,6 +79,8 @@
         document.querySelectorAll("canvas.chart[data-value]").forEach(labelLocally);
         followTheContent();
         letTablesBeReached();
+        // Of a form that stands far below, what is wrong with it; the top of the page says that nothing was stored.
+        document.querySelector("p.errornote")?.scrollIntoView({block: "center"});
         document.addEventListener("click", (event) => {
             const button = event.target.closest("[data-copy]");
             if (button) copy(button);
