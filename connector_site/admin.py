@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -31,7 +32,7 @@ from core.actor import Actor
 from core.errors import ConfigurationError
 
 _TONES = {"valid": "good", "expired": "wait", "revoked": "bad"}
-_ALL = "all that the owner sees"
+_ALL = "all of its owner"
 
 
 def _revoke(row: ApiKey, given: dict[str, Any], actor: Actor) -> Told:
@@ -140,6 +141,7 @@ class ApiKeyAdmin(DeedsMixin, OwnRowsAdmin):
     list_select_related = ("owner",)
     search_fields = ("prefix",)
     search_help_text = "The beginning of the key, or its id"
+    change_form_template = "admin/access/key.html"
     change_form_outer_before_template = "admin/access/key_top.html"
 
     # --- the list ---
@@ -178,8 +180,8 @@ class ApiKeyAdmin(DeedsMixin, OwnRowsAdmin):
     def last_used(self, obj: ApiKey) -> SafeString | str:
         if obj.last_used_at is None:
             return "never"
-        at = SafeString(moment(obj.last_used_at))
-        return at + f" from {obj.last_used_from}" if obj.last_used_from else at
+        at = moment(obj.last_used_at)
+        return format_html("{} from {}", at, obj.last_used_from) if obj.last_used_from else at
 
     # --- one key ---
 
@@ -224,7 +226,7 @@ class ApiKeyAdmin(DeedsMixin, OwnRowsAdmin):
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         made: api_keys.NewKey = obj._made  # type: ignore[attr-defined]
-        context = {"title": "API key", "made": made}
+        context = {"title": "Copy it now", "made": made}
         return self.shown_once(request, made.row, template="admin/access/key_once.html", context=context)
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from access.models import ApiKey
 from access.rest import limits
 from tests.access.keys import Program, make_key
+from tests.admin_pages import signed_in
 from tests.conversations.database import empty
 from tests.factories import World, make_superuser, make_world
 
@@ -104,6 +105,11 @@ def test_when_and_from_where_a_key_was_last_used_is_noted(program):
     assert timezone.now() - row.last_used_at < timedelta(seconds=30)
     program.get(MESSAGES, REMOTE_ADDR="")
     assert ApiKey.objects.get().last_used_from is None
+
+
+def test_the_list_of_keys_shows_it(program, amber):
+    program.get(MESSAGES, REMOTE_ADDR="192.0.2.7")
+    assert "</time> from 192.0.2.7" in signed_in(amber.auditor).get("/admin/access/apikey/").content.decode()
 
 
 def test_a_key_costs_two_statements(program, amber):
