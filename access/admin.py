@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -18,6 +19,7 @@ from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_filters import BrandFilter, choice_filter
 from access.models import Brand, Membership, Role, User
 from access.rules import Verb
+from access.templatetags.readable import chip, moment
 from core.actor import Actor
 from core.errors import ConfigurationError
 
@@ -177,6 +179,9 @@ class MembershipAdmin(BrandScopedAdmin):
     def store_changes(self, obj: Membership, *, form: forms.Form, actor: Actor) -> None:
         services.change_role(obj, actor=actor)
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        return super().delete_view(request, object_id, {"title": "Delete role", **(extra_context or {})})
+
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         services.take_role_away(obj, actor=acting(request))
 
@@ -234,7 +239,7 @@ class PersonAdmin(DeedsMixin, PlatformAdmin, DjangoUserAdmin):  # type: ignore[m
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
-    list_display = ("username", "first_name", "last_name", "email", "is_active", "is_superuser", "last_login")
+    list_display = ("username", "name", "email", "is_active", "runs_the_site", "signed_in")
     list_filter = ()
     ordering = ("username",)  # type: ignore[misc]
     filter_horizontal = ()
@@ -242,7 +247,19 @@ class PersonAdmin(DeedsMixin, PlatformAdmin, DjangoUserAdmin):  # type: ignore[m
     search_help_text = "Part of a name or address"
     fieldsets = ((None, {"fields": ("username", "first_name", "last_name", "email", "is_active", "is_superuser")}),)
     add_fieldsets = ((None, {"fields": ("username", "password1", "password2")}),)
-    change_form_after_template = "admin/access/person_after.html"
+    change_form_outer_before_template = "admin/access/person_top.html"
+
+    @admin.display(description="Name")
+    def name(self, obj: User) -> str:
+        return obj.get_full_name() or "–"
+
+    @admin.display(description="Runs the site")
+    def runs_the_site(self, obj: User) -> SafeString | str:
+        return chip("runs the site", "good") if obj.is_superuser else "–"
+
+    @admin.display(description="Last signed in")
+    def signed_in(self, obj: User) -> SafeString | str:
+        return moment(obj.last_login)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")

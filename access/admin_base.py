@@ -94,6 +94,7 @@ class GuardedAdmin(ModelAdmin):
     show_facets = ShowFacets.NEVER
     list_disable_select_all = True
     list_filter_sheet = False
+    list_before_template = "admin/parts/above_list.html"
     compressed_fields = True
     save_as = False
 
@@ -189,6 +190,10 @@ class GuardedAdmin(ModelAdmin):
         return queryset.filter(reduce(or_, named, models.Q(pk__in=())))
 
     # --- one row ---
+
+    def title_of(self, obj: Any) -> str:
+        """What a row is called above its pages; safe to show, so without a stranger's text."""
+        return str(obj)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         return self.missing(request)
@@ -324,7 +329,7 @@ class OwnRowsAdmin(GuardedAdmin):
 
 
 def _time_column(field: models.DateTimeField) -> Callable[[models.Model], str]:
-    @display(description=str(field.verbose_name).capitalize())
+    @display(description="Added" if field.name == "created_at" else str(field.verbose_name).capitalize())
     def column(row: models.Model) -> str:
         return moment(field.value_from_object(row))
 

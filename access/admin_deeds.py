@@ -171,5 +171,6 @@ class DeedsMixin(GuardedAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": obj,
+            "row_title": self.title_of(obj),
             "row_url": self.row_url(obj),
         }

@@ -45,6 +45,11 @@ class OfferedFilter(SimpleListFilter):
             raise IncorrectLookupParameters
         return self.narrowed(queryset, value)
 
+    def in_words(self) -> str:
+        """What is chosen, as it stands above the list."""
+        labels = {str(value): str(label) for value, label in self.lookup_choices}
+        return f"{str(self.title).capitalize()}: {labels.get(str(self.value()), self.value())}"
+
     @classmethod
     def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:
         """The rows that this value stands for."""
@@ -148,6 +153,10 @@ class LinkFilter(SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = self.value()
         return [(str(value), f"this {self.title}")] if value else []
+
+    def in_words(self) -> str:
+        """As it stands above the list."""
+        return f"This {self.title}"
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any] | None:
         value = self.value()

@@ -33,7 +33,6 @@ class RecordAdmin(BrandScopedAdmin):
     page_template: ClassVar[str]
     read_action: ClassVar[str] = ""
     walks: ClassVar[Walks] = Walks()
-    list_before_template = "admin/parts/looked_at.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestChangeList
@@ -91,22 +90,17 @@ class RecordAdmin(BrandScopedAdmin):
             raise PermissionDenied
         if self.read_action:
             acts.tell_once(self.read_action, actor=acting(request), subject=obj)
-        # Read by the template unfold/helpers/header_title.html, which is given nothing but the request.
-        request.page_title = self.title_of(obj)  # type: ignore[attr-defined]
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": obj,
             "title": self.title_of(obj),
+            "row_title": self.title_of(obj),
             "media": self.media,
             **self.page_context(request, obj),
             **(extra_context or {}),
         }
         return TemplateResponse(request, self.page_template, context)
-
-    def title_of(self, obj: Any) -> str:
-        """What stands above the page of one row; safe to show, so without a stranger's text."""
-        return str(obj)
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """What the page shows."""

@@ -7,7 +7,7 @@ The list only hands on what was chosen: the admin site as a whole shows a previe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.db import models
@@ -33,7 +33,7 @@ def together(kind: str, label: str) -> Action:
 class TogetherMixin(BrandScopedAdmin):
     """A list with such actions. A template beside it offers each for everything that matches as well."""
 
-    list_before_template: ClassVar[str] = "admin/parts/together.html"
+    list_before_template = "admin/parts/together.html"
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Asked by the library for whoever is offered the actions."""

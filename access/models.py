@@ -28,7 +28,8 @@ class User(AbstractUser):
     )
 
     class Meta(AbstractUser.Meta):
-        pass
+        verbose_name = "person"
+        verbose_name_plural = "people"
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """What each session holds and every request compares: of another password or round it is another one."""
@@ -134,6 +135,7 @@ class Membership(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the person was given this role.")
 
     class Meta:
+        verbose_name = "role"
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "brand"], nulls_distinct=False, name="membership_once_per_user_and_brand"

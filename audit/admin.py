@@ -22,7 +22,7 @@ from audit.walks import AUDIT_WALKS
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RecordAdmin):
     empty_text = "Every act on brands that you see is written down here by itself."
-    list_display = ("when", "actor_name", "what", "subject", "why", "address")
+    list_display = ("when", "who", "what", "subject", "why", "address_")
     list_display_links = ("when",)
     list_filter = AUDIT_FILTERS
     walks = AUDIT_WALKS
@@ -51,6 +51,14 @@ class AuditEntryAdmin(RecordAdmin):
     @admin.display(description="When")
     def when(self, obj: AuditEntry) -> SafeString | str:
         return moment(obj.at)
+
+    @admin.display(description="Who")
+    def who(self, obj: AuditEntry) -> SafeString:
+        return seen(obj.actor_name)
+
+    @admin.display(description="From")
+    def address_(self, obj: AuditEntry) -> str:
+        return obj.address or ""
 
     @admin.display(description="What")
     def what(self, obj: AuditEntry) -> str:

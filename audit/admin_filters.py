@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.db import models
 
 from access.admin_filters import BrandFilter, LinkFilter, OfferedFilter, TimeFilter, choice_filter
@@ -64,7 +65,8 @@ class SubjectTypeFilter(OfferedFilter):
 
     @classmethod
     def words(cls) -> list[tuple[str, str]]:
-        return [(name, name) for name in (*PAGES, *_WITHOUT_A_PAGE)]
+        named = [(name, str(apps.get_model(app, name)._meta.verbose_name)) for name, app in PAGES.items()]
+        return named + [(name, name) for name in _WITHOUT_A_PAGE]
 
     @classmethod
     def narrowed(cls, queryset: models.QuerySet[Any], value: Any) -> models.QuerySet[Any]:

@@ -114,6 +114,12 @@ class ConnectorAdminSite(UnfoldAdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {**overview_page.context(request), **(extra_context or {})})
 
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseRedirect:
+        """Whoever shortens an address: what there is stands in the menu."""
+        return HttpResponseRedirect(reverse("admin:index"))
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The library's search over names of pages: our sidebar does without it."""
         raise Http404

@@ -142,6 +142,7 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
 
     empty_text = "Everything goes out. A brand, an app installation, a channel or a consumer is paused on its own page."
     add_verb = Verb.OPERATE
+    show_add_link = False  # what there is to add has a button of its own, with its name
     deeds = (
         Deed(
             name="resume",

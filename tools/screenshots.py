@@ -78,7 +78,7 @@ def _addresses(context: BrowserContext) -> dict[str, str]:
             continue
         page.goto(address)
         found[kind] = address
-        links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
+        links = page.eval_on_selector_all("a[href]:not([download])", "all => all.map(one => one.href)")
         waiting += [link for link in links if _is_followed(link, page.url)]
     return found
 

@@ -108,6 +108,9 @@ class DeliveryAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
         found = super().get_object(request, object_id, from_field)
         return found and Delivery.objects.select_related("installation", "channel", "brand").get(pk=found.pk)
 
+    def title_of(self, obj: Delivery) -> str:
+        return f"Delivery {obj.pk}"
+
     def page_context(self, request: HttpRequest, obj: Delivery) -> dict[str, Any]:
         body = DeliveryBody.objects.filter(pk=obj.pk).first()
         return {

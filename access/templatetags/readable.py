@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
-from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -23,14 +22,6 @@ def seen(text: Any) -> SafeString:
         "{}",
         ((_odd(piece, name) if name else piece,) for piece, name in visible_text.parts(str(text))),
     )
-
-
-@register.filter
-def named(thing: Any) -> SafeString:
-    """A row by its name; the name of a kind of rows with a capital."""
-    if isinstance(thing, Promise):  # the name of a kind of rows, until somebody asks for it
-        thing = str(thing)
-    return seen(thing[:1].upper() + thing[1:] if isinstance(thing, str) else thing)
 
 
 @register.filter
@@ -57,6 +48,12 @@ def moment(at: datetime | None, form: str = "") -> SafeString | str:
 def chip(text: Any, tone: str = "plain", title: str = "") -> SafeString:
     """A state as a coloured label. tone: good, wait, bad or plain."""
     return format_html('<span class="cs-chip cs-chip-{}" title="{}">{}</span>', tone, title, text)
+
+
+@register.filter
+def number(count: int | None) -> str:
+    """A count as people read it: 1,234."""
+    return "–" if count is None else f"{count:,}"
 
 
 @register.filter

@@ -55,6 +55,7 @@ class Account(BrandOwned):
     created_at = models.DateTimeField(auto_now_add=True, help_text="When the account was added.")
 
     class Meta:
+        verbose_name = "LivePerson account"
         ordering = ("lp_account_id",)
 
     def __str__(self) -> str:
