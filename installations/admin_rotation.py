@@ -35,12 +35,18 @@ class RotationMixin(DeedsMixin):
             return self.missing(request)
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
+        rotations = rotation.rotations_of(obj, now=timezone.now())
+        version = rotation.version_of(rotations)
+        if version == request.GET.get("seen"):
+            return HttpResponse(status=204)
         urls = {button["deed"].name: button for button in self.deeds_for(request, obj)}
         listed = reverse("admin:webhooks_delivery_changelist")
         context = {
             **self._frame(request, obj),
             "title": "Rotate the secret",
-            "rotations": rotation.rotations_of(obj, now=timezone.now()),
+            "rotations": rotations,
+            "is_under_way": any(one.oldest for one in rotations),
+            "version": version,
             "looked_at": timezone.now(),
             "add": urls.get("add-secret"),
             "retire": urls.get("retire-secret"),
@@ -48,7 +54,11 @@ class RotationMixin(DeedsMixin):
             "is_liveperson": isinstance(obj, AppInstallation),
             "deliveries_url": f"{listed}?{self.deliveries_by}={obj.pk}",
         }
-        return TemplateResponse(request, "admin/installations/rotation.html", context)
+        # The page that follows itself asks for what changes alone.
+        ending = "_standing" if request.headers.get("HX-Request") else ""
+        answer = TemplateResponse(request, f"admin/installations/rotation{ending}.html", context)
+        answer["Cache-Control"] = "no-store"
+        return answer
 
 
 def rotation_url(row: AppInstallation | Channel) -> str:

@@ -7,6 +7,7 @@ Two are valid meanwhile. A third is refused on the pages: nobody could tell any 
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,6 +79,12 @@ def _stage(valid: Sequence[KnownSecret], now: datetime) -> Stage:
     if valid[0].used_at is None:
         return Stage.ADDED
     return Stage.SILENT if is_out_of_use(valid[1], valid, now=now) else Stage.BOTH
+
+
+def version_of(rotations: Sequence[Rotation]) -> str:
+    """Another one whenever something of them looks otherwise."""
+    seen = [(one.name, one.stage.value, [(it.row.pk, it.used_at, it.count) for it in one.valid]) for one in rotations]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 def trouble_with_another(row: AppInstallation | Channel, *, name: str = "") -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -17,6 +20,7 @@ from tests.installations.pages import SECRET, do, last_entry, signed_in, url_of
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
+WHO_ASKS = ("django_session", "access_user", "access_membership", "SAVEPOINT")
 
 
 def rotation_page(user: Any, row: Any) -> str:
@@ -144,3 +148,26 @@ def test_it_is_not_the_page_of_another_brand():
     amber, birch = make_two_brands()
     address = reverse("admin:installations_appinstallation_rotation", args=[birch.installation.pk])
     assert signed_in(amber.operator).get(address).status_code == 404
+
+
+def test_the_page_follows_by_itself_and_is_answered_with_nothing_while_nothing_changes(under_way):
+    client, row = signed_in(under_way.owner), under_way.installation
+    url = reverse("admin:installations_appinstallation_rotation", args=[row.pk])
+    verified(under_way.old, ago=timedelta(minutes=2))
+
+    def asked() -> tuple[str, str]:
+        html = client.get(url, headers={"HX-Request": "true"}).content.decode()
+        return html, re.findall(r'hx-get="\?seen=([0-9a-f]+)"', html)[0]
+
+    html, seen = asked()
+    assert "<html" not in html
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(f"{url}?seen={seen}").status_code == 204
+    assert len([one for one in queries if not any(name in one["sql"] for name in WHO_ASKS)]) == 3
+    verified(under_way.new, ago=timedelta(minutes=1))
+    assert client.get(f"{url}?seen={seen}").status_code == 200
+    assert "The new secret is used" in asked()[0]
+
+
+def test_where_no_rotation_is_under_way_nothing_is_asked_for(world):
+    assert 'hx-get="?seen=' not in rotation_page(world.owner, world.channel)
