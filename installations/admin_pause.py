@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from access.admin_base import acting
@@ -28,6 +29,8 @@ from installations import paused, pausing, services
 from installations.models import AppInstallation, Channel, Pause, PausedDirection, PauseScope, State
 
 _FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
+_DAY_MIN = 24 * 60
+_NEAR = timedelta(days=1_000)
 
 
 class PauseForm(ReasonForm):
@@ -40,14 +43,20 @@ class PauseForm(ReasonForm):
         widget=UnfoldAdminSelectWidget,
         help_text="Webhooks are stored in any case, and answered as ever.",
     )
+    # How far the reader's clock is ahead of UTC at that time; filled in by the page's script, which knows it.
+    until_offset = forms.IntegerField(
+        required=False, min_value=-_DAY_MIN, max_value=_DAY_MIN, initial=0, widget=forms.HiddenInput
+    )
     until = forms.DateTimeField(
-        label="Until (UTC; may stay empty)",
+        label="Until (may stay empty)",
         required=False,
         input_formats=_FORMATS,
-        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
-        help_text="It ends by itself at that time. Empty: it lasts until somebody resumes it.",
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local", "data-in-own-zone": ""}),
+        help_text=mark_safe(
+            "In the time zone <b data-zone>UTC</b>. It ends by itself at that time; empty: when somebody resumes it."
+        ),
     )
-    field_order = ("direction", "reason", "until")
+    field_order = ("direction", "reason", "until_offset", "until")
 
     def __init__(self, *args: Any, row: models.Model | None, **kwargs: Any) -> None:
         super().__init__(*args, row=row, **kwargs)
@@ -64,16 +73,21 @@ class PauseForm(ReasonForm):
 
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
-        if until is not None and until <= timezone.now():
-            raise forms.ValidationError(f"That time is over: it is {timezone.now():%Y-%m-%d %H:%M} UTC now.")
+        if until is None:
+            return None
+        # What lies years away is refused as it stands: moved, it might be no date any more.
+        if abs(until - timezone.now()) < _NEAR:
+            until -= timedelta(minutes=self.cleaned_data.get("until_offset") or 0)
+        if until <= timezone.now():
+            raise forms.ValidationError(format_html("That time is over: it is {} now.", moment(timezone.now())))
         return until
 
 
 def _pause(row: Any, given: dict[str, Any], actor: Actor) -> Told:
     pausing.pause(row, actor=actor, reason=given["reason"], direction=given["direction"], until=given["until"])
-    until = given["until"]
-    end = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until somebody resumes it"
-    return Told(sentence=f"Paused {end}. Webhooks are still stored; what is under way ends, and nothing more is begun.")
+    until = moment(given["until"]) if given["until"] else "somebody resumes it"
+    told = "Paused until {}. Webhooks are still stored; what is under way ends, and nothing more is begun."
+    return Told(sentence=format_html(told, until))
 
 
 def _resume(row: Any, given: dict[str, Any], actor: Actor) -> Told:

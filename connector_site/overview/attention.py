@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.urls import reverse
 
+from access.models import User
+from access.rules import Verb, may
+from connector_site.bulk.models import BulkJob
 from core.breaker import Phase
 from installations import breakers
 from installations.models import AppInstallation, AppToken, Pause, PauseScope, State, Upstream
@@ -15,12 +18,19 @@ from installations.models import AppInstallation, AppToken, Pause, PauseScope, S
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """tone: bad or wait. about: the connector, by its name."""
+    """
+    tone: bad or wait. about: the connector, by its name. at: a moment in the sentence, which goes on with `after`.
+
+    step: what to do about it at once, label and address; empty where the sentence says it, or the reader may not.
+    """
 
     tone: str
     about: str
     url: str
     sentence: str
+    at: datetime | None = None
+    after: str = ""
+    step: tuple[str, str] | None = None
 
 
 def needs_of(
@@ -28,18 +38,33 @@ def needs_of(
     pauses: Iterable[Pause],
     hosts: Iterable[Upstream],
     tokens: Iterable[AppToken],
+    jobs: Iterable[BulkJob],
     *,
+    reader: User,
     now: datetime,
 ) -> list[Need]:
-    """The worst first. installations: with valid_secrets, the number of theirs."""
+    """The worst first. installations: with valid_secrets, the number of theirs. jobs: that wait for this reader."""
     told = {row.pk for row in installations if row.paused_for}
     found = [
-        *(_of_pause(one) for one in pauses if one.target_id not in told),
+        *(_of_job(one) for one in jobs),
+        *(_of_pause(one, reader) for one in pauses if one.target_id not in told),
         *(need for one in installations for need in _of_connector(one)),
         *(_of_host(one, now) for one in hosts),
         *(_of_token(one, now) for one in tokens),
     ]
     return sorted(found, key=lambda need: need.tone != "bad")
+
+
+def _of_job(row: BulkJob) -> Need:
+    url = reverse("admin:connector_site_bulkjob_change", args=[row.pk])
+    asks = f"{row.asked_by.get_username()} asks for it, and waits for somebody else to agree."
+    return Need(
+        tone="wait",
+        about=f"{row.get_kind_display()}: {row.total:,} rows",
+        url=url,
+        sentence=f"{asks} {row.reason}".strip(),
+        step=("Look at it", url),
+    )
 
 
 def _of_connector(row: AppInstallation) -> Iterator[Need]:
@@ -53,7 +78,13 @@ def _of_connector(row: AppInstallation) -> Iterator[Need]:
             "bad", row, "It has no valid client secret: its webhooks are refused. Add the one LivePerson shows."
         )
     elif valid_secrets > 1:
-        yield _need("wait", row, f"{valid_secrets} client secrets are valid: retire the old one once it is not used.")
+        rotation = reverse("admin:installations_appinstallation_rotation", args=[row.pk])
+        yield _need(
+            "wait",
+            row,
+            f"{valid_secrets} client secrets are valid: retire the old one once it is not used.",
+            step=("See how far it is", rotation),
+        )
     if row.test_passed is False:
         yield _need("bad", row, f"Its last connection test failed. {row.test_detail}".strip())
 
@@ -66,39 +97,50 @@ _PAGES = {
 }
 
 
-def _of_pause(row: Pause) -> Need:
+def _of_pause(row: Pause, reader: User) -> Need:
     page = _PAGES.get(PauseScope(row.scope))
     listed = reverse("admin:installations_pause_changelist")
-    url = reverse(f"admin:{page}_change", args=[row.target_id]) if page else f"{listed}?state=in_force"
-    until = _until(row.until) or " until somebody resumes it"
     who = f"{row.by_name} paused it" if row.by_name else "It is paused"
-    what = f"{who} {row.get_direction_display().lower()}{until}: {row.reason}"
-    # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.
-    tone = "bad" if row.is_by_itself else "wait"
-    return Need(tone=tone, about=row.subject, url=url, sentence=what)
+    resume = reverse("admin:installations_pause_do", kwargs={"object_id": row.pk, "deed_name": "resume"})
+    return Need(
+        # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.
+        tone="bad" if row.is_by_itself else "wait",
+        about=row.subject,
+        url=reverse(f"admin:{page}_change", args=[row.target_id]) if page else f"{listed}?state=in_force",
+        sentence=f"{who} {row.get_direction_display().lower()} until{'' if row.until else ' somebody resumes it'}",
+        at=row.until,
+        after=f": {row.reason}",
+        step=None if row.is_by_itself or not may(reader, Verb.OPERATE, row) else ("Resume", resume),
+    )
 
 
 def _of_host(row: Upstream, now: datetime) -> Need:
     who = breakers.label_of(row.name)
     if row.phase == Phase.CLOSED.value:
-        is_held = row.held_until is not None and row.held_until > now
-        what = f"asked to wait{_until(row.held_until)}" if is_held else "failed within the last minute"
-        return _need("wait", row.installation, f"{who} {what}. Sending goes on by itself.")
-    since = f" since {row.opened_at.astimezone(UTC):%H:%M} UTC" if row.opened_at else ""
-    return _need("bad", row.installation, f"{who} is not called{since}: calls to it failed. What is for it waits.")
+        going_on = ". Sending goes on by itself."
+        if row.held_until is not None and row.held_until > now:
+            return _need("wait", row.installation, f"{who} asked to wait until", at=row.held_until, after=going_on)
+        return _need("wait", row.installation, f"{who} failed within the last minute{going_on}")
+    since = " since" if row.opened_at else ""
+    silent = ": calls to it failed. What is for it waits."
+    return _need("bad", row.installation, f"{who} is not called{since}", at=row.opened_at, after=silent)
 
 
 def _of_token(row: AppToken, now: datetime) -> Need:
     why = f"LivePerson has refused or not answered {row.failures} renewals of its token ({row.error_code})."
     if row.sealed and row.expires_at and row.expires_at > now:
-        return _need("wait", row.installation, f"{why} The present one ends{_until(row.expires_at, 'at')}.")
+        return _need("wait", row.installation, f"{why} The present one ends at", at=row.expires_at, after=".")
     return _need("bad", row.installation, f"{why} Nothing is sent to LivePerson. Test the connection to see why.")
 
 
-def _until(at: datetime | None, word: str = "until") -> str:
-    return f" {word} {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
-
-
-def _need(tone: str, row: AppInstallation, sentence: str) -> Need:
+def _need(
+    tone: str,
+    row: AppInstallation,
+    sentence: str,
+    *,
+    at: datetime | None = None,
+    after: str = "",
+    step: tuple[str, str] | None = None,
+) -> Need:
     url = reverse("admin:installations_appinstallation_change", args=[row.pk])
-    return Need(tone=tone, about=str(row), url=url, sentence=sentence)
+    return Need(tone=tone, about=str(row), url=url, sentence=sentence, at=at, after=after, step=step)

@@ -14,6 +14,9 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from access.models import Brand, User
+from access.rules import Verb, limit
+from connector_site.bulk.models import BulkJob, BulkState
 from conversations.selectors import MOST_UNSETTLED
 from installations import breakers
 from installations.models import ASLEEP_FOR, AppToken, Pause, State, Upstream
@@ -103,6 +106,14 @@ def pauses_in_force(brand_ids: Collection[uuid.UUID]) -> list[Pause]:
     """What people keep from being sent, in these brands and on the platform as a whole; the newest of them."""
     rows = Pause.objects.filter(Q(brand=None) | Q(brand__in=brand_ids), ended_at=None)
     return list(rows.order_by("-id")[:_MOST_LISTED])
+
+
+def jobs_for_a_second_person(reader: User, brand: Brand | None) -> list[BulkJob]:
+    """Jobs that somebody else has asked for, and to which this reader may agree; the oldest of them."""
+    rows = limit(BulkJob.objects.filter(state=BulkState.WAITING), reader, verb=Verb.OPERATE).exclude(asked_by=reader)
+    if brand is not None:
+        rows = rows.filter(brand=brand)
+    return list(rows.select_related("asked_by").order_by("id")[:_MOST_LISTED])
 
 
 def troubled_tokens(brand_ids: Collection[uuid.UUID]) -> list[AppToken]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from access import refusals
 from access.admin_base import id_in
-from access.models import Brand
+from access.models import Brand, User
 from access.rules import Verb, limit, may
 from connector_site import heartbeat
 from connector_site.models import Counting
@@ -63,7 +63,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
 
     Raises Http404 for a brand that the reader does not see, and for one that there is not.
     """
-    now = timezone.now()
+    now, reader = timezone.now(), request.user
+    assert isinstance(reader, User)  # the admin's pages ask who signs in
     asked = _asked(request)
     waiting, unsettled = this_moment.what_waits(asked.ids), count_unsettled(asked.ids)
     happened = series.series_of_brands(asked.ids, asked=asked.range, now=now)
@@ -76,6 +77,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
             this_moment.pauses_in_force(asked.ids),
             this_moment.troubled_hosts(asked.ids, now=now),
             this_moment.troubled_tokens(asked.ids),
+            this_moment.jobs_for_a_second_person(reader, asked.chosen),
+            reader=reader,
             now=now,
         ),
         **_of_range(asked, happened),

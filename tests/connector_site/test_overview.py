@@ -12,10 +12,12 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from access.models import Brand
 from audit.models import AuditEntry
+from connector_site.bulk.models import BulkJob
 from connector_site.models import Counting, Figure, RollupCount, Span
 from connector_site.overview import now as this_moment
 from connector_site.overview import tiles
@@ -177,6 +179,21 @@ def test_what_needs_somebody_is_told_with_the_connector(amber, act, told):
 
     assert told in text
     assert f'href="/admin/installations/appinstallation/{amber.installation.pk}/change/"' in text
+
+
+def test_a_job_that_waits_for_a_second_person_is_told_to_those_who_may_agree(two):
+    amber, birch = two
+    asker = amber.owner
+    job = BulkJob.objects.create(
+        brand=amber.brand, kind="RESEND", state="WAITING", asked_by=asker, total=4210, reason="It is taken again."
+    )
+    link = reverse("admin:connector_site_bulkjob_change", args=[job.pk])
+
+    told = page(amber.operator)
+
+    assert f"{asker.get_username()} asks for it" in told
+    assert link in told
+    assert not [reader for reader in (asker, amber.auditor, birch.owner) if link in page(reader)]
 
 
 def test_why_sends_did_not_go_through_stands_with_what_to_do(amber):

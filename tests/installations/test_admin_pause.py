@@ -79,6 +79,15 @@ def test_each_is_paused_and_resumed_by_forms_and_its_page_says_so(kind, world):
     assert AuditEntry.objects.filter(action=f"{kind}.resumed", actor_id=str(world.operator.pk)).exists()
 
 
+def test_until_when_is_read_in_the_zone_of_who_pauses(world):
+    there = (timezone.now() + timedelta(hours=2, minutes=330)).replace(second=0, microsecond=0)
+    given = {"reason": "x", "until": f"{there:%Y-%m-%dT%H:%M}", "until_offset": "330"}
+
+    signed_in(world.operator).post(url_of(world.brand, "pause"), given)
+
+    assert in_force().until == there - timedelta(minutes=330)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -89,6 +98,11 @@ def test_each_is_paused_and_resumed_by_forms_and_its_page_says_so(kind, world):
         ({"direction": "BOTH", "reason": "x", "until": "tomorrow"}, "Enter a valid date/time"),
         ({"direction": "BOTH", "reason": "x", "until": "0001-01-01T00:00"}, "That time is over"),
         ({"direction": "BOTH", "reason": "x", "until": "9999-12-31T23:59"}, "Choose a time within a year"),
+        (
+            {"direction": "BOTH", "reason": "x", "until": "9999-12-31T23:59", "until_offset": "-840"},
+            "Choose a time within a year",
+        ),
+        ({"direction": "BOTH", "reason": "x", "until_offset": "5000"}, "less than or equal to 1440"),
         ({"direction": "BOTH", "reason": "x" * 301}, "at most 300 characters"),
         ({"direction": "BOTH", "reason": "a\x00b"}, "Null characters are not allowed"),
     ],

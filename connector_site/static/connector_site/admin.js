@@ -25,6 +25,19 @@
         canvas.dataset.value = JSON.stringify(data);
     };
 
+    // A time is entered as the reader's own clock shows it; beside it goes how far that is ahead of UTC on that day.
+    const askInOwnZone = (input) => {
+        const offset = input.form.elements[`${input.name}_offset`];
+        const tell = () => {
+            const at = input.value ? new Date(input.value) : new Date();
+            if (!Number.isNaN(at.getTime())) offset.value = -at.getTimezoneOffset();
+        };
+        input.addEventListener("input", tell);
+        tell();
+        const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+        input.form.querySelectorAll("[data-zone]").forEach((word) => { word.textContent = zone; });
+    };
+
     const copy = async (button) => {
         const source = document.getElementById(button.dataset.copy);
         const text = source.value ?? source.textContent;
@@ -77,6 +90,7 @@
     document.addEventListener("DOMContentLoaded", () => {
         showAllLocally(document);
         document.querySelectorAll("canvas.chart[data-value]").forEach(labelLocally);
+        document.querySelectorAll("input[data-in-own-zone]").forEach(askInOwnZone);
         followTheContent();
         letTablesBeReached();
         // Of a form that stands far below, what is wrong with it; the top of the page says that nothing was stored.
