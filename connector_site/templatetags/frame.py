@@ -17,10 +17,11 @@ register = template.Library()
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One link on the way to a page."""
+    """One link on the way to a page. tab: what a tab calls it, where that is another name."""
 
     title: str
     url: str = ""
+    tab: str = ""
 
 
 @register.inclusion_tag("admin/parts/crumbs.html", takes_context=True)
@@ -32,8 +33,9 @@ def crumbs(context: template.RequestContext) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def tab_title(context: template.RequestContext) -> str:
-    """What tells this tab from others, first."""
-    return " | ".join([*(step.title for step in reversed(_way(context))), str(context.get("site_title", ""))])
+    """What tells this tab from others, first. It stays in the browser's history: no consumer is named there."""
+    steps = [step.tab or step.title for step in reversed(_way(context))]
+    return " | ".join([*steps, str(context.get("site_title", ""))])
 
 
 def _way(context: template.RequestContext) -> list[Step]:
@@ -45,7 +47,8 @@ def _way(context: template.RequestContext) -> list[Step]:
     row = context.get("original") or context.get("object")
     if isinstance(row, models.Model):
         name = str(context.get("row_title") or row)
-        found.append(Step(title=name, url=_url(f"{place}_change", row.pk)))
+        tab = str(getattr(row, "nameless", row))
+        found.append(Step(title=name, url=_url(f"{place}_change", row.pk), tab=tab))
     page = (request.resolver_match and request.resolver_match.url_name) or ""
     is_of_a_row = page.endswith("_change") and not page.endswith("_password_change") and row is not None
     if not (page.endswith("_changelist") or is_of_a_row):

@@ -133,6 +133,15 @@ def test_strange_names_are_escaped_on_every_page_that_shows_them(world):
         assert "\u202e" not in page, url
 
 
+@pytest.mark.parametrize("kind", ["consumer", "conversation", "failed", "dead"])
+def test_tabs_and_the_browsers_history_do_not_name_the_consumer(kind, world):
+    page = signed_in(world.owner).get(url_of(getattr(world, kind))).content.decode()
+    title = re.search("<title>(.*?)</title>", page, re.DOTALL)
+    assert title is not None
+    assert world.consumer.name in page
+    assert world.consumer.name not in title[1]
+
+
 def test_each_attempt_stands_behind_its_message(world):
     attempt = world.dead.attempts.get()
     attempt.http_status, attempt.outcome, attempt.elapsed_ms = 400, Outcome.REJECTED, 37
