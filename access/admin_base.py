@@ -28,9 +28,9 @@ from unfold.paginator import InfinitePaginator as UnfoldInfinitePaginator
 from unfold.views import ChangeList
 
 from access import refusals
-from access.models import User
+from access.models import BrandOwned, User
 from access.people import actor_of
-from access.rules import Verb, limit, may
+from access.rules import AllBrands, Verb, brands_of, limit, may
 from access.templatetags.readable import moment
 from core.actor import Actor
 from core.errors import ConfigurationError
@@ -62,6 +62,17 @@ class InfinitePaginator(UnfoldInfinitePaginator):
     @property
     def count(self) -> int:
         return self.per_page * _MOST_PAGES
+
+
+def sees_brands_of(request: HttpRequest, model: type[models.Model]) -> bool:
+    """Whether rows of this model may be of several brands here: two may then bear the same name."""
+    brands = brands_of(request.user)
+    return issubclass(model, BrandOwned) and (isinstance(brands, AllBrands) or len(brands) > 1)
+
+
+def with_brand(row: Any) -> str:
+    """A row as it is offered beside those of other brands."""
+    return f"{row}, {row.brand}"
 
 
 class PlainChangeList(ChangeList):
@@ -149,7 +160,11 @@ class GuardedAdmin(ModelAdmin):
         if rows is None:
             rows = db_field.remote_field.model._default_manager.all()
         kwargs["queryset"] = limit(rows, request.user, verb=self.change_verb or self.add_verb or self.view_verb)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and sees_brands_of(request, field.queryset.model):
+            field.queryset = field.queryset.select_related("brand")
+            field.label_from_instance = with_brand
+        return field
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Field | None:
         field: Field | None = super().formfield_for_dbfield(db_field, request, **kwargs)

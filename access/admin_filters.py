@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from access import refusals
-from access.admin_base import id_in
+from access.admin_base import id_in, sees_brands_of, with_brand
 from access.models import Brand
 from access.newest import unforeseen
 from access.rules import brand_path_of, limit
@@ -63,8 +63,10 @@ class RowFilter(OfferedFilter):
     lookup: ClassVar[str] = ""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        rows = limit(self.model._default_manager.all(), request.user)[:_MOST_CHOICES]
-        return [(str(row.pk), str(row)) for row in rows]
+        rows = limit(self.model._default_manager.all(), request.user)
+        if sees_brands_of(request, self.model):
+            return [(str(row.pk), with_brand(row)) for row in rows.select_related("brand")[:_MOST_CHOICES]]
+        return [(str(row.pk), str(row)) for row in rows[:_MOST_CHOICES]]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any] | None:
         """Links of ours name rows that stand behind the last choice, too."""

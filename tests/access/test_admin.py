@@ -421,6 +421,21 @@ def test_the_page_of_a_person_leads_to_their_roles():
     assert all(give in page for page in (before, after))
 
 
+def test_what_bears_the_same_name_in_two_brands_is_offered_with_its_brand(worlds):
+    amber, birch = worlds
+    for one in worlds:
+        type(one.channel).objects.filter(pk=one.channel.pk).update(name="App")
+        type(one.installation).objects.filter(pk=one.installation.pk).update(name="App")
+    add_channel = reverse("admin:installations_channel_add")
+    listed = reverse("admin:conversations_conversation_changelist")
+    everybodys, own = signed_in(make_superuser()), signed_in(amber.owner)
+
+    for page in (everybodys.get(add_channel), everybodys.get(listed)):
+        assert f"App, {amber.brand.name}" in page.content.decode()
+        assert f"App, {birch.brand.name}" in page.content.decode()
+    assert f"App, {amber.brand.name}" not in own.get(add_channel).content.decode()
+
+
 def test_what_is_set_up_is_found_by_a_part_of_its_name_or_id(worlds):
     amber, birch = worlds
     client = signed_in(make_superuser())
