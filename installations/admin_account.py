@@ -37,7 +37,9 @@ class AccountAdmin(BrandScopedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # An account belongs to one brand for good: its consumers and conversations do.
-        return ("brand", "lp_account_id") if obj is not None else ()
+        if obj is None:
+            return ()
+        return ("brand",) if editing.is_untried(obj) else ("brand", "lp_account_id")
 
     def store_new(self, obj: Account, *, form: forms.Form, actor: Actor) -> None:
         editing.add_account(obj, actor=actor)

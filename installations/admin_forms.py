@@ -139,8 +139,9 @@ class InstallationForm(FreshForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         account, client_id = cleaned.get("account"), cleaned.get("client_id")
-        if account and client_id:
-            same = AppInstallation.objects.filter(account=account, client_id__iexact=client_id)
+        account_id = account.pk if account else self.instance.account_id
+        if account_id and client_id:
+            same = AppInstallation.objects.filter(account=account_id, client_id__iexact=client_id)
             if same.exclude(pk=self.instance.pk).exists():
                 self.add_error("client_id", "This client id is in this account already.")
         if bool(cleaned.get("campaign_id")) != bool(cleaned.get("engagement_id")):

@@ -188,8 +188,10 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        if obj is None:
+            return ()
         # Another client id is another connector, with conversations of its own.
-        return ("account", "client_id") if obj is not None else ()
+        return ("account",) if editing.is_untried(obj) else ("account", "client_id")
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")

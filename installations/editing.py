@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import Q
 
 from access import newest
 from adapters.registry import get_adapter
@@ -88,7 +89,8 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
 
     seen: the version that the change was made from; where it is given, the row must still have it.
 
-    Raises ConfigurationError for a channel's prefix that is in use, and where somebody has changed the row since.
+    Raises ConfigurationError for a channel's prefix and an id of LivePerson's that are in use, and where somebody has
+    changed the row since.
     """
     before = type(row).objects.select_for_update().get(pk=row.pk)
     if seen and version_of(before) != seen:
@@ -98,6 +100,8 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
         return
     if isinstance(row, Channel) and "prefix" in changes and has_been_used(row):
         raise ConfigurationError("The prefix begins the ids of consumers that LivePerson knows already: it stays.")
+    if not isinstance(before, Channel) and {"lp_account_id", "client_id"} & set(changes) and not is_untried(before):
+        raise ConfigurationError("LivePerson has accepted its id, or a channel is there: the id stays.")
     stored = list(changes)
     if isinstance(row, Channel) and isinstance(before, Channel) and "installation" in changes:
         stored += row.moved_from(before.installation)
@@ -110,6 +114,14 @@ def change(row: Account | AppInstallation | Channel, *, fields: Collection[str],
     if isinstance(row, AppInstallation) and "unknown_policy" in changes:
         # What the old policy held is decided by the new one.
         sending_resumed.send(sender=AppInstallation, installation_id=row.pk)
+
+
+def is_untried(row: Account | AppInstallation) -> bool:
+    """Whether nothing can have gone through it yet, so that an id of LivePerson's that was mistyped may be mended."""
+    its_own = Q(account=row) if isinstance(row, Account) else Q(pk=row.pk)
+    under_it = Q(account=row) if isinstance(row, Account) else Q(installation=row)
+    was_accepted = AppInstallation.objects.filter(its_own, test_passed=True).exists()
+    return not was_accepted and not Channel.objects.filter(under_it).exists()
 
 
 def has_been_used(channel: Channel) -> bool:

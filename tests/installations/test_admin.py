@@ -9,6 +9,9 @@ from django.urls import reverse
 
 from audit.models import AuditEntry
 from conversations.models import Consumer, Conversation, Lane
+from core.actor import COMMAND
+from core.errors import ConfigurationError
+from installations import editing
 from installations.models import Account, AppInstallation, Channel, State
 from tests.factories import World, make_superuser, make_two_brands
 from tests.installations.pages import (
@@ -62,6 +65,51 @@ def test_a_brand_is_onboarded_by_forms_alone():
     assert "no-store" in answer["Cache-Control"]
     names = ["brand", "account", "installation", "channel"]
     assert all(last_entry(f"{name}.created").brand_id == channel.brand_id for name in names)
+
+
+@pytest.fixture
+def mistyped(world: World) -> tuple[Account, AppInstallation]:
+    """An account and an app installation that LivePerson has never accepted."""
+    account = Account.objects.create(brand=world.brand, lp_account_id="77777777", name="Typed wrong")
+    row = AppInstallation.objects.create(brand=world.brand, account=account, client_id=CLIENT_ID, test_passed=False)
+    return account, row
+
+
+def test_ids_that_were_mistyped_are_mended(mistyped, world):
+    account, installation = mistyped
+    client, right = signed_in(world.operator), CLIENT_ID[::-1]
+    client.post(url_of(account), {"lp_account_id": "77777778", "name": "Typed right", "domain_api": ""})
+    client.post(url_of(installation), installation_form(account, client_id=right))
+    account.refresh_from_db()
+    installation.refresh_from_db()
+    assert (account.lp_account_id, installation.client_id) == ("77777778", right)
+    assert last_entry("installation.changed").data["client_id"] == [CLIENT_ID, right]
+
+
+def test_a_mended_client_id_is_not_that_of_another_of_the_account(mistyped, world):
+    account, installation = mistyped
+    other = AppInstallation.objects.create(brand=world.brand, account=account, client_id=CLIENT_ID[::-1])
+    given = installation_form(account, client_id=other.client_id.upper())
+    answer = signed_in(world.operator).post(url_of(installation), given)
+    assert "This client id is in this account already." in answer.content.decode()
+
+
+@pytest.mark.parametrize("why", ["accepted", "channel"])
+def test_ids_with_which_something_has_begun_stay(why, mistyped, empty):
+    account, installation = mistyped
+    if why == "accepted":
+        AppInstallation.objects.filter(pk=installation.pk).update(test_passed=True)
+    else:
+        Channel.objects.filter(name="Fresh").update(account=account, installation=installation)
+    client = signed_in(empty.operator)
+    client.post(url_of(account), {"lp_account_id": "77777778", "name": "Renamed", "domain_api": ""})
+    client.post(url_of(installation), installation_form(account, client_id=CLIENT_ID[::-1]))
+    account.refresh_from_db()
+    installation.refresh_from_db()
+    assert (account.lp_account_id, installation.client_id) == ("77777777", CLIENT_ID)
+    installation.client_id = CLIENT_ID[::-1]
+    with pytest.raises(ConfigurationError, match="the id stays"):
+        editing.change(installation, fields=["client_id"], actor=COMMAND)
 
 
 def test_a_given_channel_secret_is_kept_and_not_shown(world):
