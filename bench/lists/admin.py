@@ -54,12 +54,16 @@ def _ask_all(fewest_messages: int) -> Iterator[tuple[str, Cost]]:
 
 
 def _count_what_happened() -> None:
-    """The overview reads counts, which workers would have written."""
+    """The overview reads counts, which workers would have written, and the database have tidied up since."""
+    from django.db import connection
+
     from connector_site.rollups import counting
 
     say("    counting what happened, for the overview")
     for _ in counting.walk():
         pass
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE connector_site_rollupcount")
 
 
 def _signed_in(reader: str, slugs: tuple[str, ...]) -> Any:
