@@ -18,7 +18,7 @@ from access.admin_lists import by_ids
 from access.admin_records import RecordAdmin
 from access.newest import Asked
 from access.rules import Verb, limit
-from access.templatetags.readable import chip, moment, seen
+from access.templatetags.readable import chip, cut, moment, seen
 from conversations.admin_block import BLOCK, UNBLOCK
 from conversations.admin_consent import channels_of
 from conversations.admin_filters import CONSUMER_FILTERS, CONVERSATION_FILTERS, MESSAGE_FILTERS
@@ -106,7 +106,7 @@ class ConversationAdmin(LiveMixin):
 
     @admin.display(description="LivePerson's id")
     def lp_id(self, obj: Conversation) -> SafeString:
-        return seen(obj.lp_conversation_id)
+        return cut(obj.lp_conversation_id)
 
     def found(self, request: HttpRequest, term: str) -> Asked:
         seen_rows, wanted = self.seen_by(request), id_in(term)
@@ -161,7 +161,7 @@ class MessageAdmin(RecordAdmin):
 
     @admin.display(description="Conversation")
     def conversation_link(self, obj: Message) -> SafeString | str:
-        return seen(obj.conversation) if obj.conversation else "not in one yet"
+        return cut(obj.conversation) if obj.conversation else "not in one yet"
 
     def found(self, request: HttpRequest, term: str) -> Asked:
         seen_rows, wanted = self.seen_by(request), id_in(term)

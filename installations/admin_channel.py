@@ -171,7 +171,7 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
                 row_id=obj.pk,
                 may_change=self.has_change_permission(request, obj),
             ),
-            "state_word": obj.get_state_display(),
+            "state_word": "" if obj.state == State.ACTIVE else obj.get_state_display(),
             "state_tone": STATE_TONES[State(obj.state)],
             "secrets": secrets_of_row(obj),
             "takes_secrets": bool(secrets_of_adapter(adapter)),

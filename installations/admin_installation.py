@@ -213,7 +213,7 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
                 row_id=obj.pk,
                 may_change=self.has_change_permission(request, obj),
             ),
-            "state_word": obj.get_state_display(),
+            "state_word": "" if obj.state == State.ACTIVE else obj.get_state_display(),
             "state_tone": STATE_TONES[State(obj.state)],
             "secrets": secrets,
             "is_new": not any(one.used_at for one in secrets),

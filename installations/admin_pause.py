@@ -234,7 +234,6 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _PLATFORM.label,
-            "original": "all brands",
             "row_url": listed,
             "deed": _PLATFORM,
             "form": form,

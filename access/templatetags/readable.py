@@ -13,6 +13,9 @@ from core import visible_text
 
 register = template.Library()
 
+_LONGEST_IN_LISTS = 20
+_SHOWN_IN_LISTS = 13
+
 
 @register.filter
 def seen(text: Any) -> SafeString:
@@ -42,6 +45,28 @@ def moment(at: datetime | None, form: str = "") -> SafeString | str:
         form or "full",
         shown,
     )
+
+
+@register.filter
+def long_id(text: Any) -> SafeString | str:
+    """An id as a whole, with a button that copies it; a dash where there is none."""
+    if not text:
+        return "–"
+    return format_html(
+        '<span class="cs-id"><code>{}</code><button type="button" class="cs-id-copy" data-copy-near title="Copy"'
+        ' aria-label="Copy this id"><span class="material-symbols-outlined" aria-hidden="true">content_copy</span>'
+        "</button></span>",
+        seen(text),
+    )
+
+
+@register.filter
+def cut(text: Any) -> SafeString:
+    """An id in a list: its beginning, the whole of it in its title. The page of the row has it to copy."""
+    shown = str(text)
+    if len(shown) <= _LONGEST_IN_LISTS:
+        return seen(shown)
+    return format_html('<span title="{}">{}…</span>', shown, seen(shown[:_SHOWN_IN_LISTS]))
 
 
 @register.simple_tag

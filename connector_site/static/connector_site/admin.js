@@ -39,7 +39,7 @@
     };
 
     const copy = async (button) => {
-        const source = document.getElementById(button.dataset.copy);
+        const source = document.getElementById(button.dataset.copy) ?? button.previousElementSibling;
         const text = source.value ?? source.textContent;
         try {
             await navigator.clipboard.writeText(text);
@@ -52,9 +52,10 @@
             selection.addRange(range);
             if (!document.execCommand("copy")) return;
         }
-        const label = button.textContent;
-        button.textContent = "Copied";
-        window.setTimeout(() => { button.textContent = label; }, 1500);
+        const told = button.firstElementChild ?? button; // a sign, where there is no word
+        const label = told.textContent;
+        told.textContent = told === button ? "Copied" : "check";
+        window.setTimeout(() => { told.textContent = label; }, 1500);
     };
 
     const showAllLocally = (root) => root.querySelectorAll("time.cs-time").forEach(showLocally);
@@ -96,7 +97,7 @@
         // Of a form that stands far below, what is wrong with it; the top of the page says that nothing was stored.
         document.querySelector("p.errornote")?.scrollIntoView({block: "center"});
         document.addEventListener("click", (event) => {
-            const button = event.target.closest("[data-copy]");
+            const button = event.target.closest("[data-copy], [data-copy-near]");
             if (button) copy(button);
         });
     });
