@@ -389,6 +389,12 @@ def test_a_send_that_waits_says_for_what_and_who_paused_it(world):
     assert "They move house." not in silent
 
 
+def test_an_open_conversation_says_what_keeps_its_messages(world):
+    pausing.pause(world.brand, reason="They move house.", actor=COMMAND)
+    assert "They move house." in page_of(world.auditor, world.conversation)
+    assert "They move house." not in page_of(world.auditor, world.closed_conversation)
+
+
 def test_a_send_that_failed_says_what_to_do_and_one_that_ended_what_settled_it(world):
     failed = say(world, "not taken").dispatches.get()
     Dispatch.objects.filter(pk=failed.pk).update(state=DispatchState.FAILED, error_code="request_rejected")
