@@ -18,6 +18,8 @@ from django.utils import timezone
 _SIGNED_IN_AT, _SEEN_AT = "signed_in_at", "seen_at"
 # What is written down of somebody who clicks along: not each click.
 _NOTED_EVERY_S = 60
+_SIGN_IN = "/admin/login/"
+_LOST = "What you had entered was not stored."
 
 
 class SessionLimits:
@@ -33,9 +35,11 @@ class SessionLimits:
             now = timezone.now().timestamp()
             if ended := _why_ended(request, now):
                 end(request)
-                messages.warning(request, ended)
+                messages.warning(request, f"{ended} {_LOST}" if request.method == "POST" else ended)
             elif _is_done_by_a_person(request) and now - request.session[_SEEN_AT] >= _NOTED_EVERY_S:
                 request.session[_SEEN_AT] = now
+        elif is_known and request.method == "POST" and not request.path_info.startswith(_SIGN_IN):
+            messages.warning(request, f"You are not signed in any more. {_LOST}")
         return self._next(request)
 
 

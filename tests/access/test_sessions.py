@@ -50,6 +50,21 @@ def test_a_session_left_alone_for_half_an_hour_is_over_and_says_why(root):
         assert "nothing was done for a while" in answer.content.decode()
 
 
+@pytest.mark.parametrize("why", ["left alone", "ended elsewhere"])
+def test_whoever_is_signed_out_by_then_is_told_that_nothing_was_stored(why, root):
+    with time_machine.travel(MORNING, tick=False) as clock:
+        client = signed_in(root)
+        if why == "left alone":
+            clock.shift(timedelta(minutes=31))
+        else:
+            User.objects.filter(pk=root.pk).update(sessions_round=7)
+        lost, then = "What you had entered was not stored.", "/admin/login/?next=/admin/password_change/"
+        answer = client.post("/admin/password_change/", {"old_password": "x"}, follow=True)
+        assert answer.redirect_chain == [(then, 302)]
+        assert lost in answer.content.decode()
+        assert lost not in client.post(then, {"username": root.username, "password": "wrong"}).content.decode()
+
+
 def test_what_a_page_asks_by_itself_keeps_nobody_signed_in(root):
     with time_machine.travel(MORNING, tick=False) as clock:
         client = signed_in(root)
