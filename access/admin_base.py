@@ -7,7 +7,6 @@ rows. What changes something is handed to a service, which owns the transaction 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
@@ -34,6 +33,7 @@ from access.rules import AllBrands, Verb, brands_of, limit, may
 from access.templatetags.readable import moment
 from core.actor import Actor
 from core.errors import ConfigurationError
+from core.ids import id_in
 
 # Labels of the models whose pages are for those alone who run the whole site: their rows belong to no brand.
 PLATFORM_ONLY: frozenset[str] = frozenset({"access.User"})
@@ -352,14 +352,6 @@ def _time_column(field: models.DateTimeField) -> Callable[[models.Model], str]:
     return column
 
 
-def id_in(term: str) -> uuid.UUID | None:
-    """The id that somebody typed or pasted, None when it is none."""
-    try:
-        return uuid.UUID(term.strip())
-    except ValueError:
-        return None
-
-
 __all__ = [
     "OWN_ROWS",
     "PLATFORM_ONLY",
@@ -368,5 +360,4 @@ __all__ = [
     "OwnRowsAdmin",
     "PlatformAdmin",
     "acting",
-    "id_in",
 ]

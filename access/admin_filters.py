@@ -17,11 +17,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from access import refusals
-from access.admin_base import id_in, sees_brands_of, with_brand
+from access.admin_base import sees_brands_of, with_brand
 from access.models import Brand
 from access.newest import unforeseen
 from access.rules import brand_path_of, limit
-from core.ids import first_id_at
+from core.ids import first_id_at, id_in
 
 _MOST_CHOICES = 200
 

@@ -17,10 +17,11 @@ from django.db import models
 from django.http import HttpRequest
 
 from access import cursors, newest
-from access.admin_base import PlainChangeList, id_in
+from access.admin_base import PlainChangeList
 from access.admin_filters import LinkFilter, RowFilter, TimeFilter
 from access.cursors import Place
 from access.newest import Asked, Listing
+from core.ids import id_in
 
 
 @dataclass(frozen=True, kw_only=True)

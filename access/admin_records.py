@@ -13,10 +13,11 @@ from psycopg.errors import QueryCanceled
 from unfold.views import ChangeList
 
 from access import acts
-from access.admin_base import BrandScopedAdmin, acting, id_in
+from access.admin_base import BrandScopedAdmin, acting
 from access.admin_lists import NewestChangeList, by_ids
 from access.newest import Asked, Walks
 from access.rules import limit
+from core.ids import id_in
 
 _LIST_MAY_TAKE_MS = 5_000
 

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from access.admin_base import id_in
 from access.admin_lists import by_ids
 from access.admin_records import RecordAdmin
 from access.newest import Asked
@@ -17,6 +16,7 @@ from audit.actions import ACTIONS
 from audit.admin_filters import AUDIT_FILTERS, PAGES
 from audit.models import AuditEntry
 from audit.walks import AUDIT_WALKS
+from core.ids import id_in
 
 
 @admin.register(AuditEntry)

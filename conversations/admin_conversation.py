@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from access.admin_base import id_in
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
 from access.admin_lists import by_ids
 from access.admin_records import RecordAdmin
@@ -41,6 +40,7 @@ from conversations.services.held_lanes import NotHeld
 from conversations.walks import CONSUMER_WALKS, CONVERSATION_WALKS, MESSAGE_WALKS
 from core import visible_text
 from core.actor import Actor
+from core.ids import id_in
 from core.vault import search_hash
 from installations.admin_pause import PAUSE, RESUME
 from installations.models import Account, Channel

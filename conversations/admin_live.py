@@ -14,13 +14,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from access import acts
-from access.admin_base import acting, id_in
+from access.admin_base import acting
 from access.admin_deeds import DeedsMixin
 from access.admin_records import RecordAdmin
 from access.rules import Verb
 from conversations.admin_transcript import live_of
 from conversations.models import Conversation
 from conversations.standing import BEGINNING, Standing, look
+from core.ids import id_in
 
 STATE_TONES = {"OPEN": "good", "SURVEY": "wait", "CLOSED": "plain"}
 

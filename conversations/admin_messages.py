@@ -16,7 +16,6 @@ from django.db.models import OuterRef, Prefetch, QuerySet
 from django.db.models.functions import JSONObject
 from django.urls import reverse
 
-from access.admin_base import id_in
 from conversations.admin_sends import Sent, doubt_of, sent_of, trouble_of
 from conversations.media import PICTURES, link_to
 from conversations.models import (
@@ -28,6 +27,7 @@ from conversations.models import (
     OrderMark,
 )
 from conversations.selectors import TROUBLED_STATES
+from core.ids import id_in
 
 # LivePerson's roles: side of the page, and who that is.
 _SPEAKERS = {

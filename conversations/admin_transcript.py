@@ -14,13 +14,12 @@ from datetime import date, datetime
 
 from django.db.models import Q, QuerySet
 
-from access.admin_base import id_in
 from conversations.admin_messages import Said, attach_sends, said, with_everything, with_words
 from conversations.admin_sends import Sent, sent_of, tone_of
 from conversations.models import Conversation, Direction, Dispatch, DispatchKind, DispatchState, Message
 from conversations.selectors import TROUBLED_STATES
 from conversations.standing import BEGINNING, Standing, look, newest_part
-from core.ids import made_at
+from core.ids import id_in, made_at
 
 PART = 100
 # Of these the end that is asked for again and again; what stands above it is read once.

@@ -17,6 +17,14 @@ def new_id() -> uuid.UUID:
     return uuid7()
 
 
+def id_in(text: str) -> uuid.UUID | None:
+    """The id that somebody typed, pasted or sent; None when it is none."""
+    try:
+        return uuid.UUID(text.strip())
+    except ValueError:
+        return None
+
+
 def made_at(row_id: uuid.UUID) -> datetime | None:
     """The moment that a UUIDv7 carries, to the millisecond; None for an id of another kind."""
     if row_id.version != 7:

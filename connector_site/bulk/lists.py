@@ -13,13 +13,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from access import refusals
-from access.admin_base import id_in
 from access.admin_filters import TimeFilter
 from access.models import User
 from access.rules import Verb, limit
 from connector_site.bulk import services
 from connector_site.bulk.kinds import KINDS, Kind
 from connector_site.bulk.models import BulkJob
+from core.ids import id_in
 
 _MOST_TICKED = 1_000
 _MOST_NOTED = 50

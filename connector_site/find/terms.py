@@ -7,6 +7,8 @@ import unicodedata
 import uuid
 from dataclasses import dataclass
 
+from core.ids import id_in
+
 # As long as the longest id that is stored.
 MOST_CHARS = 300
 
@@ -47,7 +49,7 @@ def read_term(given: object) -> Term:
     text = given.strip()
     if not text:
         raise BadTerm("Give what to look for: an id or a phone number.")
-    own_id = _own_id(text)
+    own_id = id_in(text)
     ids = (text, str(own_id)) if own_id else (text,)
     return Term(person=_forms_of(text), ids=tuple(dict.fromkeys(ids)), own_id=own_id)
 
@@ -82,13 +84,6 @@ def _plain(char: str) -> str:
         return " "
     # Marks of direction come along when a number is copied from a page.
     return {"Pd": "-", "Cf": ""}.get(category, char)
-
-
-def _own_id(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
 
 
 __all__ = ["MOST_CHARS", "BadTerm", "Term", "read_term"]

@@ -16,7 +16,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access import refusals
-from access.admin_base import id_in
 from access.models import Brand, User
 from access.rules import Verb, limit, may
 from connector_site import heartbeat
@@ -28,6 +27,7 @@ from connector_site.overview.now import Waiting
 from connector_site.rollups import counting, series
 from connector_site.rollups.series import Figures, Range, Series
 from conversations.selectors import count_unsettled
+from core.ids import id_in
 from installations.models import AppInstallation, State
 from webhooks.selectors import last_deliveries
 

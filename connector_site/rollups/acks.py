@@ -24,6 +24,7 @@ from connector_site.models import Counting, Figure, Span
 from connector_site.rollups import buckets
 from connector_site.rollups.counting import ADD_FACTS, SPANS
 from core.batches import batch_transaction
+from core.ids import id_in
 from core.postgres import patience
 
 logger = structlog.get_logger(__name__)
@@ -62,9 +63,8 @@ class Measurements:
         found = _DOOR.match(path)
         if not found:
             return
-        try:
-            source_id = uuid.UUID(found[2])
-        except ValueError:
+        source_id = id_in(found[2])
+        if source_id is None:
             return
         stored, refused = _FIGURES[found[1]]
         if status == 200:

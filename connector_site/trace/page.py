@@ -12,13 +12,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from access import acts
-from access.admin_base import GuardedAdmin, acting, id_in
+from access.admin_base import GuardedAdmin, acting
 from connector_site.trace import rows as trace_rows
 from connector_site.trace.steps import Step, Trace, trace_of
 from conversations.admin_evidence import evidence_of
 from conversations.admin_sends import Sent, sent_of
 from conversations.models import Dispatch, Message
 from conversations.services.operations import UNCERTAIN
+from core.ids import id_in
 
 _PAGES = {
     "deliveries": "admin:webhooks_delivery_change",

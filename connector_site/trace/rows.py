@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
@@ -19,7 +19,7 @@ from access.rules import Person, limit
 from audit.actions import ACTIONS
 from audit.models import AuditEntry
 from conversations.models import Attempt, Direction, Dispatch, DispatchKind, Message
-from core.ids import first_id_at
+from core.ids import first_id_at, id_in
 from webhooks.models import Delivery, DeliveryBody, Event, EventOutcome
 
 RowT = TypeVar("RowT", bound=Model)
@@ -64,7 +64,7 @@ class Rows:
         by_id = {one.pk: one for one in self.deliveries}
         applied = [one.delivery_id for one in self.events if one.outcome == EventOutcome.APPLIED]
         # What an event makes carries the id of the delivery.
-        carried = _id_in(self.message.correlation_id)
+        carried = id_in(self.message.correlation_id)
         return next((by_id[one] for one in (carried, *applied) if one in by_id), None)
 
 
@@ -143,8 +143,10 @@ def _receipts_about(message: Message, reader: Person) -> QuerySet[Dispatch]:
 
 
 def _deliveries(message: Message, events: Sequence[Event], reader: Person) -> list[Delivery]:
-    wanted = {one.delivery_id for one in events} | {_id_in(message.correlation_id)}
-    rows = limit(Delivery.objects.filter(pk__in=wanted - {None}), reader)
+    wanted = {one.delivery_id for one in events}
+    if (carried := id_in(message.correlation_id)) is not None:
+        wanted.add(carried)
+    rows = limit(Delivery.objects.filter(pk__in=wanted), reader)
     has_body = Exists(DeliveryBody.objects.filter(pk=OuterRef("pk")))
     return list(rows.annotate(has_body=has_body).order_by("pk"))
 
@@ -159,13 +161,6 @@ def _acts(sends: Sequence[uuid.UUID], deliveries: Sequence[uuid.UUID], reader: P
     on_sends = Q(subject_type="dispatch", subject_id__in=[str(one) for one in sends])
     on_deliveries = Q(subject_type="delivery", subject_id__in=[str(one) for one in deliveries])
     return limit(AuditEntry.objects.filter(on_sends | on_deliveries, action__in=_DEEDS), reader)
-
-
-def _id_in(text: str) -> Any:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
 
 
 __all__ = ["MOST_ATTEMPTS", "MOST_MESSAGES", "MOST_OF_OTHERS", "Rows", "carrying", "read"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import uuid
 from datetime import datetime
 from typing import Any
 
@@ -32,7 +31,7 @@ from core.events import (
     MessageStatusReported,
     QuickReplyChosen,
 )
-from core.ids import new_id
+from core.ids import id_in, new_id
 from core.vault import search_hash
 from installations.models import Channel
 
@@ -311,9 +310,8 @@ def _end_typing(consumer: Consumer, correlation_id: str, now: datetime) -> None:
 
 def _message_offering(consumer: Consumer, choice_id: str) -> Message | None:
     """The agent's message to this consumer that offered a choice; choice_id_of made the choice's id."""
-    try:
-        message_id = uuid.UUID(choice_id.rpartition(".")[0])
-    except ValueError:
+    message_id = id_in(choice_id.rpartition(".")[0])
+    if message_id is None:
         return None
     found = (
         Message.objects.filter(pk=message_id, consumer=consumer, direction=Direction.TO_CHANNEL, content__isnull=False)
@@ -326,9 +324,8 @@ def _message_offering(consumer: Consumer, choice_id: str) -> Message | None:
 
 def _sent_as(channel: Channel, sent_id: str) -> Dispatch | None:
     """What carried an agent's message and went out under this id on this channel."""
-    try:
-        dispatch_id = uuid.UUID(sent_id)
-    except ValueError:
+    dispatch_id = id_in(sent_id)
+    if dispatch_id is None:
         return None
     return (
         Dispatch.objects.filter(pk=dispatch_id, message__channel=channel, lane__direction=Direction.TO_CHANNEL)

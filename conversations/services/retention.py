@@ -25,7 +25,7 @@ from conversations.media import storage_path
 from conversations.models import MediaFile, Removed
 from core.actor import Actor
 from core.batches import batch_transaction
-from core.ids import first_id_at, made_at, new_id
+from core.ids import first_id_at, id_in, made_at, new_id
 
 BATCH = 500
 # A file is on the disk before its row is committed: so young a one without a row is not called lost.
@@ -212,7 +212,7 @@ def remove_lost_files(*, folder: str, now: datetime) -> int:
     if not default_storage.exists(folder):
         return 0
     _, names = default_storage.listdir(folder)
-    found = {file_id for name in names if (file_id := _file_id(name)) and _is_grown(file_id, now)}
+    found = {file_id for name in names if (file_id := id_in(name)) and _is_grown(file_id, now)}
     lost = found - set(MediaFile.objects.filter(pk__in=found).values_list("pk", flat=True))
     remove_bytes(list(lost))
     return len(lost)
@@ -221,13 +221,6 @@ def remove_lost_files(*, folder: str, now: datetime) -> int:
 def file_folders() -> list[str]:
     """All folders that files can stand in."""
     return [f"{number:02x}" for number in range(256)]
-
-
-def _file_id(name: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(hex=name)
-    except ValueError:
-        return None
 
 
 def _is_grown(file_id: uuid.UUID, now: datetime) -> bool:

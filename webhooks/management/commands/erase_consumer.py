@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from access.admin_base import id_in
 from conversations.models import Consumer, Erasure
 from conversations.services.erasure import RemovalRefused, erase_consumer
 from core.actor import COMMAND
+from core.ids import id_in
 from webhooks import erasure
 
 
