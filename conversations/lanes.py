@@ -21,7 +21,7 @@ from django.db.models import Q
 from conversations.models import Consumer, Dispatch, Lane, Message
 from conversations.models.outbox import LIVE_STATES
 from core import restoring
-from core.ids import new_id
+from core.ids import NO_ID, new_id
 from installations.models import ASLEEP_FOR, PauseScope
 
 HELD = "held_after_restore"
@@ -147,7 +147,6 @@ _SLEEPING_OF = {
     PauseScope.CHANNEL: _OF_ACCOUNT.format("channel"),
     PauseScope.CONSUMER: "lane.consumer_id = %(target)s",
 }
-_BEFORE_ALL = uuid.UUID(int=0)
 
 
 def wake_sleeping(
@@ -158,7 +157,7 @@ def wake_sleeping(
 
     after: those with greater ids. Returns the last that was found; None: there is none left.
     """
-    values = {"target": target_id, "after": after or _BEFORE_ALL, "at_most": at_most}
+    values = {"target": target_id, "after": after or NO_ID, "at_most": at_most}
     with connection.cursor() as cursor:
         cursor.execute(_WAKE_SLEEPING.format(where=_SLEEPING_OF[scope]), values)
         row = cursor.fetchone()

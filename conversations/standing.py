@@ -15,9 +15,10 @@ from typing import Any
 from django.db import connection
 
 from conversations.models import Consumer, Conversation, Message
+from core.ids import NO_ID
 
-# The first id of all: a part that begins with it is the whole conversation.
-BEGINNING = uuid.UUID(int=0)
+# A part that begins with it is the whole conversation.
+BEGINNING = NO_ID
 MOST_FOLLOWED = 100
 _MOST_WAITING = 50
 _MOST_SENDS = 300

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from uuid_utils.compat import uuid7
 
+# Before every other id, and the id of nothing.
+NO_ID = uuid.UUID(int=0)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The id of no row, and before those of all rows.
 NO_ID = uuid.UUID(int=0)

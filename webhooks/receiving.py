@@ -21,15 +21,15 @@ from adapters.base import Secret, content_of
 from adapters.registry import get_adapter
 from core import queue
 from core.errors import BodyUnusable, WebhookRejected
-from core.ids import new_id
+from core.ids import NO_ID, new_id
 from webhooks import ledger, signatures, sources
 from webhooks.ledger import Claim, Entry
 from webhooks.models import Delivery, DeliveryState
 from webhooks.patience import quick_transaction
 
 # Does the work of a good verification where there is nothing to verify with, so that the time does not tell.
-_NOBODY = ((uuid.UUID(int=0), b"nobody"),)
-_NO_CHANNEL = (Secret(id=uuid.UUID(int=0), value=get_adapter("custom").new_secret().encode()),)
+_NOBODY = ((NO_ID, b"nobody"),)
+_NO_CHANNEL = (Secret(id=NO_ID, value=get_adapter("custom").new_secret().encode()),)
 
 
 @dataclass(frozen=True, kw_only=True)

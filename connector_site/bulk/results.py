@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from connector_site.bulk.models import BulkItem, BulkJob
 from connector_site.exports.forms import FORMS
 from connector_site.exports.slots import Slot
+from core.ids import NO_ID
 
 _BATCH = 1_000
 _NAMES = ("row", "lane", "outcome", "detail", "at")
@@ -33,7 +33,7 @@ class Results:
     def _written(self) -> Any:
         form = FORMS["csv"]
         yield form.head(_NAMES)
-        after = uuid.UUID(int=0)
+        after = NO_ID
         while rows := list(
             BulkItem.objects.filter(job=self._job_id, target_id__gt=after).order_by("target_id")[:_BATCH]
         ):

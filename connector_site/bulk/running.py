@@ -28,10 +28,10 @@ from connector_site.bulk.models import AT_WORK, BulkItem, BulkJob, BulkState, It
 from core import queue, restoring
 from core.actor import SYSTEM, Actor
 from core.database import is_away
+from core.ids import NO_ID
 
 SLICE_S = 2.0
 LEASE_S = 20
-_NOBODY = uuid.UUID(int=0)
 # What a job may catch up on after it had to wait: no more than this much of its pace at once.
 _CATCHES_UP_S = 2
 
@@ -164,7 +164,7 @@ def _do_next(job: BulkJob) -> bool:
 
 def _next_item(job: BulkJob) -> BulkItem | None:
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, {"job": job.pk, "nobody": _NOBODY})
+        cursor.execute(_NEXT, {"job": job.pk, "nobody": NO_ID})
         row = cursor.fetchone()
     return BulkItem.objects.get(pk=row[0]) if row else None
 

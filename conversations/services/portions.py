@@ -17,12 +17,11 @@ from typing import Any, Literal
 from django.db.backends.utils import CursorWrapper
 
 from conversations.models import UsageWalk
-from core.ids import first_id_at
+from core.ids import NO_ID, first_id_at
 
 PORTION = 5_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NO_ID = uuid.UUID(int=0)
 _KNOW_WALK = "INSERT INTO conversations_usagewalk (name) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
@@ -42,7 +41,7 @@ class Source:
 
     def place_at(self, moment: datetime) -> Place:
         """Behind all that happened before this moment, before all else."""
-        last_id = uuid.UUID(int=first_id_at(moment).int - 1) if self.walked_by == "id" else _NO_ID
+        last_id = uuid.UUID(int=first_id_at(moment).int - 1) if self.walked_by == "id" else NO_ID
         return Place(at=moment, id=last_id)
 
 
@@ -51,7 +50,7 @@ class Place:
     """A row that a walk has come to. Walks by id read the moment from the id."""
 
     at: datetime = _EPOCH
-    id: uuid.UUID = _NO_ID
+    id: uuid.UUID = NO_ID
 
     @classmethod
     def read(cls, stored: dict[str, str] | None) -> Place:

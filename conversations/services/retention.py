@@ -25,7 +25,7 @@ from conversations.media import storage_path
 from conversations.models import MediaFile, Removed
 from core.actor import Actor
 from core.batches import batch_transaction
-from core.ids import first_id_at, id_in, made_at, new_id
+from core.ids import NO_ID, first_id_at, id_in, made_at, new_id
 
 BATCH = 500
 # A file is on the disk before its row is committed: so young a one without a row is not called lost.
@@ -47,7 +47,7 @@ class Place:
     """How far a walk has come through rows that are ordered by their last day."""
 
     day: date = date.min
-    row_id: uuid.UUID = uuid.UUID(int=0)
+    row_id: uuid.UUID = NO_ID
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from conversations.drain import Drain
 from conversations.models import Attempt, Consumer, Direction, Dispatch, Lane, Message
 from conversations.services import erasure
 from core.actor import COMMAND
+from core.ids import NO_ID
 from installations import pausing
 from installations.models import ASLEEP_FOR, Pause, PausedDirection
 from tests.conversations.evidence import BEN
@@ -286,7 +287,7 @@ def test_a_lane_that_a_restore_holds_stays_held_when_a_pause_ends(talking: Stand
 
 
 def test_waking_reads_the_index_of_those_that_sleep(talking: Stand) -> None:
-    values = {"target": None, "after": lanes._BEFORE_ALL, "at_most": 10}
+    values = {"target": None, "after": NO_ID, "at_most": 10}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("EXPLAIN " + lanes._WAKE_SLEEPING.format(where="true"), values)
