@@ -17,10 +17,8 @@ from core.errors import (
     RequestRejected,
     Unanswered,
 )
-from core.redaction import answer_head
+from core.redaction import MASK, answer_head
 from core.retry import parse_retry_after
-
-_MASK = "•••"
 
 
 def error_from_answer(answer: Answer, *, now: datetime, hide: Iterable[str]) -> ConnectorError | None:
@@ -65,5 +63,5 @@ def mask(body: bytes, *, hide: Iterable[str]) -> bytes:
     for secret in sorted({part.strip() for part in hide if part.strip()}, key=len, reverse=True):
         forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe="")}
         for form in sorted(forms, key=len, reverse=True):
-            text = text.replace(form, _MASK)
+            text = text.replace(form, MASK)
     return text.encode("utf-8")

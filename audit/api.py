@@ -19,10 +19,10 @@ from audit.actions import ACTIONS
 from audit.models import ActorKind, AuditEntry
 from core.actor import Actor
 from core.ids import first_id_at
+from core.redaction import MASK
 
 # What an act on no row in particular was done to.
 WHOLE_SITE = "site"
-_MASK = "•••"
 # A shorter name or id is a part of many a word: it counts only where it stands alone.
 _LONG_ENOUGH = 3
 # What a mask may be laid over: the database's guard lets nothing else be touched (migration 0003).
@@ -145,9 +145,9 @@ def _masking() -> Iterator[None]:
 
 
 def _masked(name: str, text: str, pattern: re.Pattern[str]) -> str:
-    text, column = pattern.sub(_MASK, text), cast(models.CharField, AuditEntry._meta.get_field(name))
+    text, column = pattern.sub(MASK, text), cast(models.CharField, AuditEntry._meta.get_field(name))
     # A mask may be longer than what it covers: what does not fit any more is masked as a whole.
-    return text if len(text) <= (column.max_length or 0) else _MASK
+    return text if len(text) <= (column.max_length or 0) else MASK
 
 
 def names_any(text: str, words: Iterable[str]) -> bool:

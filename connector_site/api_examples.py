@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.redaction import MASK
+
 _ROOT = "https://connectors.example.com/api/v1"
 _BRAND = "019cad9d-dd4d-7404-accf-db98958925db"
 _ACCOUNT = "019cada2-2858-7fc8-b5e0-b1bf0458eb54"
@@ -27,7 +29,6 @@ _ENTRY = "01a09eb7-3572-76cd-8d5d-fb0f929b73bf"
 _PERSON = "019cad9d-e0a1-7c3e-9b52-6f1d2a8c4e77"
 _CORRELATION = "01a1fd8c-7d8c-7c02-9d4f-6a0c2ab0f6a1"
 _LP_CONVERSATION = "6f0c0d53-6d3d-4c53-9c4e-0f3ab2f2c1aa"
-_MASK = "•••"
 
 
 def _links(**ids: tuple[str, str]) -> dict[str, str]:
@@ -115,10 +116,10 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "brand": _BRAND,
         "account": _ACCOUNT,
         "channel": _CHANNEL,
-        "ext_consumer_id": _MASK,
-        "channel_consumer_id": _MASK,
+        "ext_consumer_id": MASK,
+        "channel_consumer_id": MASK,
         "lp_consumer_id": "d51ce914-97ad-4544-a686-8335b61dcdf3",
-        "name": _MASK,
+        "name": MASK,
         "profile": None,
         "last_seen_at": "2026-11-21T10:00:00.201000Z",
         "held_at": None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 ANSWER_HEAD_CHARS = 512
-_MASK = "•••"
+# Stands for what is not shown.
+MASK = "•••"
 # The name of something secret, what may stand between it and its value (quotes, also escaped ones of JSON in JSON, and
 # the scheme of an Authorization header), and the value: up to the closing quote where it is quoted.
 _NAME = r"(?i:secret|token|password|authorization|on-behalf|api[_-]?key|temp_url_sig|signature)"
@@ -21,7 +22,7 @@ _TOKENS = re.compile(
 def redact(text: str) -> str:
     """The text with everything that looks like a token or a secret masked, and control characters made visible."""
     return "".join(
-        ch if ch.isprintable() or ch == "\n" else "\N{REPLACEMENT CHARACTER}" for ch in _TOKENS.sub(_MASK, text)
+        ch if ch.isprintable() or ch == "\n" else "\N{REPLACEMENT CHARACTER}" for ch in _TOKENS.sub(MASK, text)
     )
 
 

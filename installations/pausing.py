@@ -22,6 +22,7 @@ from access.models import Brand
 from audit import api as audit
 from core.actor import SYSTEM, Actor
 from core.errors import ConfigurationError
+from core.redaction import MASK
 from installations import tokens
 from installations.connectors import forget_connectors
 from installations.models import AppInstallation, Channel, Pause, PausedDirection, PauseScope, State
@@ -30,7 +31,6 @@ from installations.signals import pause_ended, sending_resumed
 logger = structlog.get_logger(__name__)
 
 _LONGEST = timedelta(days=366)
-_MASK = "•••"
 _OVER = "Its time was over."
 
 _MODELS: dict[PauseScope, type[models.Model]] = {
@@ -152,7 +152,7 @@ def forget_person(row: models.Model, *, words: Collection[str], actor: Actor) ->
     """End the pauses of a person who is erased, and take these words out of all that they ever had."""
     end_all(row, actor=actor, reason="The consumer was erased.")
     for one in Pause.objects.filter(scope=scope_of(row), target_id=row.pk):
-        masked = {name: _MASK for name in ("reason", "end_reason") if audit.names_any(getattr(one, name), words)}
+        masked = {name: MASK for name in ("reason", "end_reason") if audit.names_any(getattr(one, name), words)}
         Pause.objects.filter(pk=one.pk).update(**masked)
 
 

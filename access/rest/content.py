@@ -20,8 +20,8 @@ from access import acts
 from access.models import Brand, User
 from access.people import actor_of
 from access.rules import Person
+from core.redaction import MASK
 
-MASK = "•••"
 # Of rows: the brand, and the name of their model.
 _Kind = tuple[uuid.UUID, str]
 

@@ -11,8 +11,7 @@ from django.dispatch import receiver
 from audit import api as audit
 from connector_site.bulk.models import BulkJob
 from conversations.services.erasure import consumer_erased
-
-_MASK = "•••"
+from core.redaction import MASK
 
 
 @receiver(consumer_erased)
@@ -23,7 +22,7 @@ def take_out_of_reasons(*, erasure: Any, words: Sequence[str], **_: Any) -> None
     )
     named = [job_id for job_id, reason in reasons.items() if reason and audit.names_any(reason, words)]
     # Taken from whoever works on it: a row under way would be told with the reason as it was.
-    BulkJob.objects.filter(pk__in=named).update(reason=_MASK, fence=F("fence") + 1, leased_until=None)
+    BulkJob.objects.filter(pk__in=named).update(reason=MASK, fence=F("fence") + 1, leased_until=None)
     # Each row that it did, most of other consumers, has been told with the reason of the job.
     audit.mask_reasons(correlation_ids=[str(job_id) for job_id in named], words=words)
     audit.mask(subject_type="bulkjob", subject_ids=[str(job_id) for job_id in reasons], words=words)
