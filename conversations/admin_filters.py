@@ -22,12 +22,8 @@ from installations.models import Channel
 
 def _codes() -> list[str]:
     """The stable codes of everything that can go wrong with a send."""
-    found, left = set(), [errors.ConnectorError]
-    while left:
-        one = left.pop()
-        found.add(one.code)
-        left += one.__subclasses__()
-    return sorted(found - {errors.WebhookRejected.code, errors.BodyUnusable.code})
+    codes = {one.code for one in errors.kinds()}
+    return sorted(codes - {errors.WebhookRejected.code, errors.BodyUnusable.code})
 
 
 class ErrorCodeFilter(OfferedFilter):

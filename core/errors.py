@@ -178,17 +178,16 @@ class ConfigurationError(Exception):
     """The site is set up wrongly; somebody has to change a setting."""
 
 
-def _hints() -> dict[str, str]:
-    found: dict[str, str] = {}
-    left: list[type[ConnectorError]] = [ConnectorError]
-    while left:
-        one = left.pop()
-        found.setdefault(one.code, one.operator_hint)  # several kinds may share the code of the first
-        left += one.__subclasses__()
+def kinds() -> list[type[ConnectorError]]:
+    """Every kind of the tree that is known by now, each before those below it."""
+    found: list[type[ConnectorError]] = [ConnectorError]
+    for one in found:
+        found += one.__subclasses__()
     return found
 
 
-_HINTS = _hints()
+# Several kinds may share the code of the first.
+_HINTS = {one.code: one.operator_hint for one in reversed(kinds())}
 
 
 def hint_of(code: str) -> str:
