@@ -49,11 +49,7 @@ SEND_AGAIN = Deed(
     explain="Queues it at its old place, before everything that still waits for this consumer. Where nobody knows "
     "whether the first try arrived, it may then stand there twice, and is marked so.",
     run=_send_again,
-    offered=lambda row: (
-        row.state in operations.RESENDABLE
-        and row.consumer.erased_at is None
-        and not (row.message and row.message.removed_at)
-    ),
+    offered=operations.can_be_sent_again,
     form=ReasonForm,
     tone="main",
     facts=facts_of,

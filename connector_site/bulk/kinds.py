@@ -15,7 +15,6 @@ from connector_site.bulk.models import BulkKind
 from conversations.admin_filters import DISPATCH_FILTERS
 from conversations.models import ConversationState, Dispatch
 from conversations.services import operations
-from conversations.services.held_lanes import RESTORED
 from core.actor import Actor
 from webhooks import repairs
 from webhooks.admin_filters import DELIVERY_FILTERS
@@ -93,8 +92,8 @@ def _foresee_resends(ids: Collection[uuid.UUID]) -> list[Foreseen]:
     return [
         _of_dispatch(
             row,
-            is_doubtful=row.state in operations.UNCERTAIN or bool(row.progress.get(RESTORED)),
-            is_impossible=row.state not in operations.RESENDABLE or _has_nothing_to_send(row),
+            is_doubtful=operations.may_have_arrived(row),
+            is_impossible=not operations.can_be_sent_again(row),
         )
         for row in _dispatches(ids)
     ]
@@ -118,10 +117,6 @@ def _of_dispatch(row: Dispatch, **foreseen: bool) -> Foreseen:
         is_of_closed=row.conversation is not None and row.conversation.state == ConversationState.CLOSED,
         **foreseen,
     )
-
-
-def _has_nothing_to_send(row: Dispatch) -> bool:
-    return row.consumer.erased_at is not None or bool(row.message and row.message.removed_at)
 
 
 def _foresee_replays(ids: Collection[uuid.UUID]) -> list[Foreseen]:

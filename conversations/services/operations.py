@@ -29,12 +29,23 @@ class NotPossible(Exception):
     """The dispatch is not in a state in which this can be done; the text says why."""
 
 
+def can_be_sent_again(dispatch: Dispatch) -> bool:
+    """Whether it is in such a state, and there is still somebody to send it for and something to say."""
+    is_gone = dispatch.consumer.erased_at is not None or bool(dispatch.message and dispatch.message.removed_at)
+    return dispatch.state in RESENDABLE and not is_gone
+
+
+def may_have_arrived(dispatch: Dispatch) -> bool:
+    """Whether one that is sent again may then stand there twice: its outcome is unknown, or a restore brought it."""
+    return dispatch.state in UNCERTAIN or bool(dispatch.progress.get(RESTORED))
+
+
 @transaction.atomic
 def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
     """
     Queue a dispatch again at its old place, before everything that still waits in its lane.
 
-    One that may have arrived is marked as a possible duplicate: its outcome is unknown, or a restore brought it back.
+    One that may have arrived is marked as a possible duplicate.
     """
     dispatch = _locked(dispatch_id)
     if dispatch.state not in RESENDABLE:
@@ -45,7 +56,7 @@ def send_again(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -> Non
         raise NotPossible("Its consumer was erased: there is nobody to send it for.")
     if dispatch.message is not None and not MessageContent.objects.filter(pk=dispatch.message_id).exists():
         raise NotPossible("What it said has been removed: there is nothing left to send.")
-    if dispatch.state in UNCERTAIN or dispatch.progress.get(RESTORED):
+    if may_have_arrived(dispatch):
         dispatch.possible_duplicate = True
     before = dispatch.state
     dispatch.state = DispatchState.QUEUED
