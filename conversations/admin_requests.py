@@ -65,8 +65,7 @@ def _published(dispatch: Dispatch) -> Any:
 
 
 def _words(dispatch: Dispatch) -> str:
-    total = dispatch.payload.get("of", 1)
-    part = f", part {dispatch.payload.get('part', 0) + 1} of {total}" if total > 1 else ""
+    part = f", {dispatch.part}" if dispatch.part else ""
     return f"(the words of the message{part})"
 
 

@@ -54,16 +54,6 @@ class Sent:
         """What brought it to its end; empty while it has none."""
         return _SETTLED_BY.get(self.row.resolution, self.row.resolution)
 
-    @property
-    def part(self) -> str:
-        """Which part of a message that needs several."""
-        total = self.row.payload.get("of", 1)
-        return (
-            f"part {self.row.payload.get('part', self.row.payload.get('attachment', 0)) + 1} of {total}"
-            if total > 1
-            else ""
-        )
-
 
 def sent_of(dispatch: Dispatch, *, attempts: Sequence[Attempt] | None = None) -> Sent:
     """A dispatch made ready for a page."""

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from access.newest import Walks, along_each, by
+from conversations.selectors import TROUBLED_STATES
 from installations.models import Channel
 
 
@@ -34,7 +35,7 @@ DISPATCH_WALKS = Walks(
         "channel": by("channel_id"),
         "account": _channels_of_account,
     },
-    in_brand={"state": ("UNKNOWN", "PARKED", "DEAD", "FAILED")},
+    in_brand={"state": TROUBLED_STATES},
 )
 
 __all__ = ["CONSUMER_WALKS", "CONVERSATION_WALKS", "DISPATCH_WALKS", "MESSAGE_WALKS"]

@@ -43,7 +43,7 @@ def _touched(row: Delivery) -> list[tuple[str, str]]:
     body = DeliveryBody.objects.filter(pk=row.pk).only("expires_on").first()
     behind = len(Delivery.objects.filter(inbox=row.inbox_id, state=DeliveryState.STORED, pk__gt=row.pk)[:_MOST_BEHIND])
     return [
-        ("From", f"LivePerson, {row.installation}" if row.installation else f"Channel {row.channel}"),
+        ("From", row.sender),
         ("Arrived", f"{row.received_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("What was wrong", row.detail or "–"),
         ("Body", f"kept until {body.expires_on}" if body else "deleted: there is nothing left to apply"),
@@ -90,7 +90,7 @@ class DeliveryAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
 
     @admin.display(description="From")
     def source(self, obj: Delivery) -> str:
-        return f"LivePerson, {obj.installation}" if obj.installation else f"Channel {obj.channel}"
+        return obj.sender
 
     @admin.display(description="State")
     def state_chip(self, obj: Delivery) -> SafeString:

@@ -98,6 +98,11 @@ class Delivery(BrandOwned):
     def __str__(self) -> str:
         return f"delivery {self.pk}"
 
+    @property
+    def sender(self) -> str:
+        """Who sent it, for people."""
+        return f"LivePerson, {self.installation}" if self.installation else f"Channel {self.channel}"
+
 
 class DeliveryBody(models.Model):
     """The bytes of a delivery exactly as they came: text and JSON columns would refuse some of them."""

@@ -140,8 +140,7 @@ def _line_of_dispatch(row: Dispatch) -> Line:
 
 
 def _line_of_delivery(row: Delivery) -> Line:
-    source = f"LivePerson, {row.installation}" if row.installation else f"Channel {row.channel}"
-    return Line(what="Delivery", whose=source, trouble=row.detail)
+    return Line(what="Delivery", whose=row.sender, trouble=row.detail)
 
 
 def _send_again(row_id: uuid.UUID, actor: Actor, reason: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from audit.actions import ACTIONS
@@ -128,7 +128,7 @@ def _steps_of(rows: Rows) -> list[Step]:
     # Of what happened at the same moment, in the order above: what causes stands before what is caused.
     found.sort(key=lambda step: step.at)
     return [
-        Step(**{**vars(step), "since_previous_ms": _between(before.at if before else None, step.at)})
+        replace(step, since_previous_ms=_between(before.at if before else None, step.at))
         for before, step in zip([None, *found], found, strict=False)
     ]
 
@@ -240,9 +240,8 @@ def _outcome_of(row: Attempt) -> str:
 
 
 def _name_of(row: Dispatch) -> str:
-    total = row.payload.get("of", 1)
-    part = f", part {row.payload.get('part', row.payload.get('attachment', 0)) + 1} of {total}" if total > 1 else ""
-    return f"{row.get_kind_display()} {_lower_first(row.get_direction_display())}{part}"
+    name = f"{row.get_kind_display()} {_lower_first(row.get_direction_display())}"
+    return f"{name}, {row.part}" if row.part else name
 
 
 def _lower_first(text: str) -> str:

@@ -238,6 +238,13 @@ class Dispatch(BrandOwned):
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"
 
+    @property
+    def part(self) -> str:
+        """Which part of a message that needs several, for people; empty of any other."""
+        total = self.payload.get("of", 1)
+        number = self.payload.get("part", self.payload.get("attachment", 0)) + 1
+        return f"part {number} of {total}" if total > 1 else ""
+
 
 class Outcome(models.TextChoices):
     ACCEPTED = "ACCEPTED", "Accepted"
