@@ -19,7 +19,6 @@ from access.templatetags.readable import chip, moment
 from adapters.registry import get_adapter
 from core.actor import Actor
 from core.errors import ConfigurationError
-from core.ids import id_in
 from installations import editing, manifests, rotation, services
 from installations.admin_filters import INSTALLATION_FILTERS
 from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm, seen_by

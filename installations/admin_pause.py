@@ -215,7 +215,7 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
         return f"Pause: {obj.get_scope_display().lower()}"
 
     def page_context(self, request: HttpRequest, obj: Pause) -> dict[str, Any]:
-        return {"buttons": self.deeds_for(request, obj), "address": paused.address_of(obj)}
+        return {"buttons": self.deeds_for(request, obj), "url": paused.url_of(obj)}
 
     # --- the platform ---
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from installations.models import Pause, PausedDirection, PauseScope
 from installations.pausing import own_pauses
@@ -47,13 +47,14 @@ def directions_left(row: models.Model | None) -> list[PausedDirection]:
     return [one for one in PausedDirection if not any(other.covers(one) for other in taken)]
 
 
-def address_of(pause: Pause) -> tuple[str, Any] | None:
-    """The page of what is paused: its name and the id; None: the platform has none."""
-    names = {
-        PauseScope.BRAND: "admin:access_brand_change",
-        PauseScope.INSTALLATION: "admin:installations_appinstallation_change",
-        PauseScope.CHANNEL: "admin:installations_channel_change",
-        PauseScope.CONSUMER: "admin:conversations_consumer_change",
-    }
-    name = names.get(PauseScope(pause.scope))
-    return (name, pause.target_id) if name else None
+def url_of(pause: Pause) -> str:
+    """The page of what is paused; empty for the platform, which has none."""
+    return reverse(_PAGES[PauseScope(pause.scope)], args=[pause.target_id]) if pause.target_id else ""
+
+
+_PAGES = {
+    PauseScope.BRAND: "admin:access_brand_change",
+    PauseScope.INSTALLATION: "admin:installations_appinstallation_change",
+    PauseScope.CHANNEL: "admin:installations_channel_change",
+    PauseScope.CONSUMER: "admin:conversations_consumer_change",
+}

@@ -12,8 +12,8 @@ from access.models import User
 from access.rules import Verb, may
 from connector_site.bulk.models import BulkJob
 from core.breaker import Phase
-from installations import breakers
-from installations.models import AppInstallation, AppToken, Pause, PauseScope, State, Upstream
+from installations import breakers, paused
+from installations.models import AppInstallation, AppToken, Pause, State, Upstream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,16 +89,7 @@ def _of_connector(row: AppInstallation) -> Iterator[Need]:
         yield _need("bad", row, f"Its last connection test failed. {row.test_detail}".strip())
 
 
-_PAGES = {
-    PauseScope.BRAND: "access_brand",
-    PauseScope.INSTALLATION: "installations_appinstallation",
-    PauseScope.CHANNEL: "installations_channel",
-    PauseScope.CONSUMER: "conversations_consumer",
-}
-
-
 def _of_pause(row: Pause, reader: User) -> Need:
-    page = _PAGES.get(PauseScope(row.scope))
     listed = reverse("admin:installations_pause_changelist")
     who = f"{row.by_name} paused it" if row.by_name else "It is paused"
     resume = reverse("admin:installations_pause_do", kwargs={"object_id": row.pk, "deed_name": "resume"})
@@ -106,7 +97,7 @@ def _of_pause(row: Pause, reader: User) -> Need:
         # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.
         tone="bad" if row.is_by_itself else "wait",
         about=row.subject,
-        url=reverse(f"admin:{page}_change", args=[row.target_id]) if page else f"{listed}?state=in_force",
+        url=paused.url_of(row) or f"{listed}?state=in_force",
         sentence=f"{who} {row.get_direction_display().lower()} until{'' if row.until else ' somebody resumes it'}",
         at=row.until,
         after=f": {row.reason}",

@@ -30,13 +30,12 @@ def paused_platform(context: Any) -> dict[str, Any]:
 
 
 def _shown(pause: Pause, request: HttpRequest, *, page_of: models.Model | None = None) -> dict[str, Any]:
-    address = paused.address_of(pause)
     is_here = page_of is not None and pause.target_id == page_of.pk
     return {
         "row": pause,
         "what": _what(pause, is_here=is_here),
         "waits": _WAITS[PausedDirection(pause.direction)],
-        "url": reverse(address[0], args=[address[1]]) if address and not is_here else "",
+        "url": "" if is_here else paused.url_of(pause),
         "resume_url": _resume_url(pause) if not pause.is_by_itself and may(request.user, Verb.OPERATE, pause) else "",
     }
 
