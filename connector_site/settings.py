@@ -486,8 +486,8 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "STYLES": ["connector_site.admin_assets.style"],
     "SCRIPTS": ["connector_site.admin_assets.script"],
-    "ACCOUNT": {"navigation": "connector_site.dashboard.account_links"},
-    "SIDEBAR": {"navigation": "connector_site.dashboard.navigation"},
+    "ACCOUNT": {"navigation": "connector_site.sidebar.account_links"},
+    "SIDEBAR": {"navigation": "connector_site.sidebar.navigation"},
     "COLORS": {
         "primary": {
             "50": "oklch(97.3% .012 231)",

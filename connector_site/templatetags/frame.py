@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from connector_site.dashboard import navigation
+from connector_site.sidebar import navigation
 
 register = template.Library()
 
