@@ -56,7 +56,7 @@ def _compare(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
 
 
 def _enable(row: Any, given: dict[str, Any], actor: Actor) -> Told:
-    services.resume(row, actor=actor, reason=given["reason"])
+    services.enable(row, actor=actor, reason=given["reason"])
     return Told(sentence="Active. What has waited goes out in its order.")
 
 

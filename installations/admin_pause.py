@@ -25,8 +25,8 @@ from access.admin_records import RecordAdmin
 from access.rules import AllBrands, Verb, brands_of
 from access.templatetags.readable import chip, moment, seen
 from core.actor import Actor
-from installations import paused, pausing, services
-from installations.models import AppInstallation, Channel, Pause, PausedDirection, PauseScope, State
+from installations import paused, pausing
+from installations.models import Pause, PausedDirection, PauseScope, State
 
 _FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 _DAY_MIN = 24 * 60
@@ -91,10 +91,7 @@ def _pause(row: Any, given: dict[str, Any], actor: Actor) -> Told:
 
 
 def _resume(row: Any, given: dict[str, Any], actor: Actor) -> Told:
-    if isinstance(row, (AppInstallation, Channel)):
-        services.resume(row, actor=actor, reason=given["reason"])
-    else:
-        pausing.resume(row, actor=actor, reason=given["reason"])
+    pausing.resume(row, actor=actor, reason=given["reason"])
     return Told(sentence=_RESUMED)
 
 

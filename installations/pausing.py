@@ -98,13 +98,12 @@ def pause(
 @transaction.atomic
 def resume(row: models.Model | None, *, actor: Actor, reason: str = "") -> list[Pause]:
     """End every pause that was put on this very row. Raises NotPossible where there is none."""
-    if isinstance(row, (AppInstallation, Channel)):
-        row = lock(row)
+    asleep = row if isinstance(row, (AppInstallation, Channel)) and lock(row).state == State.PAUSED else None
     ended = end_all(row, actor=actor, reason=reason)
-    if not ended:
+    if not ended and asleep is None:
         raise NotPossible("It is not paused itself.")
-    if isinstance(row, (AppInstallation, Channel)):
-        _activate(row)
+    if asleep is not None:
+        activate(asleep)
     _record("resumed", row, ended, actor=actor, reason=reason)
     return ended
 
@@ -119,8 +118,9 @@ def end(pause_id: uuid.UUID, *, actor: Actor, reason: str = "") -> Pause:
     ended = _close(Pause.objects.filter(pk=pause_id, ended_at=None), actor=actor, reason=reason)
     if not ended:
         raise NotPossible("It has ended already.")
-    if isinstance(row, (AppInstallation, Channel)) and found.direction == PausedDirection.BOTH:
-        _activate(row)
+    is_whole = found.direction == PausedDirection.BOTH
+    if isinstance(row, (AppInstallation, Channel)) and is_whole and row.state == State.PAUSED:
+        activate(row)
     _record("resumed", row, ended, actor=actor, reason=reason)
     return ended[0]
 
@@ -175,6 +175,15 @@ def write_state(row: AppInstallation | Channel, state: State, reason: str, *, pa
     forget_connectors()
 
 
+def activate(row: AppInstallation | Channel) -> None:
+    """Let it send again; what has waited goes out in its order. The caller holds the row, and writes the trail."""
+    write_state(row, State.ACTIVE, "")
+    if isinstance(row, AppInstallation):
+        tokens.forget(row.pk)
+    installation_id = row.installation_id if isinstance(row, Channel) else row.pk
+    sending_resumed.send(sender=type(row), installation_id=installation_id)
+
+
 # --- steps -----------------------------------------------------------------------------------------------------------
 
 
@@ -218,17 +227,6 @@ def _close(pauses: models.QuerySet[Pause], *, actor: Actor, reason: str) -> list
         one.save(update_fields=["ended_at", "ended_by", "end_reason"])
         pause_ended.send(sender=Pause, pause=one)
     return ended
-
-
-def _activate(row: AppInstallation | Channel) -> None:
-    """It may send again, unless a state other than paused says that it may not."""
-    if row.state != State.PAUSED:
-        return
-    write_state(row, State.ACTIVE, "")
-    if isinstance(row, AppInstallation):
-        tokens.forget(row.pk)
-    installation_id = row.installation_id if isinstance(row, Channel) else row.pk
-    sending_resumed.send(sender=type(row), installation_id=installation_id)
 
 
 def _record(done: str, row: models.Model | None, pauses: list[Pause], *, actor: Actor, reason: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -23,13 +22,11 @@ from installations.models import (
     Channel,
     ChannelSecret,
     InstallationSecret,
-    PausedDirection,
     PausedFor,
     State,
 )
 from installations.pausing import NotPossible
 from installations.secret_use import last_use_of
-from installations.signals import sending_resumed
 from liveperson.auth import fetch_app_jwt_with_any
 from liveperson.client import LivePersonClient
 
@@ -63,7 +60,7 @@ def add_client_secret(installation: AppInstallation, *, secret: str, actor: Acto
     # A worker may have paused it since the caller read it.
     installation.refresh_from_db(fields=["state", "state_reason", "paused_for"])
     if installation.state == State.PAUSED and installation.paused_for == PausedFor.CREDENTIALS_REJECTED:
-        resume(installation, actor=actor, reason="a new secret was added")
+        pausing.resume(installation, actor=actor, reason="a new secret was added")
     forget_connectors()
     return row
 
@@ -107,32 +104,12 @@ def retire_channel_secret(row: ChannelSecret, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def pause(
-    row: AppInstallation | Channel,
-    *,
-    actor: Actor,
-    reason: str,
-    direction: PausedDirection = PausedDirection.BOTH,
-    until: datetime | None = None,
-) -> None:
-    """Stop sending; webhooks are still stored. Raises NotPossible where it is paused already."""
-    pausing.pause(row, actor=actor, reason=reason, direction=direction, until=until)
-
-
-@transaction.atomic
-def resume(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") -> None:
-    """Send again, and take webhooks again if they were refused; what has waited goes out in its order."""
-    was_disabled, noun = row.state == State.DISABLED, _noun(row)
-    pausing.lock(row)
-    ended = pausing.end_all(row, actor=actor, reason=reason)
-    pausing.write_state(row, State.ACTIVE, "")
-    if isinstance(row, AppInstallation):
-        tokens.forget(row.pk)
-    data = {"pauses": [str(one.pk) for one in ended]}
-    done = f"{noun}.enabled" if was_disabled else f"{noun}.resumed"
-    audit.record(done, actor=actor, subject=row, data=data, reason=reason)
-    installation_id = row.installation_id if isinstance(row, Channel) else row.pk
-    sending_resumed.send(sender=type(row), installation_id=installation_id)
+def enable(row: AppInstallation | Channel, *, actor: Actor, reason: str = "") -> None:
+    """Take its webhooks again, and send again. Raises NotPossible where it is not disabled."""
+    if pausing.lock(row).state != State.DISABLED:
+        raise NotPossible("It is not disabled.")
+    pausing.activate(row)
+    audit.record(f"{_noun(row)}.enabled", actor=actor, subject=row, reason=reason)
 
 
 @transaction.atomic
@@ -141,7 +118,7 @@ def pause_active(installation_id: uuid.UUID, *, actor: Actor, reason: str) -> No
     row = _locked(installation_id)
     if row.state != State.ACTIVE:
         raise NotPossible(f"It is {row.get_state_display().lower()}: only an active one is paused.")
-    pause(row, actor=actor, reason=reason)
+    pausing.pause(row, actor=actor, reason=reason)
 
 
 @transaction.atomic
@@ -150,7 +127,7 @@ def resume_paused(installation_id: uuid.UUID, *, actor: Actor, reason: str) -> N
     row = _locked(installation_id)
     if row.state != State.PAUSED:
         raise NotPossible(f"It is {row.get_state_display().lower()}: only a paused one is resumed.")
-    resume(row, actor=actor, reason=reason)
+    pausing.resume(row, actor=actor, reason=reason)
 
 
 @transaction.atomic

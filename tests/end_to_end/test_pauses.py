@@ -30,7 +30,7 @@ def shell(stack: Stack, script: str) -> str:
 _HEAD = """
 from conversations.models import Attempt, Lane
 from core.actor import COMMAND
-from installations import pausing, services
+from installations import pausing
 from installations.models import Channel, PausedDirection
 """
 
@@ -71,7 +71,7 @@ def test_what_agents_say_waits_while_a_channel_is_paused_and_leaves_in_order(bra
 
     assert brand.posts("message.created") == []
     of_channel = f"dispatch__direction='TO_CHANNEL', dispatch__brand_id='{brand.told['brand']}'"
-    resume = f"services.resume({channel}, actor=COMMAND)"
+    resume = f"pausing.resume({channel}, actor=COMMAND)"
     assert shell(stack, f"print(Attempt.objects.filter({of_channel}).count()); {resume}") == "0"
     arrived = eventually(lambda: brand.posts("message.created")[4:] and brand.posts("message.created"), "All arrive",
                          within_s=30)  # fmt: skip

@@ -13,7 +13,7 @@ from django.utils import timezone
 from conversations.models import Consumer, Dispatch, Lane
 from core.actor import COMMAND
 from core.ids import new_id
-from installations import services
+from installations import pausing, services
 from installations.channel_verdicts import verdict_of_channel
 from installations.findings import Step, Tone
 from installations.models import AppInstallation, Channel, State
@@ -169,7 +169,7 @@ def test_a_connector_without_a_channel_leads_to_the_form_for_one(world):
 
 
 def test_somebody_who_only_looks_is_told_what_to_do_and_offered_no_button(world):
-    services.pause(world.installation, actor=COMMAND, reason="holiday")
+    pausing.pause(world.installation, actor=COMMAND, reason="holiday")
     page = page_of(world.auditor, world.installation)
     assert "Resume it: what has waited goes out in its order." in page
     assert "/do/" not in page

@@ -13,7 +13,7 @@ from conversations.models import Direction
 from core.actor import COMMAND
 from core.encryption import SealBroken
 from core.errors import ConfigurationError
-from installations import services
+from installations import pausing, services
 from installations.connectors import get_connector, secrets_of
 from installations.models import AppInstallation, Channel, InstallationSecret, Pause, PausedDirection, PausedFor, State
 from tests.conversations.stand import Door, Stand, make_door
@@ -76,11 +76,11 @@ def test_a_secret_is_never_shown_by_its_row(door: Door) -> None:
 
 def test_a_pause_and_its_end_are_in_the_trail_with_their_reasons(door: Door) -> None:
     installation = door.installation
-    services.pause(installation, actor=COMMAND, reason="maintenance")
+    pausing.pause(installation, actor=COMMAND, reason="maintenance")
     assert (installation.state, installation.state_reason) == (State.PAUSED, "maintenance")
     assert installation.state_changed_at is not None
 
-    services.resume(installation, actor=COMMAND)
+    pausing.resume(installation, actor=COMMAND)
 
     assert (door.installation.state, door.installation.state_reason) == (State.ACTIVE, "")
     assert actions()[-2:] == ["installation.paused", "installation.resumed"]
@@ -89,11 +89,11 @@ def test_a_pause_and_its_end_are_in_the_trail_with_their_reasons(door: Door) -> 
 def test_a_change_made_here_shows_at_once(door: Door) -> None:
     assert get_connector(door.channel.pk).blocked_by == ""
 
-    services.pause(door.channel, actor=COMMAND, reason="maintenance")
+    pausing.pause(door.channel, actor=COMMAND, reason="maintenance")
     assert get_connector(door.channel.pk).blocked_by == "channel_paused"
 
-    services.resume(door.channel, actor=COMMAND)
-    services.pause(door.installation, actor=COMMAND, reason="maintenance")
+    pausing.resume(door.channel, actor=COMMAND)
+    pausing.pause(door.installation, actor=COMMAND, reason="maintenance")
     assert get_connector(door.channel.pk).blocked_by == "installation_paused"
 
 
@@ -106,7 +106,7 @@ def test_a_change_made_elsewhere_shows_within_seconds(door: Door, monkeypatch: p
 
 
 def test_a_new_secret_does_not_end_a_pause_that_a_person_made(door: Door) -> None:
-    services.pause(door.installation, actor=COMMAND, reason="maintenance")
+    pausing.pause(door.installation, actor=COMMAND, reason="maintenance")
 
     services.add_client_secret(door.installation, secret="second", actor=COMMAND)
 
@@ -114,7 +114,7 @@ def test_a_new_secret_does_not_end_a_pause_that_a_person_made(door: Door) -> Non
 
 
 def test_a_new_secret_does_not_end_a_persons_pause_whatever_words_it_has(door: Door) -> None:
-    services.pause(door.installation, actor=COMMAND, reason="credentials rejected by our auditors")
+    pausing.pause(door.installation, actor=COMMAND, reason="credentials rejected by our auditors")
 
     services.add_client_secret(door.installation, secret="second", actor=COMMAND)
 
@@ -123,10 +123,10 @@ def test_a_new_secret_does_not_end_a_persons_pause_whatever_words_it_has(door: D
 
 def test_what_is_resumed_and_paused_again_by_a_person_is_paused_by_that_person(door: Door) -> None:
     services.pause_for_credentials(door.installation.pk, detail="LivePerson gave no AppJWT.")
-    services.resume(door.installation, actor=COMMAND)
+    pausing.resume(door.installation, actor=COMMAND)
     assert door.installation.paused_for == ""
 
-    services.pause(door.installation, actor=COMMAND, reason="maintenance")
+    pausing.pause(door.installation, actor=COMMAND, reason="maintenance")
     services.add_client_secret(door.installation, secret="second", actor=COMMAND)
 
     assert door.installation.state == State.PAUSED
@@ -145,7 +145,7 @@ def test_what_older_versions_said_in_words_is_known_by_its_code(door: Door) -> N
 
 
 def test_what_was_paused_before_pauses_were_rows_gets_one_with_who_and_when_by_the_trail(door: Door) -> None:
-    services.pause(door.installation, actor=COMMAND, reason="the shop moves")
+    pausing.pause(door.installation, actor=COMMAND, reason="the shop moves")
     before = Pause.objects.get()
     Pause.objects.all().delete()
 
@@ -155,7 +155,7 @@ def test_what_was_paused_before_pauses_were_rows_gets_one_with_who_and_when_by_t
     assert (made.scope, made.target_id, made.direction) == ("INSTALLATION", door.installation.pk, "BOTH")
     assert (made.reason, made.by_name, made.target_name) == ("the shop moves", COMMAND.name, before.target_name)
     assert abs(made.began_at - before.began_at) < timedelta(seconds=5)
-    services.resume(door.installation, actor=COMMAND)
+    pausing.resume(door.installation, actor=COMMAND)
     assert not Pause.objects.filter(ended_at=None).exists()
 
 

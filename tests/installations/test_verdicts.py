@@ -11,7 +11,7 @@ from django.utils import timezone
 from conversations.models import Dispatch, Lane
 from core.actor import COMMAND
 from core.breaker import Phase
-from installations import services
+from installations import pausing, services
 from installations.breakers import WAITING
 from installations.models import AppInstallation, AppToken, Channel, State, Upstream
 from installations.verdicts import Tone, verdict_of
@@ -58,7 +58,7 @@ def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, tone
 
 
 def test_a_connector_that_is_stopped_says_since_when(world):
-    services.pause(world.installation, actor=COMMAND, reason="the shop moves")
+    pausing.pause(world.installation, actor=COMMAND, reason="the shop moves")
     AppInstallation.objects.update(state_changed_at=datetime(2026, 11, 21, 10, 3, tzinfo=UTC))
     assert "It is paused since 2026-11-21 10:03 UTC: webhooks are stored" in said(world)
     services.disable(world.installation, actor=COMMAND, reason="it has moved")
