@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -20,6 +21,7 @@ from access.rules import limit
 from core.ids import id_in
 
 _LIST_MAY_TAKE_MS = 5_000
+_MOST_FOUND = 200
 
 
 class RecordAdmin(BrandScopedAdmin):
@@ -49,13 +51,36 @@ class RecordAdmin(BrandScopedAdmin):
         return known
 
     def found(self, request: HttpRequest, term: str) -> Asked:
-        """What a search term stands for, as one more filter of the list: by default the row with this id."""
+        """What a search term stands for, as one more filter of the list: the row with this id, or those of `named`."""
         wanted = id_in(term)
-        return by_ids([wanted] if wanted else [])
+        if wanted and self.seen_by(request).filter(pk=wanted).exists():
+            return by_ids([wanted])
+        ways = (list(rows.values_list("pk", flat=True)[:_MOST_FOUND]) for rows in self.named(request, term))
+        return by_ids(next(filter(None, ways), []))
+
+    def named(self, request: HttpRequest, term: str) -> Iterable[models.QuerySet[Any]]:
+        """What else a term may name, each way by an index; of these the first that leads to anything counts."""
+        return ()
 
     def seen_by(self, request: HttpRequest) -> models.QuerySet[Any]:
         """All rows that this person may see, for a search to look among."""
         return limit(self.model._default_manager.all(), request.user)
+
+    # --- one row ---
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With what its page shows, in one statement."""
+        wanted = id_in(object_id)
+        found = self.whole(self.get_queryset(request)).filter(pk=wanted).first() if wanted else None
+        if found is None:
+            self._note_refusal(request, object_id)
+        return found
+
+    def whole(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        """Rows with all that the page of one shows."""
+        return rows
+
+    # --- pages ---
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A list that would read for too long is ended by the database, and the person asked to narrow it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -13,9 +13,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
-from access.admin_lists import by_ids
 from access.admin_records import RecordAdmin
-from access.newest import Asked
 from access.rules import Verb, limit
 from access.templatetags.readable import chip, cut, moment, seen
 from conversations.admin_block import BLOCK, UNBLOCK
@@ -40,21 +38,13 @@ from conversations.services.held_lanes import NotHeld
 from conversations.walks import CONSUMER_WALKS, CONVERSATION_WALKS, MESSAGE_WALKS
 from core import visible_text
 from core.actor import Actor
-from core.ids import id_in
 from core.vault import search_hash
 from installations.admin_pause import PAUSE, RESUME
 from installations.models import Account, Channel
 
 STATUS_TONES = {"FAILED": "bad", "EXPIRED": "bad", "QUEUED": "wait", "DELIVERED": "good", "READ": "good"}
 _MOST_SHOWN = 20
-_MOST_FOUND = 200
-
-
-def _of_consumer(request: HttpRequest, term: str) -> list[uuid.UUID]:
-    """The newest conversations of who is called this on a channel."""
-    consumers = limit(Consumer.objects.filter(search_hash=search_hash(term)), request.user).values_list("pk", flat=True)
-    rows = Conversation.objects.filter(consumer__in=list(consumers[:_MOST_FOUND]))
-    return list(rows.order_by("-pk").values_list("pk", flat=True)[:_MOST_FOUND])
+_MOST_CONSUMERS = 200
 
 
 def _close(row: Conversation, given: dict[str, Any], actor: Actor) -> Told:
@@ -108,19 +98,16 @@ class ConversationAdmin(LiveMixin):
     def lp_id(self, obj: Conversation) -> SafeString:
         return cut(obj.lp_conversation_id)
 
-    def found(self, request: HttpRequest, term: str) -> Asked:
-        seen_rows, wanted = self.seen_by(request), id_in(term)
-        if wanted and seen_rows.filter(pk=wanted).exists():
-            return by_ids([wanted])
+    def named(self, request: HttpRequest, term: str) -> Iterator[models.QuerySet[Any]]:
         accounts = list(limit(Account.objects.all(), request.user).values_list("pk", flat=True))
-        by_lp_id = seen_rows.filter(account__in=accounts, lp_conversation_id=term).values_list("pk", flat=True)
-        return by_ids(list(by_lp_id[:_MOST_FOUND]) or _of_consumer(request, term))
+        yield self.seen_by(request).filter(account__in=accounts, lp_conversation_id=term)
+        # The newest of who is called this on a channel.
+        consumers = limit(Consumer.objects.filter(search_hash=search_hash(term)), request.user)
+        ids = list(consumers.values_list("pk", flat=True)[:_MOST_CONSUMERS])
+        yield Conversation.objects.filter(consumer__in=ids).order_by("-pk")
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        return found and Conversation.objects.select_related(
-            "consumer", "channel", "installation", "account", "brand"
-        ).get(pk=found.pk)
+    def whole(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return rows.select_related("consumer", "channel", "installation", "account", "brand")
 
     def title_of(self, obj: Conversation) -> str:
         return f"{visible_text.visible(str(obj.consumer))} on {visible_text.visible(obj.channel.name)}"
@@ -163,25 +150,18 @@ class MessageAdmin(RecordAdmin):
     def conversation_link(self, obj: Message) -> SafeString | str:
         return cut(obj.conversation) if obj.conversation else "not in one yet"
 
-    def found(self, request: HttpRequest, term: str) -> Asked:
-        seen_rows, wanted = self.seen_by(request), id_in(term)
-        if wanted and seen_rows.filter(pk=wanted).exists():
-            return by_ids([wanted])
+    def named(self, request: HttpRequest, term: str) -> Iterator[models.QuerySet[Any]]:
         channels = limit(Channel.objects.all(), request.user).values("pk")
         # As the condition of the unique index says it.
-        by_channel_id = seen_rows.filter(
+        yield self.seen_by(request).filter(
             ~models.Q(channel_message_id=""),
             channel__in=channels,
             channel_message_id=term,
             direction=Direction.TO_LIVEPERSON,
         )
-        return by_ids(list(by_channel_id.values_list("pk", flat=True)[:_MOST_FOUND]))
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        return found and with_everything(Message.objects.filter(pk=found.pk)).select_related(
-            "content", "channel", "consumer", "conversation", "brand"
-        ).get()  # fmt: skip
+    def whole(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return with_everything(rows).select_related("content", "channel", "consumer", "conversation", "brand")
 
     def page_context(self, request: HttpRequest, obj: Message) -> dict[str, Any]:
         return {
@@ -218,14 +198,10 @@ class ConsumerAdmin(DeedsMixin, RecordAdmin):
     def last_seen(self, obj: Consumer) -> SafeString | str:
         return moment(obj.last_seen_at)
 
-    def found(self, request: HttpRequest, term: str) -> Asked:
-        seen_rows, wanted = self.seen_by(request), id_in(term)
-        if wanted and seen_rows.filter(pk=wanted).exists():
-            return by_ids([wanted])
-        by_hash = seen_rows.filter(search_hash=search_hash(term)).values_list("pk", flat=True)
+    def named(self, request: HttpRequest, term: str) -> Iterator[models.QuerySet[Any]]:
+        yield self.seen_by(request).filter(search_hash=search_hash(term))
         accounts = list(limit(Account.objects.all(), request.user).values_list("pk", flat=True))
-        by_lp_id = seen_rows.filter(account__in=accounts, ext_consumer_id=term).values_list("pk", flat=True)
-        return by_ids(list(by_hash[:_MOST_FOUND]) or list(by_lp_id[:_MOST_FOUND]))
+        yield self.seen_by(request).filter(account__in=accounts, ext_consumer_id=term)
 
     def title_of(self, obj: Consumer) -> str:
         return visible_text.visible(str(obj))

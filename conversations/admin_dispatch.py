@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -115,11 +115,11 @@ class DispatchAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
 
     # --- one ---
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        return found and Dispatch.objects.select_related(
-            "lane", "consumer", "message__content", "conversation", "brand"
-        ).prefetch_related(Prefetch("attempts", queryset=Attempt.objects.order_by("id"))).get(pk=found.pk)
+    def whole(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        tries = Prefetch("attempts", queryset=Attempt.objects.order_by("id"))
+        return rows.select_related("lane", "consumer", "message__content", "conversation", "brand").prefetch_related(
+            tries
+        )
 
     def page_context(self, request: HttpRequest, obj: Dispatch) -> dict[str, Any]:
         return {

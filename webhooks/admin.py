@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -104,9 +105,8 @@ class DeliveryAdmin(DeedsMixin, TogetherMixin, RecordAdmin):
     def remark(self, obj: Delivery) -> SafeString:
         return seen(obj.detail)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        return found and Delivery.objects.select_related("installation", "channel", "brand").get(pk=found.pk)
+    def whole(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.select_related("installation", "channel", "brand")
 
     def title_of(self, obj: Delivery) -> str:
         return f"Delivery {obj.pk}"

@@ -198,9 +198,8 @@ class BulkJobAdmin(DeedsMixin, RecordAdmin):
 
         return [view("progress", self.progress_view), view("results", self.results_view), *super().get_urls()]
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        return found and BulkJob.objects.select_related("brand", "asked_by", "approved_by").get(pk=found.pk)
+    def whole(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.select_related("brand", "asked_by", "approved_by")
 
     def title_of(self, obj: BulkJob) -> str:
         return obj.get_kind_display()
