@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
-from django.utils.safestring import SafeString
 
-from access.admin_base import BrandScopedAdmin
 from access.admin_deeds import Deed, Told
-from access.rules import Verb
-from access.templatetags.readable import chip
 from adapters.base import ChannelAdapter
 from adapters.registry import get_adapter, list_adapters
 from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, services
+from installations.admin_connector import STATE_DEEDS, ConnectorAdmin
 from installations.admin_filters import CHANNEL_FILTERS
-from installations.admin_forms import ChannelSecretForm, FreshForm, channel_form, secrets_of_adapter, seen_by
-from installations.admin_installation import STATE_DEEDS, STATE_TONES
-from installations.admin_rotation import RetireChannelSecretForm, RotationMixin, rotation_url
-from installations.admin_verdict import verdict_context
+from installations.admin_forms import ChannelSecretForm, FreshForm, channel_form, secrets_of_adapter
+from installations.admin_rotation import RetireChannelSecretForm, rotation_url
 from installations.channel_verdicts import verdict_of_channel
-from installations.failures import failures_of
-from installations.models import Channel, State
+from installations.findings import Verdict
+from installations.models import Channel
 from installations.onboarding import channel_webhook_url
-from installations.secret_use import secrets_of_row
-from installations.traffic import charts_of
 
 SHOWN_ONCE = "admin/installations/secret_once.html"
 
@@ -59,10 +52,9 @@ def _once(row: Channel, made: dict[str, str]) -> dict[str, Any]:
 
 
 @admin.register(Channel)
-class ChannelAdmin(RotationMixin, BrandScopedAdmin):
+class ChannelAdmin(ConnectorAdmin):
     empty_text = "A channel leads to consumers. Add one when its app installation is there."
     deliveries_by = "channel"
-    add_verb = change_verb = Verb.OPERATE
     deeds = (
         *STATE_DEEDS,
         Deed(
@@ -92,11 +84,6 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
     search_fields = ("name",)
     search_help_text = "Part of the name, or our id"
     change_form_outer_before_template = "admin/installations/channel_top.html"
-    change_form_before_template = "admin/parts/seen.html"
-
-    @admin.display(description="State")
-    def state_chip(self, obj: Channel) -> SafeString:
-        return chip(obj.get_state_display(), STATE_TONES[State(obj.state)], obj.state_reason)
 
     @admin.display(description="Kind")
     def kind(self, obj: Channel) -> str:
@@ -152,39 +139,19 @@ class ChannelAdmin(RotationMixin, BrandScopedAdmin):
         request._channel_row = self.get_object(request, object_id) if object_id else None  # type: ignore[attr-defined]
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        obj = kwargs.get("obj")
-        if obj is not None:
-            context.update(self._top(request, obj))
-            context["seen"] = seen_by(context)
-        return super().render_change_form(request, context, *args, **kwargs)
+    def verdict(self, obj: Channel, *, now: datetime) -> Verdict:
+        return verdict_of_channel(obj, now=now)
 
-    def _top(self, request: HttpRequest, obj: Channel) -> dict[str, Any]:
+    def top(self, request: HttpRequest, obj: Channel) -> dict[str, Any]:
         adapter = get_adapter(obj.type)
-        buttons, now = self.deeds_for(request, obj), timezone.now()
-        urls = {button["deed"].name: button["url"] for button in buttons}
         return {
+            **super().top(request, obj),
             "adapter": adapter,
-            **verdict_context(
-                verdict_of_channel(obj, now=now),
-                buttons=buttons,
-                row_id=obj.pk,
-                may_change=self.has_change_permission(request, obj),
-            ),
-            "state_word": "" if obj.state == State.ACTIVE else obj.get_state_display(),
-            "state_tone": STATE_TONES[State(obj.state)],
-            "secrets": secrets_of_row(obj),
             "takes_secrets": bool(secrets_of_adapter(adapter)),
-            "add_secret_url": urls.get("add-secret", ""),
-            "retire_secret_url": urls.get("retire-secret", ""),
-            "rotation_url": rotation_url(obj),
             "webhook_url": channel_webhook_url(obj),
-            "failures": failures_of(obj, now=now),
-            "charts": charts_of(obj),
             "config": [
                 (one.label, obj.config.get(one.name, "")) for one in adapter.config_fields if one.kind != "secret"
             ],
-            "may_change": self.has_change_permission(request, obj),
         }
 
     # --- changes ---

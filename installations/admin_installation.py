@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from access.admin_base import BrandScopedAdmin, acting
-from access.admin_deeds import Deed, OptionalReasonForm, ReasonForm, Told
-from access.rules import Verb
+from access.admin_base import acting
+from access.admin_deeds import Deed, Told
 from access.templatetags.readable import chip, moment
 from adapters.registry import get_adapter
 from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, manifests, rotation, services
+from installations.admin_connector import STATE_DEEDS, STATE_TONES, ConnectorAdmin
 from installations.admin_filters import INSTALLATION_FILTERS
-from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm, seen_by
-from installations.admin_pause import PAUSE, RESUME
-from installations.admin_rotation import RetireForm, RotationMixin, rotation_url
-from installations.admin_verdict import verdict_context
+from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm
+from installations.admin_rotation import RetireForm, rotation_url
 from installations.arrivals import last_arrivals
-from installations.failures import failures_of
+from installations.findings import Verdict
 from installations.models import AppInstallation, State
 from installations.onboarding import liveperson_webhook_url, manifest_of
-from installations.secret_use import secrets_of_row
-from installations.traffic import charts_of
 from installations.verdicts import verdict_of
-
-STATE_TONES = {State.ACTIVE: "good", State.PAUSED: "wait", State.DISABLED: "bad"}
 
 
 def _test(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
@@ -53,16 +47,6 @@ def _compare(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
     if not found:
         return Told(sentence="The manifest that LivePerson has is as it should be.")
     return Told(sentence="The manifest that LivePerson has is to be changed: see what differs.", is_good=False)
-
-
-def _enable(row: Any, given: dict[str, Any], actor: Actor) -> Told:
-    services.enable(row, actor=actor, reason=given["reason"])
-    return Told(sentence="Active. What has waited goes out in its order.")
-
-
-def _disable(row: Any, given: dict[str, Any], actor: Actor) -> Told:
-    services.disable(row, actor=actor, reason=given["reason"])
-    return Told(sentence="Disabled. Nothing is sent, and its webhooks are refused.")
 
 
 def _add_secret(row: AppInstallation, given: dict[str, Any], actor: Actor) -> Told:
@@ -85,37 +69,10 @@ def _retire_secret(row: AppInstallation, given: dict[str, Any], actor: Actor) ->
     return Told(sentence="Retired: webhooks that it signs are refused from now on.", url=rotation_url(row))
 
 
-STATE_DEEDS = (
-    RESUME,
-    Deed(
-        name="enable",
-        label="Enable",
-        icon="power_settings_new",
-        explain="Takes webhooks again and sends again. What has waited goes out in its order.",
-        run=_enable,
-        offered=lambda row: row.state == State.DISABLED,
-        form=OptionalReasonForm,
-        tone="main",
-    ),
-    PAUSE,
-    Deed(
-        name="disable",
-        label="Disable",
-        icon="block",
-        explain="Stops sending and refuses webhooks. What is refused is lost once the other side stops repeating it.",
-        run=_disable,
-        offered=lambda row: row.state != State.DISABLED,
-        form=ReasonForm,
-        tone="danger",
-    ),
-)
-
-
 @admin.register(AppInstallation)
-class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
+class AppInstallationAdmin(ConnectorAdmin):
     empty_text = "An app installation holds the credentials of a connector. Add its LivePerson account first."
     deliveries_by = "installation"
-    add_verb = change_verb = Verb.OPERATE
     form = InstallationForm
     deeds = (
         Deed(
@@ -162,15 +119,10 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
     search_fields = ("client_id", "name")
     search_help_text = "Part of the name or client id, or our id"
     change_form_outer_before_template = "admin/installations/installation_top.html"
-    change_form_before_template = "admin/parts/seen.html"
 
     @admin.display(description="Name")
     def title(self, obj: AppInstallation) -> str:
         return str(obj)
-
-    @admin.display(description="State")
-    def state_chip(self, obj: AppInstallation) -> SafeString:
-        return chip(obj.get_state_display(), STATE_TONES[State(obj.state)], obj.state_reason)
 
     @admin.display(description="Last test")
     def tested(self, obj: AppInstallation) -> SafeString | str:
@@ -193,39 +145,21 @@ class AppInstallationAdmin(RotationMixin, BrandScopedAdmin):
         # Another client id is another connector, with conversations of its own.
         return ("account",) if editing.is_untried(obj) else ("account", "client_id")
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        obj = kwargs.get("obj")
-        if obj is not None:
-            context.update(self._top(request, obj))
-            context["seen"] = seen_by(context)
-        return super().render_change_form(request, context, *args, **kwargs)
+    def verdict(self, obj: AppInstallation, *, now: datetime) -> Verdict:
+        return verdict_of(obj, now=now)
 
-    def _top(self, request: HttpRequest, obj: AppInstallation) -> dict[str, Any]:
-        buttons, now, secrets = self.deeds_for(request, obj), timezone.now(), secrets_of_row(obj)
+    def top(self, request: HttpRequest, obj: AppInstallation) -> dict[str, Any]:
         try:
             manifest = json.dumps(manifest_of(obj), indent=2)
         except ValueError as error:
             manifest = str(error)
+        top = super().top(request, obj)
         return {
-            **verdict_context(
-                verdict_of(obj, now=now),
-                buttons=buttons,
-                row_id=obj.pk,
-                may_change=self.has_change_permission(request, obj),
-            ),
-            "state_word": "" if obj.state == State.ACTIVE else obj.get_state_display(),
-            "state_tone": STATE_TONES[State(obj.state)],
-            "secrets": secrets,
-            "is_new": not any(one.used_at for one in secrets),
-            "add_secret_url": _url_of(buttons, "add-secret"),
-            "retire_secret_url": _url_of(buttons, "retire-secret"),
-            "rotation_url": rotation_url(obj),
+            **top,
+            "is_new": not any(one.used_at for one in top["secrets"]),
             "channels": _lines_of(obj),
             "webhook_url": liveperson_webhook_url(obj),
             "manifest": manifest,
-            "compare_url": _url_of(buttons, "compare-manifest"),
-            "failures": failures_of(obj, now=now),
-            "charts": charts_of(obj),
         }
 
     def store_new(self, obj: AppInstallation, *, form: forms.Form, actor: Actor) -> None:
@@ -267,7 +201,3 @@ def _lines_of(row: AppInstallation) -> list[dict[str, Any]]:
         }
         for channel in channels
     ]
-
-
-def _url_of(buttons: list[dict[str, Any]], name: str) -> str:
-    return next((button["url"] for button in buttons if button["deed"].name == name), "")
