@@ -80,7 +80,6 @@ class BrandAdmin(DeedsMixin, BrandScopedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         context["may_set_up"] = self._allows(request, Verb.OPERATE, kwargs.get("obj"))
-        context["buttons"] = self.deeds_for(request, kwargs["obj"]) if kwargs.get("obj") else []
         return super().render_change_form(request, context, *args, **kwargs)
 
     def store_new(self, obj: Brand, *, form: forms.Form, actor: Actor) -> None:
@@ -263,7 +262,6 @@ class PersonAdmin(DeedsMixin, PlatformAdmin, DjangoUserAdmin):  # type: ignore[m
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")
-        context["buttons"] = self.deeds_for(request, obj) if obj else []
         context["has_a_role"] = obj is not None and Membership.objects.filter(user=obj).exists()
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -35,23 +35,21 @@ class NothingToFillIn(forms.Form):
         self.row = row
 
 
-class ReasonForm(NothingToFillIn):
-    reason = forms.CharField(
-        label="Why",
+def _reason(**options: Any) -> forms.CharField:
+    return forms.CharField(
         max_length=300,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Stands in the audit trail, for whoever asks later.",
+        **options,
     )
+
+
+class ReasonForm(NothingToFillIn):
+    reason = _reason(label="Why")
 
 
 class OptionalReasonForm(NothingToFillIn):
-    reason = forms.CharField(
-        label="Why (may stay empty)",
-        max_length=300,
-        required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Stands in the audit trail, for whoever asks later.",
-    )
+    reason = _reason(label="Why (may stay empty)", required=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +109,13 @@ class DeedsMixin(GuardedAdmin):
             for deed in self.deeds
             if deed.offered(obj) and self._allows(request, deed.verb, obj)
         ]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """A row that is edited has its buttons on that page, unless the page has chosen among them."""
+        obj = kwargs.get("obj")
+        if obj is not None and "buttons" not in context:
+            context["buttons"] = self.deeds_for(request, obj)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def deed_url(self, obj: models.Model, deed_name: str) -> str:
         return reverse(

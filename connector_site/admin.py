@@ -204,12 +204,7 @@ class ApiKeyAdmin(DeedsMixin, OwnRowsAdmin):
         obj = kwargs.get("obj")
         if obj is not None:
             word = obj.standing_at(timezone.now())
-            context.update(
-                standing=word,
-                tone=_TONES[word],
-                reach=self.reach(obj),
-                buttons=self.deeds_for(request, obj),
-            )
+            context.update(standing=word, tone=_TONES[word], reach=self.reach(obj))
         return super().render_change_form(request, context, *args, **kwargs)
 
     # --- a new key ---
