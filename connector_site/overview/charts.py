@@ -7,7 +7,7 @@ No script of a page's own: what is drawn stands in attributes, and the same numb
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,7 @@ def traffic_of(series: Series) -> Chart:
             Line(label="to LivePerson", color=_BLUE, values=series.line(Figure.MESSAGES_TO_LIVEPERSON)),
             Line(label="to channels", color=_GREEN, values=series.line(Figure.MESSAGES_TO_CHANNEL)),
         ],
+        told=_number,
     )
 
 
@@ -74,7 +75,7 @@ def acks_of(series: Series) -> Chart:
     if max((value or 0 for value in p99), default=0) * 5 >= ACK_LIMIT_MS:
         lines.append(Line(label="LivePerson's limit", color=_RED, values=[ACK_LIMIT_MS] * len(p99)))
     caption = f"Until LivePerson had its answer, in ms. Its limit is {ACK_LIMIT_MS:,} ms."
-    return _chart(series, "Answers to LivePerson's webhooks", kind="line", caption=caption, lines=lines)
+    return _chart(series, "Answers to LivePerson's webhooks", kind="line", caption=caption, lines=lines, told=duration)
 
 
 def through_of(series: Series) -> Chart:
@@ -85,14 +86,15 @@ def through_of(series: Series) -> Chart:
         Line(label="to channels", color=_GREEN, values=back),
     ]
     caption = "From the webhook to the acceptance on the other side, p99 in ms."
-    return _chart(series, "End to end", kind="line", caption=caption, lines=lines)
+    return _chart(series, "End to end", kind="line", caption=caption, lines=lines, told=duration)
 
 
 def bad_ends_of(series: Series) -> Chart:
     failed = series.line(Figure.FAILED_TO_LIVEPERSON, Figure.FAILED_TO_CHANNEL)
     dead = series.line(Figure.DEAD_TO_LIVEPERSON, Figure.DEAD_TO_CHANNEL)
     lines = [Line(label="failed", color=_RED, values=failed), Line(label="dead", color=_AMBER, values=dead)]
-    return _chart(series, "Failed and dead sends", kind="bar", caption="When they came to their end.", lines=lines)
+    caption = "When they came to their end."
+    return _chart(series, "Failed and dead sends", kind="bar", caption=caption, lines=lines, told=_number)
 
 
 def _edges(values: Sequence[int | None], edges: tuple[int, ...]) -> list[int | None]:
@@ -100,7 +102,16 @@ def _edges(values: Sequence[int | None], edges: tuple[int, ...]) -> list[int | N
     return [edges[-1] if value == BEYOND else value for value in values]
 
 
-def _chart(series: Series, title: str, *, kind: str, caption: str, lines: list[Line]) -> Chart:
+def _chart(
+    series: Series,
+    title: str,
+    *,
+    kind: str,
+    caption: str,
+    lines: list[Line],
+    told: Callable[[int | None], str],
+) -> Chart:
+    """told: writes a value into the table."""
     form = "%d %b" if series.range.span == Span.DAY else "%H:%M"
     data = {
         # In UTC; the page's script writes the reader's own time from `times`.
@@ -109,7 +120,6 @@ def _chart(series: Series, title: str, *, kind: str, caption: str, lines: list[L
         "span": int(series.range.span),
         "datasets": [_dataset(line, _SHAPES[kind]) for line in lines],
     }
-    told = duration if caption.endswith(" ms.") else _number
     rows = [
         (moment, [told(line.values[number]) for line in lines])
         for number, moment in enumerate(series.moments)
