@@ -68,10 +68,6 @@ class Transcript:
     older_than: uuid.UUID | None
     live: Live | None
 
-    @property
-    def is_newest(self) -> bool:
-        return self.live is not None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Live:

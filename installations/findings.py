@@ -112,11 +112,6 @@ class Verdict:
         bad = (finding for finding in self.findings if finding.tone is not Tone.FINE)
         return tuple(sorted(bad, key=lambda finding: -finding.tone))
 
-    @property
-    def next(self) -> Finding | None:
-        """What to do first: of the worst trouble that somebody can do something about."""
-        return next((finding for finding in self.troubles if finding.step), None)
-
 
 def quoted(reason: str) -> str:
     """A reason that somebody gave."""

@@ -14,7 +14,7 @@ from django.db.models import Prefetch
 
 from installations import breakers
 from installations.common_checks import lacking_addresses, of_hosts, of_pauses, of_seals, way_back
-from installations.findings import Check, Finding, Step, Tone, Verdict, quoted, since, time_of
+from installations.findings import Check, Finding, Step, Verdict, quoted, since, time_of
 from installations.models import AppInstallation, AppToken, Channel, ChannelSecret, PausedFor, State
 from installations.signals import health_asked
 
@@ -164,6 +164,3 @@ def _of_channel_state(channel: Channel) -> list[Finding]:
     state, (word, _) = channel.get_state_display().lower(), way_back(channel)
     what = f"The channel {channel.name} is {state}. {quoted(channel.state_reason)}"
     return [check.worries(what.strip(), do=f"Open the channel to {word} it.", step=Step.SHOW_CHANNEL)]
-
-
-__all__ = ["Finding", "Tone", "Verdict", "lacking_addresses", "verdict_of"]

@@ -141,7 +141,6 @@ def _lines(
 ) -> list[tiles.BrandLine]:
     return [
         tiles.BrandLine(
-            brand_id=brand.pk,
             name=brand.name,
             url=_url(asked.range, brand),
             cells=tiles.brand_cells(

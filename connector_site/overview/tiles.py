@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,7 +55,6 @@ class Cause:
 class BrandLine:
     """One brand in the table of all. cells: text, link and tone."""
 
-    brand_id: uuid.UUID
     name: str
     url: str
     cells: list[tuple[str, str, str]]

@@ -19,7 +19,8 @@ from conversations.models import Conversation, Dispatch, Lane
 from conversations.services import held_lanes, operations
 from core.actor import COMMAND
 from core.ids import new_id
-from installations.verdicts import Tone, verdict_of
+from installations.findings import Tone
+from installations.verdicts import verdict_of
 from tests.conversations.notifications import changed, said
 from tests.conversations.stand import ADA, Stand, dispatches, only_consumer
 from tests.factories import make_user

@@ -13,8 +13,9 @@ from access.models import Role
 from audit.models import AuditEntry
 from core.actor import COMMAND
 from installations import pausing, services
+from installations.findings import Tone
 from installations.models import Pause, PausedDirection
-from installations.verdicts import Tone, verdict_of
+from installations.verdicts import verdict_of
 from tests.admin_pages import signed_in, url_of
 from tests.factories import World, make_superuser, make_two_brands, make_user
 

@@ -120,7 +120,7 @@ def test_a_channel_knows_whether_its_connector_is_stopped(world):
     channel = Channel.objects.select_related("installation").get(pk=world.channel.pk)
     found = verdict_of_channel(channel, now=timezone.now())
     assert found.headline == "Messages do not go through"
-    assert found.next.step is Step.SHOW_INSTALLATION
+    assert found.troubles[0].step is Step.SHOW_INSTALLATION
     page = page_of(world.operator, world.channel)
     assert f'href="{url_of(world.installation)}"' in page
     assert "is disabled: nothing goes to LivePerson. Reason: moved away" in page

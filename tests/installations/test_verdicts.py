@@ -13,8 +13,9 @@ from core.actor import COMMAND
 from core.breaker import Phase
 from installations import pausing, services
 from installations.breakers import WAITING
+from installations.findings import Tone
 from installations.models import AppInstallation, AppToken, Channel, State, Upstream
-from installations.verdicts import Tone, verdict_of
+from installations.verdicts import verdict_of
 from tests.factories import World
 from tests.installations.pages import CLIENT_ID, page_of
 from webhooks.models import Delivery

@@ -14,8 +14,8 @@ from adapters.registry import list_adapters
 from core.actor import COMMAND
 from core.errors import ConfigurationError
 from installations import onboarding
+from installations.common_checks import lacking_addresses
 from installations.onboarding import Wanted
-from installations.verdicts import lacking_addresses
 
 _NOTHING_KEPT = (
     "Nothing was kept. Put it right and run the same command again; --no-test keeps it without asking LivePerson."
