@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any, ClassVar
 
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
-from rest_framework.request import Request
 
 from access.models import User
 from access.rest.authentication import reader_again
 from access.rest.errors import BadParameter
-from access.rest.parameters import check_parameters
-from access.rest.views import ByHeader, NeverKept
+from access.rest.views import StrictView
 
 _MOST_BYTES = 64 * 1024
 
@@ -32,24 +30,18 @@ class SmallJson(JSONParser):
             raise ParseError("The body cannot be read as JSON. Send a plain object.") from None
 
 
-class QuestionView(NeverKept):
+class QuestionView(StrictView):
     """
-    One question to the site, strict as the lists are.
+    One question to the site.
 
     A subclass names its resource and the parameters of its query, and answers by one call of a service.
     """
 
-    resource: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]] = ()
-    http_method_names = ["get", "head"]
-    content_negotiation_class = ByHeader
     parser_classes = (SmallJson,)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        # Another method is refused as such, whatever comes with it.
-        if str(request.method).lower() in self.http_method_names:
-            check_parameters(request, self.parameters)
+    def takes(self) -> Iterable[str]:
+        return self.parameters
 
     def members(self, *known: str) -> Mapping[str, Any]:
         """The body of a POST: an object with these members and no other. Raises BadParameter, ParseError."""

@@ -46,7 +46,25 @@ class NeverKept(APIView):
         return answer
 
 
-class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
+class StrictView(NeverKept):
+    """Refuses parameters that it does not know. A subclass says which these are, and which resource it belongs to."""
+
+    resource: ClassVar[str]
+    http_method_names = ["get", "head"]
+    content_negotiation_class = ByHeader
+
+    def takes(self) -> Iterable[str]:
+        """The query parameters that this address knows."""
+        raise NotImplementedError
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # Another method is refused as such, whatever comes with it.
+        if str(request.method).lower() in self.http_method_names:
+            check_parameters(request, list(self.takes()))
+
+
+class BrandScopedList(StrictView, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]):
     """
     A list, and one row by its id. A row of a brand that the reader does not see does not exist.
 
@@ -55,24 +73,15 @@ class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericView
     batch: how many rows an export of all of them reads at once.
     """
 
-    resource: ClassVar[str]
     queryset: QuerySet[Any]
     serializer_class: type[FactsSerializer[Any]]
     filterset_class: ClassVar[type[FilterSet]]
     walks: ClassVar[Walks] = Walks()
     batch: ClassVar[int] = 1_000
-    http_method_names = ["get", "head"]
     lookup_value_converter = "uuid"
     pagination_class = NewestFirst
     filter_backends = (DjangoFilterBackend,)
-    content_negotiation_class = ByHeader
     schema = ListSchema()
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        # Another method is refused as such, whatever comes with it.
-        if str(request.method).lower() in self.http_method_names:
-            self._check_parameters(request)
 
     def list(self, request: Request) -> Response:
         """One page."""
@@ -122,14 +131,10 @@ class BrandScopedList(NeverKept, mixins.RetrieveModelMixin, viewsets.GenericView
         return answer
 
     def takes(self) -> Iterable[str]:
-        """The query parameters that this address knows."""
         if self.action == "list":
             own = (NewestFirst.cursor_parameter, NewestFirst.page_size_parameter)
             return (*self.filterset_class.base_filters, *own, FIELDS)
         return (FIELDS,)
-
-    def _check_parameters(self, request: Request) -> None:
-        check_parameters(request, list(self.takes()))
 
 
 def _asked(filterset: FilterSet, name: str) -> Asked:
