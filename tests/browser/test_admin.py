@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.browser.conftest import sign_in
 from tests.stack import Stack
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -77,9 +77,9 @@ def test_a_connector_is_set_up_by_forms_and_carries_a_message(admin: Page, stack
 
     section(admin, "Conversations")
     # LivePerson knows of the conversation before its answer is stored here.
-    _wait_until(lambda: admin.get_by_role("link", name="Dorothy").count() == 1, by=admin.reload)
+    wait_until(lambda: admin.get_by_role("link", name="Dorothy").count() == 1, by=admin.reload)
     admin.get_by_role("link", name="Dorothy").click()
-    _wait_until(lambda: message(admin, "It does.").count() == 1, by=admin.reload)
+    wait_until(lambda: message(admin, "It does.").count() == 1, by=admin.reload)
     section(admin, "App installations")
     admin.get_by_role("link", name="Web shop").click()
     with admin.expect_navigation():
@@ -153,17 +153,8 @@ def _wait_for_conversation(stack: Stack) -> str:
     def known() -> list[Any]:
         return stack.simulator("GET", f"accounts/{ACCOUNT}/conversations")["conversations"]
 
-    _wait_until(lambda: bool(known()))
+    wait_until(lambda: bool(known()))
     return str(known()[0]["id"])
-
-
-def _wait_until(is_so: Any, *, by: Any = None, within_s: float = 15.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, "It did not come about."
-        time.sleep(0.2)
-        if by is not None:
-            by()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

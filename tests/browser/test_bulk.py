@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.stack import Stack
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 ACCOUNT, PHONE = "90000002", "demo-air"
 TEXTS = [f"Seat number {number}" for number in range(1, 11)]
-
-
-def until(is_so: Callable[[], bool], *, within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, "It did not come about."
-        time.sleep(0.2)
 
 
 def failed_ids(page: Page) -> list[str]:
@@ -36,7 +28,7 @@ def failed(admin: Page, stack: Stack) -> Page:
     stack.simulator("PUT", "faults", [rule])
     for text in TEXTS:
         stack.simulator("POST", f"phones/{PHONE}/say", {"text": text})
-    until(lambda: len(failed_ids(admin)) >= len(TEXTS))
+    wait_until(lambda: len(failed_ids(admin)) >= len(TEXTS))
     stack.simulator("DELETE", "faults")
     return admin
 
@@ -51,7 +43,7 @@ def test_failed_messages_are_sent_again_with_a_preview_stopped_and_resumed(faile
     page.get_by_role("button", name="Send again: 10").click()
 
     how = page.get_by_role("region", name="How it stands")
-    until(lambda: settled(how) > 0)  # by itself: the page is not loaded again
+    wait_until(lambda: settled(how) > 0)  # by itself: the page is not loaded again
     how.get_by_role("button", name="Stop").click()
     how.get_by_text("Stopped", exact=True).wait_for()
     stopped_at = settled(how)
@@ -62,7 +54,7 @@ def test_failed_messages_are_sent_again_with_a_preview_stopped_and_resumed(faile
     how.get_by_role("button", name="Go on").click()
     how.get_by_text("Done", exact=True).wait_for(timeout=30_000)
     page.get_by_text("None: it was done for every row.").wait_for()
-    until(lambda: said(stack) == TEXTS)
+    wait_until(lambda: said(stack) == TEXTS)
     assert failed_ids(page) == []
 
 
@@ -105,7 +97,7 @@ def test_one_dead_delivery_is_applied_again(admin: Page, stack: Stack) -> None:
     admin.get_by_label("Why").fill("It was our mistake")
     admin.get_by_role("button", name="Apply again").click()
     admin.get_by_text("It waits for a worker now").wait_for()
-    until(lambda: is_processed(admin))
+    wait_until(lambda: is_processed(admin))
     admin.get_by_role("link", name="message", exact=True).click()
     admin.get_by_text("Nobody heard this").first.wait_for()
 

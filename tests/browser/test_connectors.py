@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.stack import Stack
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -60,14 +59,6 @@ def connect(stack: Stack, tmp_path: Path, *, account: str) -> Connector:
              "secret": told["channel_secret"], "consumer": {"id": "+15550188", "name": "Hedy"}}  # fmt: skip
     stack.simulator("PUT", f"phones/{account}", phone)
     return Connector(stack, account, install["client_id"], told)
-
-
-def wait_until(is_so: Callable[[], bool], *, by: Callable[[], Any] = lambda: None, within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, "It did not come about."
-        time.sleep(0.2)
-        by()
 
 
 def headline(page: Page) -> str:

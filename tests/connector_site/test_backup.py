@@ -14,7 +14,7 @@ import sys
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from connector_site.environment import BASE_DIR
 from tests.connector_site.restorable import Second, Told, manage, second_database
 from tests.conversations.conftest import other_ends, simulator_process, stand, transactional_db
 from tests.conversations.servers import Play
+from tests.waiting import wait_until
 from tests.webhooks.work import apply_all
 
 __all__ = ["other_ends", "simulator_process", "stand", "transactional_db"]  # fixtures
@@ -124,7 +125,7 @@ def _nothing_leaves_but_what_is_new(stand: Any, second: Second, before: Counter[
     with worker_of(second):
         stand.says("emil is new", consumer="emil")
         stand.says("anna 3", consumer="anna")
-        wait_until(lambda: at_liveperson(stand)["emil is new"] == 1)
+        wait_until(lambda: at_liveperson(stand)["emil is new"] == 1, within_s=40)
         time.sleep(2)
     assert at_liveperson(stand) == before + Counter(["emil is new"])
 
@@ -193,13 +194,6 @@ class worker_of:
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(20)
-
-
-def wait_until(is_true: Callable[[], bool], *, within_s: float = 40) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 # --- the folder ------------------------------------------------------------------------------------------------------

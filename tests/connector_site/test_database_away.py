@@ -28,6 +28,7 @@ from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
 from tests import postgres_faults
 from tests.stack import free_ports
+from tests.waiting import comes_about
 
 MANAGE = [sys.executable, str(environment.BASE_DIR / "manage.py")]
 SECRET = "5tgb6yhn7ujm8ik"
@@ -256,11 +257,11 @@ def test_a_page_answers_503_instead_of_waiting_for_a_silent_database(site: Site,
             assert "cannot reach its database" in answer.text
             assert requests.get(f"{site.url}/readyz", timeout=10).json()["missing"] == ["database"]
             assert requests.get(f"{site.url}/healthz", timeout=10).status_code == 200
-    assert wait_until(lambda: requests.get(site.url + path, headers=known, timeout=10).status_code != 503, 3)
+    assert comes_about(lambda: requests.get(site.url + path, headers=known, timeout=10).status_code != 503, 3)
 
 
 def test_a_lock_is_not_taken_for_silence(site: Site) -> None:
-    assert wait_until(lambda: site.send().status == 200, 3)
+    assert comes_about(lambda: site.send().status == 200, 3)
     told_before = site.log.count("database.silent")
     with psycopg.connect(site.server.url) as other:
         other.execute("LOCK TABLE webhooks_delivery IN ACCESS EXCLUSIVE MODE")
@@ -271,12 +272,3 @@ def test_a_lock_is_not_taken_for_silence(site: Site) -> None:
         other.rollback()
     assert site.send().status == 200
     assert site.log.count("database.silent") == told_before
-
-
-def wait_until(is_true: Callable[[], bool], timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +15,7 @@ import pytest
 from connector_site import environment, postgres_home
 from connector_site.embedded_postgres import EmbeddedPostgres
 from tests.postgres_faults import frozen
+from tests.waiting import comes_about
 
 MANAGE = [sys.executable, str(environment.BASE_DIR / "manage.py")]
 
@@ -98,31 +99,22 @@ def beating(workers: Workers) -> Workers:
     """Workers that have shown their first sign of life."""
     moment = workers.now()
     workers.start()
-    assert wait_until(lambda: workers.has_beaten_since(moment), 60), workers.log.read_text()
+    assert comes_about(lambda: workers.has_beaten_since(moment), 60), workers.log.read_text()
     return workers
-
-
-def wait_until(is_true: Callable[[], bool], timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def goes_on(workers: Workers, *, within_s: float) -> bool:
     """Whether the workers beat, and take a doorbell from the table, from now on."""
     moment = workers.now()
     workers.ring()
-    return wait_until(lambda: workers.has_beaten_since(moment) and workers.waits_for_nothing(), within_s)
+    return comes_about(lambda: workers.has_beaten_since(moment) and workers.waits_for_nothing(), within_s)
 
 
 @pytest.mark.parametrize("part", [0, 1, 2, 3], ids=["first worker", "second worker", "monitor", "pusher"])
 def test_work_goes_on_after_an_idle_part_was_killed(beating: Workers, part: int) -> None:
     old = beating.sentinel()
     beating.parts()[part].kill()
-    assert wait_until(lambda: not is_running(old), 10)
+    assert comes_about(lambda: not is_running(old), 10)
     assert goes_on(beating, within_s=10)
 
 
@@ -130,7 +122,7 @@ def test_work_goes_on_after_an_idle_part_was_killed(beating: Workers, part: int)
 def test_no_orphan_works_on_after_the_head_was_killed(beating: Workers, which: str) -> None:
     old = [beating.main(), beating.sentinel(), *beating.parts()]
     getattr(beating, which)().kill()
-    assert wait_until(lambda: not any(is_running(one) for one in old), 5)
+    assert comes_about(lambda: not any(is_running(one) for one in old), 5)
     assert goes_on(beating, within_s=10)
 
 
@@ -138,7 +130,7 @@ def test_a_cluster_that_hangs_is_replaced(beating: Workers) -> None:
     old = beating.main()
     for part in beating.parts()[:2]:
         part.send_signal(signal.SIGSTOP)
-    assert wait_until(lambda: not is_running(old), 25)
+    assert comes_about(lambda: not is_running(old), 25)
     assert b"no heartbeat for" in beating.log.read_bytes()
     assert goes_on(beating, within_s=10)
 
@@ -154,7 +146,7 @@ def test_stopping_ends_everything_at_once_when_nothing_is_under_way(beating: Wor
 def test_a_killed_supervisor_takes_its_cluster_with_it(beating: Workers) -> None:
     started = psutil.Process(beating.process.pid).children(recursive=True)  # type: ignore[union-attr]
     beating.kill()
-    assert wait_until(lambda: not any(is_running(one) for one in started), 10)
+    assert comes_about(lambda: not any(is_running(one) for one in started), 10)
 
 
 def test_it_survives_a_database_that_goes_away_and_comes_back(beating: Workers) -> None:

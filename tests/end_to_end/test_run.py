@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,17 +13,9 @@ import pytest
 
 from connector_site import postgres_home
 from tests.stack import STOP_WITHIN_S, Stack, free_ports, start
+from tests.waiting import comes_about
 
 DEMO_ACCOUNTS = ("90000001", "90000002")
-
-
-def wait_until(is_true, timeout_s: float = 20.0) -> bool:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + timeout_s
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 @pytest.mark.parametrize("account", DEMO_ACCOUNTS)
@@ -47,7 +38,7 @@ def test_metrics_are_open_in_local_mode_and_count_the_demo(stack: Stack) -> None
     assert values["connector_site_database_up"] == 1
     assert values["connector_site_heartbeat_age_seconds"] < 15
     # PostgreSQL publishes its counters with a delay of up to a second or so.
-    assert wait_until(lambda: "connector_site_messages_total 0.0" not in stack.get("/metrics").text)
+    assert comes_about(lambda: "connector_site_messages_total 0.0" not in stack.get("/metrics").text)
 
 
 def test_a_second_start_with_the_same_data_folder_is_refused_with_a_sentence(stack: Stack) -> None:
@@ -117,8 +108,8 @@ class TestLife:
         with started(data_dir, SIMULATOR_PORT="0") as stack:
             for child in psutil.Process(stack.process.pid).children():
                 child.kill()
-            assert wait_until(lambda: answers(stack), 30)
-            assert wait_until(lambda: b'"run.child_ended"' in stack.log.read_bytes())
+            assert comes_about(lambda: answers(stack), 30)
+            assert comes_about(lambda: b'"run.child_ended"' in stack.log.read_bytes())
 
     def test_a_killed_supervisor_takes_everything_with_it(self, data_dir: Path) -> None:
         with started(data_dir, SIMULATOR_PORT="0") as stack:
@@ -126,7 +117,7 @@ class TestLife:
             os.kill(stack.process.pid, signal.SIGKILL)
             stack.process.wait()
             # The workers finish what they do, and the database writes its checkpoint.
-            assert wait_until(lambda: not [one for one in processes if is_running(one)], 15)
+            assert comes_about(lambda: not [one for one in processes if is_running(one)], 15)
 
 
 @contextmanager

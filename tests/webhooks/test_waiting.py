@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from django.utils import timezone
 from conversations.models import Consumer
 from tests.conversations.notifications import said
 from tests.conversations.stand import Door, in_thread, known_conversation, make_door
+from tests.waiting import wait_until
 from tests.webhooks.test_gaps import learned, marks, sent
 from tests.webhooks.work import apply_all
 from webhooks import notified, waiting
@@ -208,10 +208,3 @@ def somebody_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
         return bool(cursor.fetchone()[0])
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)

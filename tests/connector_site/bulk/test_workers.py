@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -25,6 +24,7 @@ from installations.models import AppInstallation
 from tests.connector_site.bulk.rows import dead_texts, started, work
 from tests.conversations.stand import in_thread
 from tests.factories import make_world
+from tests.waiting import wait_until
 
 
 def test_two_workers_at_once_do_each_row_once(transactional_db: None) -> None:
@@ -78,19 +78,12 @@ def _url_of_test_database() -> str:
     return f"postgresql:///{quote(parts['dbname'])}?{urlencode(known)}"
 
 
-def _until(is_so: Callable[[], bool], *, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, "It did not come about."
-        time.sleep(0.05)
-
-
 def test_killed_workers_leave_no_row_out_and_do_none_twice(job: BulkJob, worker: subprocess.Popen[bytes]) -> None:
-    _until(lambda: fresh(job).done_count >= ROWS // 3, within_s=60)
+    wait_until(lambda: fresh(job).done_count >= ROWS // 3, within_s=60)
     for part in psutil.Process(worker.pid).children(recursive=True):
         part.kill()
     assert fresh(job).state == BulkState.RUNNING
-    _until(lambda: fresh(job).state == BulkState.DONE, within_s=120)
+    wait_until(lambda: fresh(job).state == BulkState.DONE, within_s=120)
     assert fresh(job).done_count == ROWS
     acts = AuditEntry.objects.filter(action="dispatch.resent", correlation_id=str(job.pk)).order_by("id")
     targets = BulkItem.objects.filter(job=job).order_by("target_id").values_list("target_id", flat=True)
