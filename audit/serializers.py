@@ -5,7 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from access.rest.facts import FactsSerializer
+from access.rest.facts import FactsSerializer, links_to
 from audit.actions import ACTIONS
 from audit.models import ActorKind, AuditEntry
 
@@ -56,7 +56,7 @@ class AuditEntrySerializer(FactsSerializer[AuditEntry]):
             "correlation_id",
         )
         read_only_fields = fields
-        links = {"brand": ("brand", "brand_id")}
+        links = links_to("brand")
 
     def get_sentence(self, row: AuditEntry) -> str:
         return ACTIONS.get(row.action, row.action)

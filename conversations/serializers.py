@@ -15,6 +15,7 @@ from rest_framework import serializers
 
 from access.people import actor_of
 from access.rest.content import MASK, Masked, MaskedDigest, MaskedObject, may_read_content
+from access.rest.facts import links_to
 from access.rest.serializers import BrandFactsSerializer
 from conversations.models import Attempt, Consumer, Conversation, Dispatch, Message, MessageContent
 from conversations.services import content
@@ -46,13 +47,7 @@ class ConversationSerializer(BrandFactsSerializer[Conversation]):
             "created_at",
         )
         read_only_fields = fields
-        links = {
-            "brand": ("brand", "brand_id"),
-            "account": ("account", "account_id"),
-            "installation": ("installation", "installation_id"),
-            "channel": ("channel", "channel_id"),
-            "consumer": ("consumer", "consumer_id"),
-        }
+        links = links_to("brand", "account", "installation", "channel", "consumer")
 
 
 _CONTENT = "content"
@@ -138,11 +133,9 @@ class MessageSerializer(BrandFactsSerializer[Message]):
         )
         read_only_fields = fields
         links = {
-            "brand": ("brand", "brand_id"),
+            **links_to("brand"),
             "account": ("account", "channel.account_id"),
-            "channel": ("channel", "channel_id"),
-            "consumer": ("consumer", "consumer_id"),
-            "conversation": ("conversation", "conversation_id"),
+            **links_to("channel", "consumer", "conversation"),
         }
 
     def to_representation(self, instance: Message) -> Any:
@@ -204,11 +197,7 @@ class ConsumerSerializer(BrandFactsSerializer[Consumer]):
             "created_at",
         )
         read_only_fields = fields
-        links = {
-            "brand": ("brand", "brand_id"),
-            "account": ("account", "account_id"),
-            "channel": ("channel", "channel_id"),
-        }
+        links = links_to("brand", "account", "channel")
 
 
 class DispatchSerializer(BrandFactsSerializer[Dispatch]):
@@ -263,12 +252,9 @@ class DispatchSerializer(BrandFactsSerializer[Dispatch]):
         )
         read_only_fields = fields
         links = {
-            "brand": ("brand", "brand_id"),
+            **links_to("brand"),
             "account": ("account", "channel.account_id"),
-            "channel": ("channel", "channel_id"),
-            "consumer": ("consumer", "consumer_id"),
-            "conversation": ("conversation", "conversation_id"),
-            "message": ("message", "message_id"),
+            **links_to("channel", "consumer", "conversation", "message"),
         }
 
 
@@ -299,11 +285,7 @@ class AttemptSerializer(BrandFactsSerializer[Attempt]):
             "created_at",
         )
         read_only_fields = fields
-        links = {
-            "brand": ("brand", "brand_id"),
-            "dispatch": ("dispatch", "dispatch_id"),
-            "message": ("message", "dispatch.message_id"),
-        }
+        links = {**links_to("brand", "dispatch"), "message": ("message", "dispatch.message_id")}
 
 
 __all__ = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from access.rest.facts import links_to
 from access.rest.serializers import BrandFactsSerializer
 from adapters.registry import get_adapter
 from core.errors import ConfigurationError
@@ -20,7 +21,7 @@ class AccountSerializer(BrandFactsSerializer[Account]):
         model = Account
         fields = ("id", "brand", "lp_account_id", "name", "domain_api", "created_at")
         read_only_fields = fields
-        links = {"brand": ("brand", "brand_id")}
+        links = links_to("brand")
 
 
 class InstallationSecretSerializer(serializers.ModelSerializer[InstallationSecret]):
@@ -64,10 +65,7 @@ class InstallationSerializer(BrandFactsSerializer[AppInstallation]):
             "created_at",
         )
         read_only_fields = fields
-        links = {
-            "brand": ("brand", "brand_id"),
-            "account": ("account", "account_id"),
-        }
+        links = links_to("brand", "account")
 
 
 class ChannelSecretSerializer(serializers.ModelSerializer[ChannelSecret]):
@@ -116,9 +114,7 @@ class ChannelSerializer(BrandFactsSerializer[Channel]):
         )
         read_only_fields = fields
         links = {
-            "brand": ("brand", "brand_id"),
-            "account": ("account", "account_id"),
-            "installation": ("installation", "installation_id"),
+            **links_to("brand", "account", "installation"),
             "former_installation": ("installation", "former_installation_id"),
         }
 

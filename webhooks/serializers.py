@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from access.rest.content import masked
+from access.rest.facts import links_to
 from access.rest.serializers import BrandFactsSerializer, Digest
 from webhooks.models import Delivery, Event, EventOutcome
 
@@ -60,11 +61,7 @@ class DeliverySerializer(BrandFactsSerializer[Delivery]):
             "created_at",
         )
         read_only_fields = fields
-        links = {
-            "brand": ("brand", "brand_id"),
-            "installation": ("installation", "installation_id"),
-            "channel": ("channel", "channel_id"),
-        }
+        links = links_to("brand", "installation", "channel")
 
 
 class DeliveryWithEventsSerializer(DeliverySerializer):

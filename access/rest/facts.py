@@ -78,6 +78,11 @@ class FactsSerializer(serializers.ModelSerializer[RowT]):
         return holder is not None and not (isinstance(holder, serializers.ListSerializer) and holder.parent is None)
 
 
+def links_to(*names: str) -> dict[str, tuple[str, str]]:
+    """Links to rows that a row points to itself, each by the name of its list."""
+    return {name: (name, f"{name}_id") for name in names}
+
+
 def at_end_of(path: str, row: Any) -> Any:
     """The value at the end of a dotted path, such as channel.account_id; None where the path breaks off."""
     for name in path.split("."):
@@ -107,4 +112,4 @@ def chosen_fields(request: Request, serializer: type[FactsSerializer[Any]]) -> f
     return frozenset(chosen)
 
 
-__all__ = ["FIELDS", "FactsSerializer", "at_end_of", "chosen_fields", "on_request"]
+__all__ = ["FIELDS", "FactsSerializer", "at_end_of", "chosen_fields", "links_to", "on_request"]
