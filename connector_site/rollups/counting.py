@@ -49,35 +49,32 @@ def _made_at(row_id: str) -> str:
     return f"to_timestamp(('x' || translate(left({row_id}::text, 13), '-', ''))::bit(48)::bigint / 1000.0)"
 
 
-_DELIVERIES = Source(
-    name="deliveries",
-    keys=by_id("webhooks_delivery"),
-    counts=f"""
-        SELECT brand_id, inbox_id AS source_id, {_made_at("id")} AS moment,
-            CASE WHEN channel_id IS NULL THEN 'DELIVERIES_FROM_LIVEPERSON' ELSE 'DELIVERIES_FROM_CHANNEL' END AS figure,
-            '' AS label, 1 AS count
-        FROM webhooks_delivery WHERE id > %(after_id)s AND id <= %(to_id)s
-    """,  # noqa: S608 -- constants of ours
+def _made(name: str, table: str, *, source_id: str, figure: str) -> Source:
+    """Rows of a table, each counted at the moment at which it was made."""
+    return Source(
+        name=name,
+        keys=by_id(table),
+        counts=f"""
+            SELECT brand_id, {source_id} AS source_id, {_made_at("id")} AS moment, {figure} AS figure,
+                '' AS label, 1 AS count
+            FROM {table} WHERE id > %(after_id)s AND id <= %(to_id)s
+        """,  # noqa: S608 -- constants of ours
+    )
+
+
+_DELIVERIES = _made(
+    "deliveries",
+    "webhooks_delivery",
+    source_id="inbox_id",
+    figure="CASE WHEN channel_id IS NULL THEN 'DELIVERIES_FROM_LIVEPERSON' ELSE 'DELIVERIES_FROM_CHANNEL' END",
 )
-_MESSAGES = Source(
-    name="messages",
-    keys=by_id("conversations_message"),
-    counts=f"""
-        SELECT brand_id, channel_id AS source_id, {_made_at("id")} AS moment,
-            CASE WHEN audience = 'STAFF' THEN 'PRIVATE_NOTES' ELSE 'MESSAGES_' || direction END AS figure,
-            '' AS label, 1 AS count
-        FROM conversations_message WHERE id > %(after_id)s AND id <= %(to_id)s
-    """,  # noqa: S608 -- constants of ours
+_MESSAGES = _made(
+    "messages",
+    "conversations_message",
+    source_id="channel_id",
+    figure="CASE WHEN audience = 'STAFF' THEN 'PRIVATE_NOTES' ELSE 'MESSAGES_' || direction END",
 )
-_CONVERSATIONS = Source(
-    name="conversations",
-    keys=by_id("conversations_conversation"),
-    counts=f"""
-        SELECT brand_id, channel_id AS source_id, {_made_at("id")} AS moment, 'CONVERSATIONS' AS figure,
-            '' AS label, 1 AS count
-        FROM conversations_conversation WHERE id > %(after_id)s AND id <= %(to_id)s
-    """,  # noqa: S608 -- constants of ours
-)
+_CONVERSATIONS = _made("conversations", "conversations_conversation", source_id="channel_id", figure="'CONVERSATIONS'")
 _THROUGH_LABELS = ", ".join(f"'{edge}'" for edge in (*THROUGH_MS, MORE))
 # How long a message took: from the webhook that brought it to the acceptance of each of its parts.
 _ENDED = Source(
