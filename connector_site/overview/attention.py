@@ -72,7 +72,7 @@ def _of_connector(row: AppInstallation) -> Iterator[Need]:
         yield _need("bad", row, f"It is paused: webhooks are stored, nothing is sent. {row.state_reason}".strip())
     if row.state != State.ACTIVE:
         return
-    valid_secrets = getattr(row, "valid_secrets", 1)
+    valid_secrets: int = row.valid_secrets  # type: ignore[attr-defined]
     if not valid_secrets:
         yield _need(
             "bad", row, "It has no valid client secret: its webhooks are refused. Add the one LivePerson shows."

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector_site.models import Figure, Span
-from connector_site.overview.tiles import duration
+from connector_site.overview.words import duration
 from connector_site.rollups.buckets import ACK_LIMIT_MS, ACK_MS, BEYOND, THROUGH_MS
 from connector_site.rollups.series import Series
 

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from connector_site.models import Figure
 from connector_site.overview.links import CONVERSATIONS, DELIVERIES, DISPATCHES, MESSAGES, Links
-from connector_site.overview.now import COUNTED_AT_MOST, Waiting
-from connector_site.rollups.buckets import ACK_LIMIT_MS, ACK_MS, BEYOND, THROUGH_MS
+from connector_site.overview.now import Waiting
+from connector_site.overview.words import capped, duration, percentile, waited
+from connector_site.rollups.buckets import ACK_LIMIT_MS, ACK_MS, THROUGH_MS
 from connector_site.rollups.series import Figures
 from conversations.models import DispatchState
 from conversations.selectors import MOST_UNSETTLED, UNSETTLED_STATES
@@ -17,7 +18,6 @@ from core.errors import hint_of
 DIRECTIONS = {"TO_LIVEPERSON": "to LivePerson", "TO_CHANNEL": "to channels"}
 ENDS = ("FAILED", "DEAD", "DROPPED")
 _MOST_CAUSES = 12
-_WAITS_LONG_S, _WAITS_TOO_LONG_S = 10.0, 60.0
 _UNSETTLED = {
     "UNKNOWN": ("wait", "Waits for evidence whether it arrived; holds up this consumer's messages."),
     "PARKED": ("bad", "Waits for a person: send it again, drop it, or mark it as sent."),
@@ -60,38 +60,7 @@ class BrandLine:
     cells: list[tuple[str, str, str]]
 
 
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-def duration(elapsed_ms: float | None) -> str:
-    """A time as people read it."""
-    if elapsed_ms is None:
-        return "–"
-    if elapsed_ms < 1_000:
-        return f"{elapsed_ms:.0f} ms"
-    seconds = elapsed_ms / 1_000
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3_600 else f"{seconds / 3_600:.0f} h"
-
-
-def percentile(figures: Figures, figure: Figure, share: float, edges: tuple[int, ...]) -> str:
-    """The bucket's upper edge, or that it lies above all edges."""
-    found = figures.percentile_ms(figure, share)
-    return f"over {duration(edges[-1])}" if found == BEYOND else duration(found)
-
-
-def capped(count: int, at_most: int = COUNTED_AT_MOST) -> str:
-    return f"{at_most:,}+" if count >= at_most else f"{count:,}"
-
-
-def waited(since: datetime | None, now: datetime) -> tuple[str, str]:
-    """For how long something waits, and the tone of it."""
-    if since is None:
-        return "", "plain"
-    age_s = max(0.0, (now - since).total_seconds())
-    tone = "bad" if age_s > _WAITS_TOO_LONG_S else "wait" if age_s > _WAITS_LONG_S else "plain"
-    return f"for {duration(max(age_s, 1) * 1_000)}", tone
+# --- now -------------------------------------------------------------------------------------------------------------
 
 
 def _waited_for_send(waiting: Waiting, now: datetime) -> tuple[str, str]:
@@ -99,9 +68,6 @@ def _waited_for_send(waiting: Waiting, now: datetime) -> tuple[str, str]:
     if not waiting.held_up:
         return for_s, tone
     return " · ".join(filter(None, (for_s, f"{capped(waiting.held_up)} held up"))), "bad" if tone == "bad" else "wait"
-
-
-# --- now -------------------------------------------------------------------------------------------------------------
 
 
 def of_now(waiting: Waiting, unsettled: dict[str, int], links: Links, *, now: datetime) -> list[Tile]:
