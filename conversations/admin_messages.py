@@ -121,6 +121,7 @@ def said(message: Message, *, today: date) -> Said:
     content = getattr(message, "content", None)
     side, who = _SPEAKERS.get(message.sender_role, ("agent", message.sender_role.replace("_", " ").capitalize()))
     sent = [sent_of(dispatch) for dispatch in message.sends]  # type: ignore[attr-defined]
+    warnings, status = _warnings(message, sent), MessageStatus(message.status)
     return Said(
         row=message,
         at=message.created_at,
@@ -132,8 +133,9 @@ def said(message: Message, *, today: date) -> Said:
         choices=_choices(content.quick_replies, content.text) if content else [],
         element=json.dumps(content.element, indent=2, ensure_ascii=False) if content and content.element else "",
         sent=sent,
-        warnings=_warnings(message, sent),
-        icon=_STATUS_ICONS.get(MessageStatus(message.status), ""),
+        warnings=warnings,
+        # "Queued" of one that waits for a person, or for evidence, would say that it goes by itself.
+        icon="" if warnings and status is MessageStatus.QUEUED else _STATUS_ICONS.get(status, ""),
         status_at={"DELIVERED": message.delivered_at, "READ": message.read_at}.get(message.status),
         delivery_url=_delivery_url(message.correlation_id),
         timeline_url=reverse("admin:message_timeline", args=[message.pk]),

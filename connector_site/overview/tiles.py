@@ -70,6 +70,12 @@ def _waited_for_send(waiting: Waiting, now: datetime) -> tuple[str, str]:
     return " · ".join(filter(None, (for_s, f"{capped(waiting.held_up)} held up"))), "bad" if tone == "bad" else "wait"
 
 
+def _waiting_in_a_line(waiting: Waiting, now: datetime) -> str:
+    due = f"{capped(waiting.lanes)} {waited(waiting.lanes_since, now)[0]}" if waiting.lanes else ""
+    held_up = f"{capped(waiting.held_up)} held up" if waiting.held_up else ""
+    return " · ".join(filter(None, (due, held_up))) or "0"
+
+
 def of_now(waiting: Waiting, unsettled: dict[str, int], links: Links, *, now: datetime) -> list[Tile]:
     """What waits for a worker or for a person."""
     for_s, tone = _waited_for_send(waiting, now)
@@ -223,7 +229,7 @@ def brand_cells(
     """One brand's numbers, in the order of BRAND_COLUMNS: text, link, tone."""
     ack, bad = _ack(figures, links), _bad_ends(figures, links)
     there, back = (_through(figures, links, direction) for direction in DIRECTIONS)
-    for_s, tone = _waited_for_send(waiting, now)
+    _, tone = _waited_for_send(waiting, now)
     unknown, parked = unsettled.get("UNKNOWN", 0), unsettled.get("PARKED", 0)
     return [
         *(
@@ -235,7 +241,7 @@ def brand_cells(
         (there.value, there.url, "plain"),
         (back.value, back.url, "plain"),
         (bad.value, bad.url, bad.tone if bad.value != "0" else "plain"),
-        (f"{capped(waiting.consumers)} {for_s}".strip(), links.now(DISPATCHES, state="QUEUED"), tone),
+        (_waiting_in_a_line(waiting, now), links.now(DISPATCHES, state="QUEUED"), tone),
         (capped(unknown, MOST_UNSETTLED), links.now(DISPATCHES, state="UNKNOWN"), "wait" if unknown else "plain"),
         (capped(parked, MOST_UNSETTLED), links.now(DISPATCHES, state="PARKED"), "bad" if parked else "plain"),
     ]

@@ -141,6 +141,14 @@ def test_whoever_waits_for_something_else_than_a_worker_is_counted_too(amber, he
     assert "1 held up" in text
 
 
+def test_in_the_table_of_brands_what_is_due_and_what_is_held_up_stand_apart(two):
+    Lane.objects.update(due_at=None, blocked_by="")
+    Lane.objects.filter(brand=two[0].brand).update(blocked_by="brand_paused")
+    held_up = Lane.objects.filter(brand=two[0].brand).count()
+    text = page(make_superuser())
+    assert f">{held_up} held up<" in text
+
+
 @pytest.mark.parametrize("state", ["QUARANTINED", "DEAD"])
 def test_webhooks_that_were_not_applied_lead_to_their_list(amber, state):
     Delivery.objects.filter(brand=amber.brand).update(state="PROCESSED")

@@ -181,6 +181,16 @@ def test_what_did_not_go_as_it_should_is_said_at_the_message(change, sentence, w
     assert sentence in html.unescape(bubble_of(page_of(world.auditor, world.conversation), message))
 
 
+def test_what_waits_for_a_person_is_not_called_queued(world):
+    message = say(world, "lost", status=MessageStatus.QUEUED)
+    before = bubble_of(page_of(world.auditor, world.conversation), message)
+    message.dispatches.update(state=DispatchState.PARKED)
+    after = bubble_of(page_of(world.auditor, world.conversation), message)
+    assert "Queued" in before
+    assert "Queued" not in after
+    assert "It waits for a person." in after
+
+
 def test_a_gap_leads_to_where_a_person_decides(world):
     bubble = bubble_of(page_of(world.operator, world.conversation), world.failed)
     link = reverse("admin:conversations_dispatch_change", args=[world.dead.pk])
