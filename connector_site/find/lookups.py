@@ -19,7 +19,7 @@ from audit.models import AuditEntry
 from connector_site.find.terms import Term
 from conversations.models import Consumer, Conversation, Dialog, Direction, Dispatch, Message
 from core.vault import search_hash
-from installations.models import Account, Channel
+from installations.models import Account, AppInstallation, Channel
 from webhooks.models import Delivery, Inbox
 
 Rows = Callable[[Term, Person], QuerySet[Any]]
@@ -107,6 +107,14 @@ def _by_request(term: Term, reader: Person) -> QuerySet[Delivery]:
     return Delivery.objects.filter(~Q(request_identity=""), inbox__in=inboxes, request_identity__in=term.ids)
 
 
+def _by_lp_account(term: Term, _: Person) -> QuerySet[Account]:
+    return Account.objects.filter(lp_account_id__in=term.ids)
+
+
+def _by_client_id(term: Term, reader: Person) -> QuerySet[AppInstallation]:
+    return AppInstallation.objects.filter(account__in=_accounts(reader), client_id__in=term.ids)
+
+
 def _acts_by_correlation(term: Term, _: Person) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(~Q(correlation_id=""), correlation_id__in=term.ids)
 
@@ -149,6 +157,20 @@ LOOKUPS: tuple[Lookup, ...] = (
         "delivery", "deliveries", Delivery, "received_at",
         ("the sender's own id of the request", _by_request),
         ("our id of it, and the correlation id of all that it made", _by_own_id(Delivery)),
+    ),
+    *_of(
+        "account", "accounts", Account, "created_at",
+        ("LivePerson's id of the account", _by_lp_account),
+        ("our id of it", _by_own_id(Account)),
+    ),
+    *_of(
+        "installation", "installations", AppInstallation, "created_at",
+        ("its client id", _by_client_id),
+        ("our id of it, as its webhook address has it", _by_own_id(AppInstallation)),
+    ),
+    *_of(
+        "channel", "channels", Channel, "created_at",
+        ("our id of it, as its webhook address has it", _by_own_id(Channel)),
     ),
     *_of(
         "audit-entry", "audit-log", AuditEntry, "at",

@@ -22,6 +22,7 @@ from connector_site.find import service
 from connector_site.find.service import MOST_OF_A_KIND, Answer, Found
 from connector_site.find.terms import BadTerm
 from conversations.models import Consumer, Conversation, Dispatch, Message
+from installations.models import Account, AppInstallation, Channel
 from webhooks.models import Delivery
 
 
@@ -57,6 +58,9 @@ KINDS = {
     "message": Kind(title="Messages", icon="chat", model=Message, related=("brand", "consumer")),
     "dispatch": Kind(title="Outbox", icon="outbox", model=Dispatch, related=("brand", "consumer")),
     "delivery": Kind(title="Inbox", icon="inbox", model=Delivery, related=("brand",)),
+    "account": Kind(title="LivePerson accounts", icon="domain", model=Account, related=("brand",)),
+    "installation": Kind(title="App installations", icon="hub", model=AppInstallation, related=("brand",)),
+    "channel": Kind(title="Channels", icon="sms", model=Channel, related=("brand",)),
     "audit-entry": Kind(title="Audit trail", icon="history", model=AuditEntry, related=("brand",)),
 }
 

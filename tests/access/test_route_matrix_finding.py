@@ -66,7 +66,7 @@ def test_everybody_finds_what_is_theirs_and_nothing_else(stage: Stage) -> None:
                         assert found == [], (part.name, term)
                 assert_only_the_trail_grew(stage, part)
         assert state_of_everything() == before
-    assert found_any == {"consumer", "conversation", "message", "dispatch", "delivery", "audit-entry"}
+    assert found_any == {lookup.kind for lookup in LOOKUPS}
 
 
 def assert_only_the_trail_grew(stage: Stage, part: Part) -> None:

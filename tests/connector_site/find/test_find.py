@@ -80,9 +80,12 @@ def test_every_kind_of_id_leads_to_its_row(amber: World, program: Program) -> No
         (amber.from_consumer.channel_message_id, ("message", amber.from_consumer)),
         (sent.provider_ids[0], ("dispatch", sent)),
         (asked.request_identity, ("delivery", asked)),
+        (amber.account.lp_account_id, ("account", amber.account)),
+        (amber.installation.client_id, ("installation", amber.installation)),
         *((str(row.pk), (kind, row)) for kind, row in (
             ("consumer", amber.consumer), ("conversation", amber.conversation), ("message", amber.from_agent),
             ("dispatch", amber.dead), ("delivery", asked), ("audit-entry", entry),
+            ("account", amber.account), ("installation", amber.installation), ("channel", amber.channel),
         )),
     ):  # fmt: skip
         assert found(program, term) == {(wanted[0], str(wanted[1].pk))}, term
@@ -196,6 +199,8 @@ INDEXES = {
     "dispatch: its correlation id": "correlation_id",
     "delivery: the sender's own id of the request": "request_identity",
     "audit-entry: its correlation id": "correlation_id",
+    "account: LivePerson's id of the account": "lp_account_id",
+    "installation: its client id": "client_id",
 }
 
 
