@@ -15,7 +15,7 @@ from adapters.base import ChannelAdapter
 from adapters.registry import get_adapter, list_adapters
 from core.actor import Actor
 from core.errors import ConfigurationError
-from installations import editing, services
+from installations import editing, rotation, services
 from installations.admin_connector import STATE_DEEDS, ConnectorAdmin
 from installations.admin_filters import CHANNEL_FILTERS
 from installations.admin_forms import ChannelSecretForm, FreshForm, channel_form, secrets_of_adapter
@@ -31,7 +31,7 @@ SHOWN_ONCE = "admin/installations/secret_once.html"
 def _add_secret(row: Channel, given: dict[str, Any], actor: Actor) -> Told:
     adapter = get_adapter(row.type)
     secret = given["secret"].strip() or adapter.new_secret()
-    services.add_channel_secret(row, secret=secret, actor=actor, name=given["name"])
+    rotation.begin_on_channel(row, secret=secret, actor=actor, name=given["name"])
     if given["secret"].strip():
         return Told(sentence="Added. The older one stays valid until it is retired.", url=rotation_url(row))
     return Told(template=SHOWN_ONCE, context=_once(row, {given["name"]: secret}))

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from core.actor import Actor
 from core.errors import ConfigurationError, CredentialsRejected
-from installations import services
+from installations import pausing, services
 from installations.connectors import client_for
 from installations.models import AppInstallation, Channel
 from installations.secret_use import QUIET, KnownSecret, is_out_of_use, secrets_of_row
@@ -119,10 +119,30 @@ def begin(installation: AppInstallation, *, secret: str, actor: Actor) -> Tested
     return tested
 
 
+@transaction.atomic
 def begin_unasked(installation: AppInstallation, *, secret: str, actor: Actor) -> None:
-    """Add a client secret that LivePerson is not asked about. Raises ConfigurationError when it is there already."""
+    """
+    Add a client secret that LivePerson is not asked about.
+
+    Raises ConfigurationError when it is there already, or two are valid.
+    """
+    _take_turn(installation)
     if services.add_client_secret(installation, secret=secret, actor=actor) is None:
         raise ConfigurationError("This secret is valid already: there is nothing to add.")
+
+
+@transaction.atomic
+def begin_on_channel(channel: Channel, *, secret: str, actor: Actor, name: str) -> None:
+    """Add a secret of a channel beside the one that is valid. Raises ConfigurationError when two are valid."""
+    _take_turn(channel, name=name)
+    services.add_channel_secret(channel, secret=secret, actor=actor, name=name)
+
+
+def _take_turn(row: AppInstallation | Channel, *, name: str = "") -> None:
+    """Of several who add one at the same moment each sees what those before have added."""
+    pausing.lock(row)
+    if trouble := trouble_with_another(row, name=name):
+        raise ConfigurationError(trouble)
 
 
 def warning_of(secret: KnownSecret, known: Sequence[KnownSecret], *, now: datetime) -> str:
@@ -141,6 +161,7 @@ __all__ = [
     "Rotation",
     "Stage",
     "begin",
+    "begin_on_channel",
     "begin_unasked",
     "rotations_of",
     "trouble_with_another",

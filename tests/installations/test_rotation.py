@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from adapters.registry import get_adapter
 from core.actor import COMMAND
+from core.errors import ConfigurationError
 from installations import rotation, services
 from installations.models import InstallationSecret
 from tests.factories import World, make_two_brands
@@ -54,6 +56,17 @@ def under_way(world: World) -> World:
 def stage(world: World) -> rotation.Stage:
     (found,) = rotation.rotations_of(world.installation, now=timezone.now())
     return found.stage
+
+
+def test_of_those_who_add_one_at_the_same_moment_the_first_does(under_way):
+    """Whose page was asked before the other's secret was there."""
+    with pytest.raises(ConfigurationError, match="A rotation is under way"):
+        rotation.begin_unasked(under_way.installation, secret="y" * 40, actor=COMMAND)
+    channel, name = under_way.channel, "signing_secret"
+    rotation.begin_on_channel(channel, secret=get_adapter(channel.type).new_secret(), actor=COMMAND, name=name)
+    with pytest.raises(ConfigurationError, match="A rotation is under way"):
+        rotation.begin_on_channel(channel, secret=get_adapter(channel.type).new_secret(), actor=COMMAND, name=name)
+    assert channel.secrets.filter(retired_at=None).count() == rotation.MOST_VALID
 
 
 def test_it_comes_from_one_secret_to_one_by_four_stages(under_way):
