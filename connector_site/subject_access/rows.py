@@ -23,12 +23,12 @@ from webhooks.models import Delivery, DeliveryBody, Event
 from webhooks.tracing import Needles
 
 BATCH = 100
-# Digests and keys tell nobody anything; a token would be a key in somebody's hands.
-_NEVER = frozenset({"search_hash", "sealed", "content_digest", "sha256"})
+# Digests and keys tell nobody anything; a token would be a key in somebody's hands. Who works here is not theirs.
+_NEVER = frozenset({"search_hash", "sealed", "content_digest", "sha256", "held_by", "blocked_by"})
 
 
 def facts_of(row: Model) -> dict[str, Any]:
-    """Every column of a row but digests and keys."""
+    """Every column of a row but digests, keys and the names of people who work here."""
     return {one.attname: getattr(row, one.attname) for one in row._meta.concrete_fields if one.attname not in _NEVER}
 
 
@@ -105,7 +105,7 @@ def deliveries_of(consumer: Consumer) -> Iterator[str]:
 
 
 def trail_of(consumer: Consumer) -> Iterator[str]:
-    """What was done to this consumer here; who works here is not this person's."""
+    """What was done to this consumer here, and not by whom."""
     for page in _pages(AuditEntry.objects.filter(subject_type="consumer", subject_id=str(consumer.pk))):
         for row in page:
             yield as_json({name: getattr(row, name) for name in ("id", "at", "action", "actor_kind", "reason")})

@@ -21,6 +21,7 @@ LEFT_OUT = [
     "Digests, and tokens of this site for the consumer at LivePerson: keys, which tell nothing about a person.",
     "Bodies of notifications that say no more than that a conversation or dialog has changed: what they said stands "
     "with the conversations.",
+    "The names of people who work here.",
     "What LivePerson and the channel have stored themselves.",
 ]
 

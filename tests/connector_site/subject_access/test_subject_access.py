@@ -10,9 +10,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from access.people import actor_of
 from audit.models import AuditEntry
 from connector_site.exports import slots
 from conversations.models import Consumer, Message, MessageContent
+from conversations.services import blocks, holds
 from tests.admin_pages import signed_in, url_of
 from tests.factories import World, make_two_brands
 from webhooks.models import DeliveryBody
@@ -53,6 +55,16 @@ def test_keys_and_digests_are_not_in_it(world: World) -> None:
     text = json.dumps(exported(world))
     for word in ("eyJ.consumer", "search_hash", "content_digest", "sealed"):
         assert word not in text
+
+
+def test_who_works_here_is_not_in_it(world: World) -> None:
+    actor = actor_of(world.operator, None)
+    blocks.block_consumer(consumer_id=world.consumer.pk, actor=actor, reason="spam")
+    holds.hold_consumer(consumer_id=world.consumer.pk, actor=actor, reason="a lawsuit")
+    told = json.dumps(exported(world))
+    assert "a lawsuit" in told
+    assert world.operator.username not in told
+    assert world.owner.username not in told
 
 
 def test_of_a_body_that_speaks_of_others_only_the_persons_part_is_told(world: World) -> None:
