@@ -16,6 +16,8 @@ from rest_framework.exceptions import PermissionDenied, Throttled, UnsupportedMe
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from access import cursors
+from access.cursors import Place
 from connector_site import urls
 from core.ids import new_id
 from tests.access.keys import Program, make_key
@@ -78,13 +80,12 @@ BAD_PARAMETERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("address", LISTS)
-def test_bad_parameters_are_refused_with_a_sentence(program, address):
+def test_bad_parameters_are_refused_with_a_sentence(program):
     for name, value in BAD_PARAMETERS:
-        answer = program.get(address, {name: value})
+        answer = program.get("/api/v1/messages/", {name: value})
         assert answer.status_code == 400, (name, value)
         assert len(assert_refused(answer, 400, "bad_parameter")) < 600, (name, value)
-        assert program.get(address).status_code == 200
+    assert program.get("/api/v1/messages/").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -149,14 +150,15 @@ def test_what_is_not_an_id_does_not_exist(program, address, row_id):
     assert_refused(program.get(f"{address}{row_id}/"), 404, "not_found")
 
 
-def test_every_cursor_with_one_bit_changed_is_refused(program):
-    cursor = program.read("/api/v1/messages/", page_size=1)["next"].partition("cursor=")[2].partition("&")[0]
+def test_every_cursor_with_one_bit_changed_is_that_of_nothing():
+    place = Place(path="/api/v1/messages/", reader_id=str(new_id()), filters=[])
+    cursor = cursors.seal(new_id(), place)
+    assert cursors.unseal(cursor, place)
     raw = base64.urlsafe_b64decode(cursor + "=")
     for position, bit in itertools.product(range(len(raw)), range(8)):
         forged = bytearray(raw)
         forged[position] ^= 1 << bit
-        text = base64.urlsafe_b64encode(bytes(forged)).decode().rstrip("=")
-        assert_refused(program.get("/api/v1/messages/", {"cursor": text}), 400, "bad_parameter")
+        assert cursors.unseal(base64.urlsafe_b64encode(bytes(forged)).decode().rstrip("="), place) is None
 
 
 # --- headers ---------------------------------------------------------------------------------------------------------
