@@ -91,10 +91,14 @@ def trouble_of(dispatch: Dispatch) -> str:
         DispatchState.UNKNOWN: f"Whether it reached {to} is not known yet; what comes after it waits.{detail}",
         DispatchState.PARKED: f"Gap: nobody knows whether it reached {to}, and what came after it went on."
         f" It waits for a person.{detail}",
-        DispatchState.DEAD: f"Gap: it was given up after {dispatch.attempt_count} tries.{detail}",
+        DispatchState.DEAD: f"Gap: it was given up after {_tries(dispatch)}.{detail}",
         DispatchState.FAILED: f"Gap: it was not taken.{detail}",
         DispatchState.DROPPED: "Gap: it was dropped.",
     }.get(DispatchState(dispatch.state), "")
+
+
+def _tries(dispatch: Dispatch) -> str:
+    return "1 try" if dispatch.attempt_count == 1 else f"{dispatch.attempt_count} tries"
 
 
 def doubt_of(dispatch: Dispatch) -> str:

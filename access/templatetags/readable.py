@@ -53,9 +53,9 @@ def long_id(text: Any) -> SafeString | str:
     if not text:
         return "–"
     return format_html(
-        '<span class="cs-id"><code>{}</code><button type="button" class="cs-id-copy" data-copy-near title="Copy"'
-        ' aria-label="Copy this id"><span class="material-symbols-outlined" aria-hidden="true">content_copy</span>'
-        "</button></span>",
+        '<span class="cs-id"><code>{}</code><button type="button" class="cs-id-copy" data-copy-near title="Copy">'
+        '<span class="material-symbols-outlined" aria-hidden="true">content_copy</span>'
+        '<span class="cs-unseen">Copy</span></button></span>',
         seen(text),
     )
 

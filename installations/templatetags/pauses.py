@@ -31,12 +31,14 @@ def paused_platform(context: Any) -> dict[str, Any]:
 
 def _shown(pause: Pause, request: HttpRequest, *, page_of: models.Model | None = None) -> dict[str, Any]:
     is_here = page_of is not None and pause.target_id == page_of.pk
+    # What was put on this very row is ended by the row's own button, which stands below.
+    offers_to_end = not is_here and not pause.is_by_itself and may(request.user, Verb.OPERATE, pause)
     return {
         "row": pause,
         "what": _what(pause, is_here=is_here),
         "waits": _WAITS[PausedDirection(pause.direction)],
         "url": "" if is_here else paused.url_of(pause),
-        "resume_url": _resume_url(pause) if not pause.is_by_itself and may(request.user, Verb.OPERATE, pause) else "",
+        "resume_url": _resume_url(pause) if offers_to_end else "",
     }
 
 

@@ -91,6 +91,7 @@
     document.addEventListener("DOMContentLoaded", () => {
         showAllLocally(document);
         document.querySelectorAll("canvas.chart[data-value]").forEach(labelLocally);
+        document.querySelectorAll("#nav-sidebar a.active").forEach((link) => link.setAttribute("aria-current", "page"));
         document.querySelectorAll("input[data-in-own-zone]").forEach(askInOwnZone);
         followTheContent();
         letTablesBeReached();
