@@ -44,7 +44,7 @@ def test_a_channel_is_paused_and_resumed_and_what_the_agent_said_leaves_after_it
     connector.agent_says("It leaves today.")
     admin.goto("/admin/conversations/consumer/")
     admin.get_by_role("link", name="Hedy").first.click()
-    lane = admin.get_by_text("To the channel: paused")
+    lane = admin.get_by_text("To the channel: waits for a pause to end")
     wait_until(lambda: lane.count() == 1, by=admin.reload)
     assert arrived(stack) == []
 
