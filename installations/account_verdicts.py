@@ -27,7 +27,7 @@ def verdict_of_account(account: Account, *, now: datetime) -> Verdict:
     return Verdict(
         findings=(_of_domain_api(account), *of_pauses(account), *(findings or [_of_none()])),
         fine="Messages go through",
-        worrying="Messages go through, with something to look at",
+        worrying="Nothing is known to stop messages, but there is something to look at",
         stopping="Messages do not go through" if len(rows) < 2 else "Messages do not go through everywhere",
     )
 

@@ -36,7 +36,7 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
     return Verdict(
         findings=(*findings, *_of_channels(installation)),
         fine="Messages go through",
-        worrying="Messages go through, with something to look at",
+        worrying="Nothing is known to stop messages, but there is something to look at",
         stopping="Messages do not go through",
     )
 
