@@ -24,6 +24,7 @@ from access.admin_filters import BrandFilter, OfferedFilter, choice_filter
 from access.admin_records import RecordAdmin
 from access.rules import AllBrands, Verb, brands_of
 from access.templatetags.readable import chip, moment, seen
+from core import visible_text
 from core.actor import Actor
 from installations import paused, pausing
 from installations.models import Pause, PausedDirection, PauseScope, State
@@ -209,7 +210,7 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
     # --- one ---
 
     def title_of(self, obj: Pause) -> str:
-        return f"Pause: {obj.get_scope_display().lower()}"
+        return visible_text.visible(obj.subject)
 
     def page_context(self, request: HttpRequest, obj: Pause) -> dict[str, Any]:
         return {"buttons": self.deeds_for(request, obj), "url": paused.url_of(obj)}
