@@ -101,12 +101,23 @@ def tell_channel_closed(conversation: Conversation, consumer: Consumer) -> None:
     )
 
 
-def ask_liveperson_to_close(consumer: Consumer, *, correlation_id: str) -> None:
-    """Queue the closing of the open conversation, behind all that was said before."""
+def ask_liveperson_to_close(
+    consumer: Consumer, *, conversation: Conversation | None = None, correlation_id: str
+) -> None:
+    """
+    Queue the closing of a conversation, behind all that was said before.
+
+    conversation: the one that is meant; None: the one that is open then.
+    """
+    tied = conversation and {
+        "conversation_id": str(conversation.pk),
+        "dialog_id": conversation.lp_conversation_id,
+    }
     lanes.append(
         consumer=consumer,
         direction=Direction.TO_LIVEPERSON,
         kind=DispatchKind.CLOSE,
+        payload=tied or {},
         correlation_id=correlation_id,
     )
 

@@ -123,7 +123,8 @@ def ask_to_close(*, conversation_id: uuid.UUID, actor: Actor, reason: str = "") 
     if not conversation.is_open:
         raise NotPossible("It is closed already.")
     correlation_id = str(structlog.contextvars.get_contextvars().get("correlation_id", ""))
-    life.ask_liveperson_to_close(consumer, correlation_id=correlation_id)
+    # What was said before may wait, and open another one: that is not meant.
+    life.ask_liveperson_to_close(consumer, conversation=conversation, correlation_id=correlation_id)
     audit.record("conversation.close_requested", actor=actor, subject=conversation, reason=reason)
     queue.ring()
 

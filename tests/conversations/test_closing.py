@@ -12,6 +12,7 @@ from conversations.models import Conversation, ConversationState, Dialog, Dispat
 from conversations.services import operations
 from core.actor import COMMAND
 from core.ids import new_id
+from installations import pausing
 from tests.conversations.notifications import changed
 from tests.conversations.stand import ADA, Stand, in_thread, only_conversation
 
@@ -156,6 +157,29 @@ def test_an_operator_ends_it(talking: Stand) -> None:
     assert AuditEntry.objects.filter(action="conversation.close_requested").get().reason == "test over"
     with pytest.raises(operations.NotPossible):
         operations.ask_to_close(conversation_id=only_conversation().pk, actor=COMMAND)
+
+
+def test_operators_who_ask_for_it_end_that_conversation_and_none_that_came_after_it(talking: Stand) -> None:
+    asked_for = only_conversation().pk
+    pausing.pause(talking.channel, actor=COMMAND, reason="what they ask for waits")
+    operations.ask_to_close(conversation_id=asked_for, actor=COMMAND)
+    talking.says("One more thing")
+    talking.work()
+    operations.ask_to_close(conversation_id=asked_for, actor=COMMAND)
+    pausing.resume(talking.channel, actor=COMMAND)
+    talking.settle()
+
+    assert [one["state"] for one in talking.at_liveperson()] == ["CLOSE", "OPEN"]
+    assert talking.heard(1) == ["One more thing"]
+    closings = Dispatch.objects.filter(kind="CLOSE", lane__direction="TO_LIVEPERSON").order_by("position")
+    assert [one.state for one in closings] == [DispatchState.SENT, DispatchState.DROPPED]
+
+
+def test_an_operator_ends_it_during_its_survey(surveyed: Stand) -> None:
+    operations.ask_to_close(conversation_id=only_conversation().pk, actor=COMMAND)
+    surveyed.settle()
+
+    assert only_conversation().state == ConversationState.CLOSED
 
 
 def test_closing_what_is_closed_already_is_dropped(talking: Stand) -> None:
