@@ -231,6 +231,8 @@ class _Preparation:
         if named:
             is_same = self.head.payload.get("conversation_id") == str(conversation.row.pk)
             return str(named) if is_same else None
+        if self.head.kind == DispatchKind.CLOSE and self.head.conversation_id not in (None, conversation.row.pk):
+            return None  # it was tried for another one: somebody sends it again
         if self.head.kind == DispatchKind.TYPING and conversation.row.state == ConversationState.SURVEY:
             return None  # a survey takes no typing
         return conversation.dialog_id

@@ -182,6 +182,25 @@ def test_an_operator_ends_it_during_its_survey(surveyed: Stand) -> None:
     assert only_conversation().state == ConversationState.CLOSED
 
 
+def test_an_end_that_failed_and_is_asked_for_again_ends_no_later_conversation(talking: Stand) -> None:
+    talking.faults({"on": "send", "do": "status", "status": 400, "times": 1})
+    talking.tell("conversation.closed", {"consumer": {"id": ADA}})
+    talking.settle()
+    closing = Dispatch.objects.get(kind="CLOSE")
+    assert closing.state == DispatchState.FAILED
+    talking.agent("close")
+    talking.settle()
+    talking.says("One more thing")
+    talking.settle()
+
+    operations.send_again(dispatch_id=closing.pk, actor=COMMAND)
+    talking.settle()
+
+    assert [one["state"] for one in talking.at_liveperson()] == ["CLOSE", "OPEN"]
+    closing.refresh_from_db()
+    assert (closing.state, closing.error_code) == (DispatchState.DROPPED, "dialog_closed")
+
+
 def test_closing_what_is_closed_already_is_dropped(talking: Stand) -> None:
     talking.agent("close")
     talking.tell("conversation.closed", {"consumer": {"id": ADA}})
