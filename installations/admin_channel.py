@@ -17,8 +17,9 @@ from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, rotation, services
 from installations.admin_connector import STATE_DEEDS, ConnectorAdmin
+from installations.admin_deed_forms import ChannelSecretForm
 from installations.admin_filters import CHANNEL_FILTERS
-from installations.admin_forms import ChannelSecretForm, FreshForm, channel_form, secrets_of_adapter
+from installations.admin_forms import FreshForm, channel_form, secrets_of_adapter
 from installations.admin_rotation import RetireChannelSecretForm, rotation_url
 from installations.channel_verdicts import verdict_of_channel
 from installations.findings import Verdict

@@ -20,8 +20,9 @@ from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import editing, manifests, rotation, services
 from installations.admin_connector import STATE_DEEDS, STATE_TONES, ConnectorAdmin
+from installations.admin_deed_forms import ClientSecretForm, CompareForm
 from installations.admin_filters import INSTALLATION_FILTERS
-from installations.admin_forms import ClientSecretForm, CompareForm, InstallationForm
+from installations.admin_forms import InstallationForm
 from installations.admin_rotation import RetireForm, rotation_url
 from installations.arrivals import last_arrivals
 from installations.findings import Verdict
