@@ -63,8 +63,9 @@ class WholeRequestWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         # Oldest first, as all may take equally long. The value: whether the poller watches it.
         self._waiting: dict[_Connection, bool] = {}
-        # In a thread that still has to read; and until when it may.
+        # In a thread that still has to read; and until when it may. Of pages, which wait for each other, apart.
         self._reading: dict[_Connection, float] = {}
+        self._reading_for_page: dict[_Connection, float] = {}
         self._look_again_at = 0.0
         # Pages and the like: in a thread, and those that wait for one of theirs.
         self._served: set[_Connection] = set()
@@ -107,6 +108,7 @@ class WholeRequestWorker(ThreadWorker):
     def finish_request(self, conn: _Connection, done: Any) -> None:
         """Its thread is free again."""
         self._reading.pop(conn, None)
+        self._reading_for_page.pop(conn, None)
         self._served.discard(conn)
         super().finish_request(conn, done)
         self._serve_held()
@@ -129,7 +131,7 @@ class WholeRequestWorker(ThreadWorker):
             if until <= now or _has_closed(client):
                 del self._lingering[client]
                 client.close()
-        for conn, until in self._reading.items():
+        for conn, until in (*self._reading.items(), *self._reading_for_page.items()):
             if until <= now:
                 # Its thread hears that the body has ended early. An answer that is on its way goes on.
                 with contextlib.suppress(OSError):
@@ -189,21 +191,21 @@ class WholeRequestWorker(ThreadWorker):
         length = _length_of_body(head)
         # Woken for the whole of it, and it is not there: it ends early, which a thread tells its sender.
         has_ended = conn.awaited is not None and conn.awaited == length and has < length
-        if length is None or length > _MOST_TO_WAIT_FOR or has_ended:
-            if len(self._reading) < self._most_read:
-                self._reading[conn] = time.monotonic() + BODY_MAY_TAKE_S
-                self._has_come(conn)
-                self._take_thread(conn, silence=_SILENCE)
-        elif has < length and come != b"":
+        is_short, conn.is_read_in_thread = _SHORT.match(head), length is None or length > _MOST_TO_WAIT_FOR or has_ended
+        if not conn.is_read_in_thread and length is not None and has < length and come != b"":
             conn.awaited = length
             self._watch(conn, length - has + len(come or b""))
-        elif _SHORT.match(head):
-            self._has_come(conn)
-            self._take_thread(conn, silence=_NO_WAITING)
-        else:
+        elif not is_short:
             self._has_come(conn)
             self._held.append(conn)
             self._serve_held()
+        elif not conn.is_read_in_thread:
+            self._has_come(conn)
+            self._take_thread(conn, silence=_NO_WAITING)
+        elif len(self._reading) < self._most_read:
+            self._reading[conn] = time.monotonic() + BODY_MAY_TAKE_S
+            self._has_come(conn)
+            self._take_thread(conn, silence=_NO_WAITING)
 
     def _has_come(self, conn: _Connection) -> None:
         del self._waiting[conn]
@@ -214,6 +216,8 @@ class WholeRequestWorker(ThreadWorker):
         while self._held and len(self._served) < self._most_served:
             conn = self._held.popleft()
             self._served.add(conn)
+            if conn.is_read_in_thread:
+                self._reading_for_page[conn] = time.monotonic() + BODY_MAY_TAKE_S
             self._take_thread(conn, silence=_SILENCE)
 
     def _take_thread(self, conn: _Connection, *, silence: bytes) -> None:
@@ -256,10 +260,11 @@ class _Connection(TConn):
     Nobody waits for its end: the library does, in the loop, two seconds for each that does not close.
 
     awaited: the length of the body that the poller was asked to wait for, in this request. came_at: when a thread was
-    asked for, as all of it had come.
+    asked for, as all of it had come. is_read_in_thread: its body has not come yet.
     """
 
     awaited: int | None
+    is_read_in_thread: bool
     came_at: float
 
     def __init__(self, *args: Any, linger: Callable[[socket.socket], None]) -> None:

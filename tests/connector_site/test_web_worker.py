@@ -188,6 +188,17 @@ def test_who_asks_for_pages_and_does_not_read_them_leaves_threads_to_webhooks(po
         assert any(b"HTTP/1.1 503 " in all_of(client) for client in opened[-2:]), "Who waits in vain is told."
 
 
+def test_pages_whose_body_comes_in_chunks_leave_threads_to_webhooks_that_do_so_too(port: int) -> None:
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+    page = PAGE[:-2] + chunked + b"0\r\n\r\n"
+    with clients(port, 4 * THREADS, saying=page * 20):
+        time.sleep(1)
+        began_at = time.monotonic()
+        with clients(port, 1, saying=WEBHOOK + chunked + b"2\r\n{}\r\n0\r\n\r\n") as (client,):
+            read_answer(client)
+        assert time.monotonic() - began_at < 2
+
+
 def all_of(client: socket.socket) -> bytes:
     """What a connection says until it is closed."""
     return b"".join(iter(lambda: client.recv(1 << 20), b""))
