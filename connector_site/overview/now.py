@@ -69,9 +69,9 @@ _WAITING = f"""
             WHERE brand_id = brand.id AND blocked_by IN ({_ASLEEP}) AND due_at IS NULL AND held_at IS NULL
             LIMIT %(most)s) asleep)
         + (SELECT count(*) FROM (
-            SELECT 1 FROM installations_account account
-            JOIN conversations_lane lane ON lane.account_id = account.id AND lane.due_at > now()
-            WHERE account.brand_id = brand.id AND lane.held_at IS NULL AND lane.blocked_by <> '' LIMIT %(most)s) later),
+            SELECT 1 FROM conversations_lane
+            WHERE brand_id = brand.id AND blocked_by <> '' AND due_at > now() AND held_at IS NULL
+            LIMIT %(most)s) put_off),
         (SELECT count(*) FROM (
             SELECT 1 FROM webhooks_inbox inbox
             JOIN webhooks_delivery delivery ON delivery.inbox_id = inbox.id AND delivery.state = 'STORED'

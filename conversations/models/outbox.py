@@ -63,6 +63,7 @@ class Lane(BrandOwned):
             models.Index(fields=["brand", "account"], condition=Q(held_at__isnull=False), name="lane_held"),
             models.Index(fields=["id"], condition=Q(blocked_by__in=ASLEEP_FOR), name="lane_asleep"),
             models.Index(fields=["brand"], condition=Q(blocked_by__in=ASLEEP_FOR), name="lane_asleep_in_brand"),
+            models.Index(fields=["brand"], condition=~Q(blocked_by="") & Q(due_at__isnull=False), name="lane_put_off"),
         ]
 
     def __str__(self) -> str:
