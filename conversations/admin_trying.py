@@ -12,6 +12,7 @@ from access.admin_deeds import Deed, OptionalReasonForm, Told
 from conversations.models import Consumer, Conversation
 from conversations.services import trying
 from core.actor import Actor
+from core.ids import new_id
 
 
 class TryForm(OptionalReasonForm):
@@ -22,6 +23,7 @@ class TryForm(OptionalReasonForm):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text=f"Goes out with “{trying.TAG}” in front of it.",
     )
+    once = forms.UUIDField(initial=new_id, widget=forms.HiddenInput)
     field_order = ("text", "reason")
 
 
@@ -31,7 +33,9 @@ def _consumer_of(row: Consumer | Conversation) -> Consumer:
 
 def _say(row: Consumer | Conversation, given: dict[str, Any], actor: Actor) -> Told:
     consumer_id = _consumer_of(row).pk
-    trying.say_as_consumer(consumer_id=consumer_id, text=given["text"], actor=actor, reason=given["reason"])
+    trying.say_as_consumer(
+        consumer_id=consumer_id, text=given["text"], once=given["once"], actor=actor, reason=given["reason"]
+    )
     return Told(sentence="Queued behind what the consumer has said. Its timeline tells how it goes.")
 
 

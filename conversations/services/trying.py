@@ -13,12 +13,11 @@ from django.utils import timezone
 
 from audit import api as audit
 from conversations import lanes, life
-from conversations.models import Consumer, Conversation, Message
+from conversations.models import Consumer, Conversation, Direction, Message
 from conversations.services.consumer_side import store_and_queue
 from core import queue
 from core.actor import Actor
 from core.errors import ConfigurationError
-from core.ids import new_id
 
 # Agents see what was said, and nothing of its row.
 TAG = "[Test message]"
@@ -51,9 +50,11 @@ def reach_of(consumer: Consumer) -> Reach:
 
 
 @transaction.atomic
-def say_as_consumer(*, consumer_id: uuid.UUID, text: str, actor: Actor, reason: str = "") -> Message:
+def say_as_consumer(*, consumer_id: uuid.UUID, text: str, once: uuid.UUID, actor: Actor, reason: str = "") -> Message:
     """
     Queue a text as if the consumer had written it, tagged as a test. That the consumer wrote is not noted.
+
+    once: names this wish; a button that is pressed twice asks for one message.
 
     Raises ConfigurationError where there is nobody to say it as, or nothing would be carried.
     """
@@ -62,9 +63,14 @@ def say_as_consumer(*, consumer_id: uuid.UUID, text: str, actor: Actor, reason: 
         raise ConfigurationError("This consumer has been erased: nothing can be said as them.")
     if consumer.is_blocked:
         raise ConfigurationError("This consumer is blocked: a test message would not be carried. Unblock first.")
+    message_id = f"test-{once}"
+    if Message.objects.filter(
+        channel=consumer.channel_id, channel_message_id=message_id, direction=Direction.TO_LIVEPERSON
+    ).exists():
+        raise ConfigurationError("This test message has been sent already: it stands in the conversation.")
     message = store_and_queue(
         consumer=consumer,
-        message_id=f"test-{new_id()}",
+        message_id=message_id,
         text=f"{TAG} {text}",
         occurred_at=timezone.now(),
         correlation_id=str(structlog.contextvars.get_contextvars().get("correlation_id", "")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from conversations.services import blocks, consumer_side, trying
 from core.actor import COMMAND
 from core.errors import ConfigurationError
 from core.events import ConsumerMessage, ConsumerRef, ConsumerTyping
+from core.ids import new_id
 from tests.admin_pages import signed_in, url_of
 from tests.conversations.test_admin import bubble_of, do, page_of
 from tests.factories import World
@@ -126,7 +128,7 @@ def asks(world: World, row: Any) -> str:
 
 def test_a_test_message_is_tagged_queued_and_in_the_trail(world: World) -> None:
     Consumer.objects.filter(pk=world.consumer.pk).update(last_seen_at=None)
-    do(world.operator, world.consumer, "test-message", text="Anybody?", reason="after the outage")
+    do(world.operator, world.consumer, "test-message", text="Anybody?", once=new_id(), reason="after the outage")
     message = Message.objects.get(is_test=True)
     assert message.content.text == "[Test message] Anybody?"
     assert message.dispatches.get().state == DispatchState.QUEUED
@@ -152,8 +154,19 @@ def test_it_is_said_before_whether_an_agent_would_see_it(domain_api: str, senten
 def test_no_test_message_for_a_blocked_consumer(world: World) -> None:
     block(world)
     with pytest.raises(ConfigurationError, match="blocked"):
-        trying.say_as_consumer(consumer_id=world.consumer.pk, text="x", actor=COMMAND)
+        trying.say_as_consumer(consumer_id=world.consumer.pk, text="x", once=new_id(), actor=COMMAND)
     assert url_of(world.consumer, "test-message") not in page_of(world.operator, world.consumer)
+
+
+def test_a_button_that_is_pressed_twice_sends_one(world: World) -> None:
+    form = signed_in(world.operator).get(url_of(world.consumer, "test-message")).content.decode()
+    once = re.search(r'name="once" value="([0-9a-f-]{36})"', form)
+    assert once
+
+    for _ in range(2):
+        do(world.operator, world.consumer, "test-message", text="Anybody?", once=once[1])
+
+    assert Message.objects.filter(is_test=True).count() == 1
 
 
 def test_an_auditor_sends_none(world: World) -> None:
