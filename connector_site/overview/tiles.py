@@ -99,7 +99,8 @@ def of_now(waiting: Waiting, unsettled: dict[str, int], links: Links, *, now: da
         ),
         *[
             Tile(
-                label=str(DispatchState(state).label).lower(), value=capped(unsettled.get(state, 0), MOST_UNSETTLED),
+                label=f"{DispatchState(state).label} sends".lower(),
+                value=capped(unsettled.get(state, 0), MOST_UNSETTLED),
                 tone=_UNSETTLED[state][0] if unsettled.get(state) else "plain",
                 url=links.now(DISPATCHES, state=state), hint=_UNSETTLED[state][1],
             )

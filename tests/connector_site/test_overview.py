@@ -117,7 +117,7 @@ def test_what_waits_now_is_counted_in_the_tables_themselves(amber):
     assert tile(text, "consumers wait for a send")[0] == "1"
     assert tile(text, "webhooks wait to be applied")[0] == "1"
     assert "for 5 min" in text
-    for state, link in (("unknown", "UNKNOWN"), ("parked", "PARKED"), ("dead", "DEAD")):
+    for state, link in (("unknown sends", "UNKNOWN"), ("parked sends", "PARKED"), ("dead sends", "DEAD")):
         number, url = tile(text, state)
         assert (number, parse_qs(urlsplit(url).query)) == ("1", {"state": [link]})
 
