@@ -24,7 +24,9 @@ def empty() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         with without_the_guard():
             cursor.execute(f'DELETE FROM "{AuditEntry._meta.db_table}"')
-        cursor.execute(";".join(f'DELETE FROM "{table}"' for table in ["access_user_groups", *tables]))
+        cursor.execute(
+            ";".join(f'DELETE FROM "{table}"' for table in ["access_user_groups", "django_session", *tables])
+        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from audit.models import AuditEntry
 from conversations.models import Direction, Dispatch, DispatchState, Lane, Message, MessageStatus
 from conversations.services import operations
 from core.actor import COMMAND
-from installations import connectors
+from installations import connectors, pausing
 from installations import services as installations
 from installations.models import Channel, State
 from tests.conversations.servers import Play
@@ -161,7 +161,7 @@ def test_a_channel_that_does_not_accept_our_signature_is_paused_and_nothing_is_l
     assert talking.installation.state == State.ACTIVE
 
     talking.phone.default = Play()
-    installations.resume(channel, actor=COMMAND)
+    pausing.resume(channel, actor=COMMAND)
     talking.work()
     assert [one["text"] for one in talking.received()][-2:] == ["one", "two"]
     assert answer().status == MessageStatus.DELIVERED
@@ -190,7 +190,7 @@ def test_no_word_of_a_message_is_kept_of_what_the_channel_answers(talking: Stand
 
 
 def test_nothing_is_sent_on_a_paused_channel_in_either_direction(talking: Stand) -> None:
-    installations.pause(talking.channel, actor=COMMAND, reason="maintenance")
+    pausing.pause(talking.channel, actor=COMMAND, reason="maintenance")
     talking.agent("say", text="from the agent")
     talking.says("from the consumer")
     talking.deliver()
@@ -205,14 +205,14 @@ def test_nothing_is_sent_on_a_paused_channel_in_either_direction(talking: Stand)
 @pytest.mark.parametrize("which", ["channel", "installation"])
 def test_what_waited_for_a_pause_goes_out_in_order_when_it_ends(talking: Stand, which: str) -> None:
     row = getattr(talking, which)
-    installations.pause(row, actor=COMMAND, reason="maintenance")
+    pausing.pause(row, actor=COMMAND, reason="maintenance")
     for number in range(3):
         talking.agent("say", text=f"answer {number}")
         talking.says(f"text {number}")
     talking.deliver()
     talking.work()
 
-    installations.resume(row, actor=COMMAND)
+    pausing.resume(row, actor=COMMAND)
     talking.settle()
 
     assert [one["text"] for one in talking.received()] == ["answer 0", "answer 1", "answer 2"]
@@ -222,20 +222,20 @@ def test_what_waited_for_a_pause_goes_out_in_order_when_it_ends(talking: Stand, 
 def test_a_resume_rings(talking: Stand) -> None:
     from django_q.models import OrmQ
 
-    installations.pause(talking.channel, actor=COMMAND, reason="maintenance")
+    pausing.pause(talking.channel, actor=COMMAND, reason="maintenance")
     OrmQ.objects.all().delete()
 
-    installations.resume(talking.channel, actor=COMMAND)
+    pausing.resume(talking.channel, actor=COMMAND)
 
     assert OrmQ.objects.count() == 1
 
 
 def test_a_worker_that_still_remembers_the_pause_does_not_put_a_lane_to_sleep(talking: Stand) -> None:
-    installations.pause(talking.channel, actor=COMMAND, reason="maintenance")
+    pausing.pause(talking.channel, actor=COMMAND, reason="maintenance")
     talking.says("waits")
     talking.work()
     kept = dict(connectors._kept)
-    installations.resume(talking.channel, actor=COMMAND)
+    pausing.resume(talking.channel, actor=COMMAND)
     connectors._kept.update(kept)  # this process remembers the pause for a moment: another one has ended it
     talking.says("comes just after")
 
@@ -252,7 +252,7 @@ def test_a_pause_that_begins_while_something_is_under_way_lets_it_end(talking: S
     talking.says("waits")
     worker = in_thread(talking.work)
     talking.simulator_waits_for("send", count=2)
-    installations.pause(talking.installation, actor=COMMAND, reason="maintenance")
+    pausing.pause(talking.installation, actor=COMMAND, reason="maintenance")
     worker.join()
 
     assert talking.heard() == ["Hello", "under way"]
@@ -261,7 +261,7 @@ def test_a_pause_that_begins_while_something_is_under_way_lets_it_end(talking: S
 
 
 def test_another_installation_takes_a_channel_over_with_what_waits(talking: Stand) -> None:
-    installations.pause(talking.installation, actor=COMMAND, reason="wrong app")
+    pausing.pause(talking.installation, actor=COMMAND, reason="wrong app")
     talking.says("waits")
     talking.work()
     credentials = talking.simulator.install(talking.account)

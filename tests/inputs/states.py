@@ -30,8 +30,7 @@ from conversations.models import Attempt, Conversation, Direction, Dispatch, Dis
 from conversations.models.outbox import LIVE_STATES
 from conversations.services import operations
 from core.actor import COMMAND
-from installations import editing
-from installations import services as installations
+from installations import editing, pausing
 from installations.models import State, UnknownPolicy
 from tests.conversations import database, notifications
 from tests.conversations.servers import Play, Server
@@ -221,9 +220,9 @@ class Site(RuleBasedStateMachine):
     def somebody_pauses_or_resumes(self) -> None:
         row = self.door.installation
         if row.state == State.ACTIVE:
-            installations.pause(row, actor=COMMAND, reason="maintenance")
+            pausing.pause(row, actor=COMMAND, reason="maintenance")
         else:
-            installations.resume(row, actor=COMMAND)
+            pausing.resume(row, actor=COMMAND)
         forget_caches()
 
     @rule(policy=st.sampled_from(list(UnknownPolicy)))
@@ -317,7 +316,7 @@ class Site(RuleBasedStateMachine):
     def _resume(self) -> None:
         """Somebody's pause; or ours, where two tokens in a row expired before their turn: that looks like a refusal."""
         if self.door.installation.state != State.ACTIVE:
-            installations.resume(self.door.installation, actor=COMMAND)
+            pausing.resume(self.door.installation, actor=COMMAND)
             forget_caches()
 
     def _nothing_is_lost(self) -> None:

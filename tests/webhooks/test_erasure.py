@@ -27,7 +27,7 @@ from conversations.services import operations
 from conversations.services.erasure import erase_consumer
 from core.errors import RequestRejected
 from core.vault import search_hash
-from installations import services as installations
+from installations import pausing
 from tests.conversations import notifications
 from tests.conversations.late import bring, late
 from tests.conversations.notifications import said
@@ -226,7 +226,7 @@ def test_nothing_of_an_erased_person_is_sent_again(ended: Stand, kind: str) -> N
 
 
 def test_what_is_still_to_be_sent_is_dropped(stand: Stand) -> None:
-    installations.pause(stand.installation, actor=EVE, reason="maintenance")
+    pausing.pause(stand.installation, actor=EVE, reason="maintenance")
     for number in range(3):
         stand.says(f"CANARYQUEUED {number}", consumer=ADA)
     stand.work()
@@ -238,7 +238,7 @@ def test_what_is_still_to_be_sent_is_dropped(stand: Stand) -> None:
     assert {one.state for one in Dispatch.objects.filter(pk__in=waiting)} == {DispatchState.DROPPED}
     assert {one.status for one in Message.objects.filter(consumer=person)} == {"FAILED"}
     assert set(AuditEntry.objects.get(action="consumer.erased").data["dropped_ids"]) == {str(one) for one in waiting}
-    installations.resume(stand.installation, actor=EVE)
+    pausing.resume(stand.installation, actor=EVE)
     stand.pass_time(3600)
     stand.settle()
     assert stand.at_liveperson() == []
@@ -288,7 +288,7 @@ def test_a_refusal_that_comes_after_the_erasure_brings_no_word_of_the_other_side
 def test_what_waits_to_be_applied_is_erased_and_never_applied(stand: Stand) -> None:
     stand.says("first", consumer=ADA)
     stand.work()
-    installations.pause(stand.installation, actor=EVE, reason="maintenance")
+    pausing.pause(stand.installation, actor=EVE, reason="maintenance")
     person = ada()
     stand.says("CANARYSTORED", consumer=ADA)
     stand.says("Ben's", consumer=BEN)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from core.actor import COMMAND
+from installations import pausing
 from installations import services as installations
 from installations.models import AppInstallation, SignaturePolicy, State
 from tests.conversations.notifications import said, sign
@@ -92,7 +93,7 @@ def test_the_headers_that_name_account_and_client_may_be_there(door: Door) -> No
 
 
 def test_a_paused_installation_stores(door: Door) -> None:
-    installations.pause(door.installation, actor=COMMAND, reason="maintenance")
+    pausing.pause(door.installation, actor=COMMAND, reason="maintenance")
     forget_caches()
 
     assert post(door).status_code == 200

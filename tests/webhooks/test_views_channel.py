@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from core.actor import COMMAND
+from installations import pausing
 from installations import services as installations
 from installations.models import Channel, State
 from tests.conversations.stand import ADA, CLIENT, Door, forget_caches, make_door
@@ -224,7 +225,7 @@ def test_five_minutes_off_is_still_accepted(door: Door) -> None:
 
 
 def test_a_paused_channel_stores(door: Door) -> None:
-    installations.pause(door.channel, actor=COMMAND, reason="maintenance")
+    pausing.pause(door.channel, actor=COMMAND, reason="maintenance")
     forget_caches()
 
     assert door.tell_raw(message()).status_code == 200
