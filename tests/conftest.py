@@ -90,7 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(
                     f"{item.nodeid} is marked {mark}, and `make test` looks for it in tests/{mark}."
                 )
-        if not has_browser and item.get_closest_marker("browser"):
+        if not has_browser and (item.get_closest_marker("browser") or TESTS / "pages" in item.path.parents):
             item.add_marker(pytest.mark.skip(reason="browser tests NOT RUN: there is no Chromium"))
 
 

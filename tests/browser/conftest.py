@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.chromium import launched
 from tests.stack import Stack, running
-from tools.run_tests import chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,15 +23,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def browser(django_db_setup: None) -> Iterator[Browser]:
-    """The database of the tests is made before: Django refuses to in a thread in which the browser's driver runs."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Its sandbox needs rights that a container's root does not have; only our own pages are opened.
-        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+def browser() -> Iterator[Browser]:
+    """One for all tests of this folder."""
+    with launched() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ with nothing that the content policy refuses and nothing from another host.
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +15,14 @@ from django.test import Client
 
 from tests.access.walk import Page, pages
 from tests.admin_pages import signed_in
-from tests.browser.served import visiting
 from tests.factories import make_superuser, make_world
+from tests.pages.served import visiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as Tab
 
 pytestmark = pytest.mark.django_db
-# The browser's driver runs a loop in this thread, which Django takes for asynchronous code.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 # What is found and stays: (rule, pattern of the element), and why.
 KNOWN: dict[tuple[str, str], str] = {}
@@ -47,7 +44,7 @@ def every_page() -> list[Page]:
     return found + [Page(kind=ASKED, url=url, answer=root.get(url)) for url in _ASKED_BY_PAGES]
 
 
-def test_every_page_can_be_read_by_everybody(browser: Browser, every_page: list[Page]) -> None:
+def test_every_page_can_be_read_by_everybody(every_page: list[Page], browser: Browser) -> None:
     complaints: list[str] = []
     troubles: list[str] = []
     seen: set[str] = set()
@@ -65,10 +62,15 @@ def test_every_page_can_be_read_by_everybody(browser: Browser, every_page: list[
     assert troubles == [], "\n".join(troubles)
 
 
-def test_whoever_uses_the_keyboard_passes_the_menu_by_one_key(browser: Browser) -> None:
+@pytest.fixture
+def one_page() -> Page:
     address = "/admin/sign_out_everywhere/"
-    with visiting(browser, {address: signed_in(make_superuser()).get(address)}, []) as tab:
-        tab.goto(address)
+    return Page(kind="", url=address, answer=signed_in(make_superuser()).get(address))
+
+
+def test_whoever_uses_the_keyboard_passes_the_menu_by_one_key(one_page: Page, browser: Browser) -> None:
+    with visiting(browser, {one_page.url: one_page.answer}, []) as tab:
+        tab.goto(one_page.url)
         tab.keyboard.press("Tab")
         way = tab.locator(":focus")
         assert way.inner_text() == "Skip to the content"
