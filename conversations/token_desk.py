@@ -14,10 +14,11 @@ from django.db import transaction
 
 from conversations import calls, lanes
 from conversations.turn import ConsumerTokens
+from core.encryption import SealBroken
 from core.errors import ConnectorError, CredentialsRejected, NotSent
 from installations import services as installations
 from installations import tokens
-from installations.connectors import Connector
+from installations.connectors import Connector, secrets_of
 from installations.tokens import KnownToken
 from liveperson.auth import AppJWT
 
@@ -103,7 +104,7 @@ class TokenDesk:
             calls.renew_app_jwt,
             client=connector.client,
             client_id=connector.installation.client_id,
-            secrets=connector.client_secrets,
+            secrets=_secrets_now(connector),
         )
         self._running[connector.installation.pk] = (self._pool.submit(call), lease)
 
@@ -126,3 +127,15 @@ class TokenDesk:
             is_noted = tokens.note_failure(installation_id, lease=lease, error=error, now=now)
             if is_noted and isinstance(error, CredentialsRejected):
                 installations.pause_for_credentials(installation_id, detail=error.detail)
+
+
+def _secrets_now(connector: Connector) -> tuple[str, ...]:
+    """
+    Read after the lease was taken: who adds one from now on takes the lease away, and the answer says nothing.
+
+    What is kept of a connector is seconds old. A refusal of the old secret would pause what the new one has mended.
+    """
+    try:
+        return secrets_of(connector.installation)
+    except SealBroken:
+        return connector.client_secrets

@@ -122,4 +122,4 @@ def test_a_secret_is_rotated_while_messages_go_on(admin: Page, stack: Stack, tmp
     assert headline(admin) == "One secret is valid; no rotation is under way"
     connector.agent_says("Still here.")
     admin.goto(connector.url)
-    assert headline(admin).startswith("Messages go through")
+    assert headline(admin).startswith("Messages go through"), admin.locator(".cs-verdict").first.inner_text()

@@ -9,8 +9,8 @@ import pytest
 from audit.models import AuditEntry
 from conversations.models import ConsumerToken, Dispatch, Lane, MessageStatus
 from core.actor import COMMAND
+from installations import connectors, tokens
 from installations import services as installations
-from installations import tokens
 from installations.models import AppToken, State
 from tests.conversations.stand import Stand, in_thread, only_message
 
@@ -158,6 +158,22 @@ def test_a_new_secret_resumes_the_installation_and_sends_what_waited_in_order(st
 
     assert stand.installation.state == State.ACTIVE
     assert stand.heard() == ["one", "two"]
+
+
+def test_a_worker_that_still_remembers_the_old_secret_does_not_pause_it_after_the_new_one_was_added(
+    stand: Stand,
+) -> None:
+    secret = rotate_at_liveperson(stand)
+    stand.says("Hello")
+    connectors.get_connector(stand.channel.pk)
+    remembered = dict(connectors._kept)
+    installations.add_client_secret(stand.installation, secret=secret, actor=COMMAND)
+    connectors._kept.update(remembered)
+
+    stand.work()
+
+    assert stand.installation.state == State.ACTIVE
+    assert stand.heard() == ["Hello"]
 
 
 def test_the_older_of_two_secrets_is_used_while_liveperson_does_not_know_the_newer(stand: Stand) -> None:
