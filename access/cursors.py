@@ -17,6 +17,8 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
+from core.ids import NO_ID
+
 _TAG_BYTES = 16
 
 
@@ -41,7 +43,7 @@ def unseal(cursor: str, place: Place) -> uuid.UUID | None:
         raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         last_id = uuid.UUID(bytes=_veiled(raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]))
     except (binascii.Error, ValueError):
-        last_id, raw = uuid.UUID(int=0), b""
+        last_id, raw = NO_ID, b""
     return last_id if hmac.compare_digest(raw[-_TAG_BYTES:], _tag(last_id, place)) else None
 
 

@@ -19,6 +19,7 @@ from django.db.models.sql.datastructures import BaseTable
 
 from access.models import Brand
 from access.rules import AllBrands, Person, brand_path_of, brands_of, limit
+from core.ids import NO_ID
 
 Way = Callable[[QuerySet[Any], Any], list[QuerySet[Any]]]
 ModelT = TypeVar("ModelT", bound=Model)
@@ -26,7 +27,6 @@ ModelT = TypeVar("ModelT", bound=Model)
 STRETCH = 1_000
 # Readers of more brands than this walk the newest rows of all brands, and look whose each is.
 MOST_BRANCHES = 16
-_NOBODY = uuid.UUID(int=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def along(rows: QuerySet[ModelT], column: str, value: uuid.UUID | str) -> QueryS
     value for frequent: past everything that was written since a channel fell silent. Of one out of two values it does
     not know that it is always the same, so only the right index has this order.
     """
-    return rows.filter(**{f"{column.lstrip('-')}__in": (value, _NOBODY)}).order_by(column, "-pk")
+    return rows.filter(**{f"{column.lstrip('-')}__in": (value, NO_ID)}).order_by(column, "-pk")
 
 
 def along_each(rows: QuerySet[ModelT], column: str, values: Collection[uuid.UUID]) -> list[QuerySet[ModelT]]:

@@ -11,8 +11,6 @@ from uuid_utils.compat import uuid7
 NO_ID = uuid.UUID(int=0)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The id of no row, and before those of all rows.
-NO_ID = uuid.UUID(int=0)
 
 
 def new_id() -> uuid.UUID:
