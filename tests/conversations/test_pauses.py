@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -122,13 +123,13 @@ def test_what_another_pause_covers_as_well_goes_on_waiting(talking: Stand) -> No
 
 
 def test_a_send_under_way_ends_and_the_next_does_not_begin(talking: Stand) -> None:
-    talking.phone.plays.append(Play(delay_s=0.5))
+    talking.phone.plays.append(Play(delay_s=1.0))
     for text in ("under way", "waits"):
         talking.agent("say", text=text)
     talking.deliver()
     worker = in_thread(talking.work)
     while not talking.phone.got:
-        pass
+        time.sleep(0.01)
     pause(row(talking, "platform"))
     worker.join()
 
@@ -140,9 +141,8 @@ def test_a_send_under_way_ends_and_the_next_does_not_begin(talking: Stand) -> No
 
 
 def test_a_worker_that_runs_on_begins_nothing_two_seconds_after_a_pause(open_stand: Stand) -> None:
-    """It has looked at the pauses before, and has always something to do."""
+    """It has looked at the pauses before, by the third send, and has always something to do."""
     stop = threading.Event()
-    began_at = None
 
     def feed() -> bool:
         applying.apply_some()
@@ -150,18 +150,22 @@ def test_a_worker_that_runs_on_begins_nothing_two_seconds_after_a_pause(open_sta
 
     worker = in_thread(lambda: Drain(deadline_s=20, is_stopping=stop.is_set).run(feed=feed))
     try:
-        for number in range(24):
-            open_stand.says(f"text {number}", consumer=ADA if number % 2 else BEN)
-            if number == 10:
-                began_at = pause(row(open_stand, "installation"), TO_LIVEPERSON).began_at
+        open_stand.says("before")
+        open_stand.simulator_waits_for("send", count=3)
+        made = pause(row(open_stand, "platform"), TO_LIVEPERSON)
+        while timezone.now() < made.began_at + timedelta(seconds=2):
+            open_stand.says("meanwhile", consumer=BEN)
+        open_stand.says("too late", consumer=ADA)
+        open_stand.says("too late", consumer=BEN)
     finally:
         stop.set()
         worker.join()
+    open_stand.work()  # what the worker left when it was stopped
 
-    assert began_at is not None
-    late = Attempt.objects.filter(started_at__gt=began_at + timedelta(seconds=1), step="PUBLISH")
+    late = Attempt.objects.filter(started_at__gt=made.began_at + timedelta(seconds=2), step="PUBLISH")
     assert not late.exists()
-    assert Dispatch.objects.filter(state="QUEUED", message__isnull=False).count() >= 10
+    too_late = Message.objects.filter(content__text="too late")
+    assert [one.status for one in too_late] == ["QUEUED", "QUEUED"]
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
