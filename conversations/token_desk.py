@@ -14,7 +14,6 @@ from django.db import transaction
 
 from conversations import calls, lanes
 from conversations.turn import ConsumerTokens
-from core.encryption import SealBroken
 from core.errors import ConnectorError, CredentialsRejected, NotSent
 from installations import services as installations
 from installations import tokens
@@ -57,7 +56,11 @@ class TokenDesk:
         return any(future.done() for future, _ in self._running.values())
 
     def get(self, connector: Connector, *, now: datetime) -> KnownToken | NoToken:
-        """The installation's token. Called inside a turn's transaction: a renewal starts when that has committed."""
+        """
+        The installation's token. Called inside a turn's transaction: a renewal starts when that has committed.
+
+        Raises SealBroken where one is to be asked for with a secret that cannot be opened.
+        """
         installation_id = connector.installation.pk
         known = self._known.get(installation_id)
         if known and known.is_fresh(now):
@@ -70,10 +73,17 @@ class TokenDesk:
                 return known
             if state.retry_at:
                 return known or NoToken(until=state.retry_at, why=state.error_code)
-            lease = tokens.lease_renewal(installation_id, now=now)
-            if lease is not None:
-                self._to_start.append(partial(self._start, connector, lease))
+            self._lease(connector, now)
         return known if known and known.expires_at > now else NoToken(until=now + _LOOK_AGAIN, why=WAITING)
+
+    def _lease(self, connector: Connector, now: datetime) -> None:
+        # Together: a secret that cannot be opened keeps no lease. Read after it was taken: who adds a secret from now
+        # on takes the lease away, and a refusal of the old one does not pause what the new one has mended.
+        with transaction.atomic():
+            lease = tokens.lease_renewal(connector.installation.pk, now=now)
+            if lease is not None:
+                secrets = secrets_of(connector.installation)
+                self._to_start.append(partial(self._start, connector, secrets, lease))
 
     def reject(self, installation_id: uuid.UUID, *, generation: int) -> None:
         """LivePerson refused this token."""
@@ -99,12 +109,12 @@ class TokenDesk:
                 del self._running[installation_id]
                 self._finish(installation_id, future, lease, now)
 
-    def _start(self, connector: Connector, lease: datetime) -> None:
+    def _start(self, connector: Connector, secrets: tuple[str, ...], lease: datetime) -> None:
         call = partial(
             calls.renew_app_jwt,
             client=connector.client,
             client_id=connector.installation.client_id,
-            secrets=_secrets_now(connector),
+            secrets=secrets,
         )
         self._running[connector.installation.pk] = (self._pool.submit(call), lease)
 
@@ -127,15 +137,3 @@ class TokenDesk:
             is_noted = tokens.note_failure(installation_id, lease=lease, error=error, now=now)
             if is_noted and isinstance(error, CredentialsRejected):
                 installations.pause_for_credentials(installation_id, detail=error.detail)
-
-
-def _secrets_now(connector: Connector) -> tuple[str, ...]:
-    """
-    Read after the lease was taken: who adds one from now on takes the lease away, and the answer says nothing.
-
-    What is kept of a connector is seconds old. A refusal of the old secret would pause what the new one has mended.
-    """
-    try:
-        return secrets_of(connector.installation)
-    except SealBroken:
-        return connector.client_secrets

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from adapters.registry import get_adapter
 from installations import breakers
-from installations.common_checks import lacking_addresses, of_hosts, of_pauses, of_seals, way_back
+from installations.common_checks import CHANNEL_IS_SHUT, lacking_addresses, of_hosts, of_pauses, of_seals, way_back
 from installations.findings import Check, Finding, Step, Verdict, quoted
 from installations.models import Channel, PausedFor, State
 from installations.signals import channel_health_asked
@@ -66,7 +66,7 @@ def _of_secrets(channel: Channel) -> Finding:
     valid = list(channel.secrets.filter(retired_at=None).order_by("-created_at"))
     means = "They sign what goes between this site and the other side."
     check = Check(name="Secrets", means=means, seen_at=valid[0].created_at if valid else None)
-    if broken := of_seals(check, valid, whose="A secret of the channel", step=Step.ADD_SECRET):
+    if broken := of_seals(check, valid, what=f"A secret of the channel {CHANNEL_IS_SHUT}", step=Step.ADD_SECRET):
         return broken[0]
     wanted = [one for one in get_adapter(channel.type).config_fields if one.kind == "secret" and one.required]
     if wanted and not valid:

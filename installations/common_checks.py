@@ -22,16 +22,17 @@ from installations.models import (
 )
 from installations.signals import waiting_asked
 
+CHANNEL_IS_SHUT = "cannot be opened, so webhooks are answered 503 and nothing is sent."
 
-def of_seals(check: Check, secrets: Iterable[SealedSecret], *, whose: str, step: Step) -> list[Finding]:
+
+def of_seals(check: Check, secrets: Iterable[SealedSecret], *, what: str, step: Step) -> list[Finding]:
     """One that cannot be opened stops them all: a webhook might have been signed with it, so none may be refused."""
     try:
         for secret in secrets:
             secret.reveal()
     except SealBroken as broken:
-        what = f"{whose} cannot be opened, so webhooks are answered 503 and nothing is sent. {broken}"
-        do = "Where that key is lost: retire the secrets of before and add the current one."
-        return [check.stops(what, do=do, step=step)]
+        do = "Where that key is lost: add the current secret, then retire those of before."
+        return [check.stops(f"{what} {broken}", do=do, step=step)]
     return []
 
 

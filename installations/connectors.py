@@ -1,8 +1,8 @@
 """
-A connector ready for use: a channel, its installation and account, with clients and revealed secrets.
+A connector ready for use: a channel, its installation and account, with clients and the channel's secrets revealed.
 
 Kept in the process for a few seconds, so that a send needs no query for it; a pause or a rotation takes effect within
-that time.
+that time. Client secrets are not kept: they are read for each token that is asked for.
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ KEPT_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Connector:
-    """secrets: newest first; never shown."""
+    """channel_secrets: newest first; never shown."""
 
     channel: Channel
     installation: AppInstallation
     client: LivePersonClient
     adapter: ChannelAdapter
-    client_secrets: tuple[str, ...] = field(repr=False)
     channel_secrets: tuple[Secret, ...] = field(repr=False)
 
     @property
@@ -162,6 +161,5 @@ def _load(channel_id: uuid.UUID) -> Connector:
         installation=channel.installation,
         client=client_for(channel.installation),
         adapter=get_adapter(channel.type),
-        client_secrets=secrets_of(channel.installation),
         channel_secrets=channel_secrets_of(channel),
     )

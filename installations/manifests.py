@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any, Literal
 
 from django.db import transaction
@@ -12,7 +11,7 @@ from audit import api as audit
 from core.actor import Actor
 from core.errors import BodyUnusable, ConfigurationError, ConnectorError, CredentialsRejected
 from core.wire import read_json
-from installations.connectors import client_for, secrets_of
+from installations.connectors import client_for
 from installations.models import AppInstallation
 from installations.onboarding import manifest_of
 from liveperson.installs import AppInstalls
@@ -65,8 +64,8 @@ def _of_secret(installation: AppInstallation, given: Any) -> list[Difference]:
     """The secret itself is told to nobody, and kept nowhere."""
     if not isinstance(given, str) or not given.strip():
         return []
-    known = (one.encode() for one in secrets_of(installation))
-    if any(hmac.compare_digest(given.strip().encode("utf-8", "replace"), one) for one in known):
+    known = installation.secrets.filter(retired_at=None)
+    if any(row.is_same_as(given.strip().encode("utf-8", "replace")) for row in known):
         return []
     what = "The client secret in it is none of those that are valid here: add it, by a rotation."
     return [Difference(what=what, stops=True)]

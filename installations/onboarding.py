@@ -18,7 +18,7 @@ from audit import api as audit
 from core.actor import Actor
 from core.errors import ConfigurationError
 from installations import services
-from installations.connectors import channel_secrets_of, client_of, domain_api_trouble, forget_connectors
+from installations.connectors import client_of, domain_api_trouble, forget_connectors
 from installations.models import Account, AppInstallation, Channel, validate_lp_account_id
 from installations.services import Tested
 from installations.signals import sending_resumed
@@ -250,12 +250,12 @@ def _update_channel(channel: Channel, installation: AppInstallation, url: str, a
 
 def _channel_secret(channel: Channel, given: str, adapter: ChannelAdapter, actor: Actor) -> str:
     """Add the secret that was given, or make the first one; returns it only when it was made here."""
-    known = channel_secrets_of(channel)
+    known = channel.secrets.filter(retired_at=None)
     if given:
-        if given.strip().encode() not in {secret.value for secret in known}:
+        if not any(row.is_same_as(given.strip().encode()) for row in known):
             services.add_channel_secret(channel, secret=given, actor=actor)
         return ""
-    fresh = "" if known else adapter.new_secret()
+    fresh = "" if known.exists() else adapter.new_secret()
     if fresh:
         services.add_channel_secret(channel, secret=fresh, actor=actor)
     return fresh

@@ -50,7 +50,7 @@ def add_client_secret(installation: AppInstallation, *, secret: str, actor: Acto
         raise ConfigurationError("The client secret is empty.")
     # Not the key: what refers to it meanwhile need not wait. Two people who add the same one add it once.
     AppInstallation.objects.select_for_update(no_key=True).get(pk=installation.pk)
-    if secret in secrets_of(installation):
+    if any(row.is_same_as(secret.encode()) for row in installation.secrets.filter(retired_at=None)):
         return None
     row = InstallationSecret(brand_id=installation.brand_id, installation=installation)
     row.keep(secret.encode())

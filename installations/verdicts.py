@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db.models import Prefetch
 
 from installations import breakers
-from installations.common_checks import lacking_addresses, of_hosts, of_pauses, of_seals, way_back
+from installations.common_checks import CHANNEL_IS_SHUT, lacking_addresses, of_hosts, of_pauses, of_seals, way_back
 from installations.findings import Check, Finding, Step, Verdict, quoted, since, time_of
 from installations.models import AppInstallation, AppToken, Channel, ChannelSecret, PausedFor, State
 from installations.signals import health_asked
@@ -66,7 +66,8 @@ def _of_secrets(installation: AppInstallation) -> list[Finding]:
     if not valid:
         do = "Add the one that LivePerson shows."
         return [check.stops("It has no valid client secret.", do=do, step=Step.ADD_SECRET)]
-    if broken := of_seals(check, valid, whose="A client secret", step=Step.ADD_SECRET):
+    what = "A client secret cannot be opened, so webhooks are answered 503 and no token can be asked for."
+    if broken := of_seals(check, valid, what=what, step=Step.ADD_SECRET):
         return broken
     if len(valid) == 1:
         return [check.fine("One is valid, and it can be opened.")]
@@ -143,10 +144,8 @@ def _of_channel(channel: Channel) -> list[Finding]:
     """As a part of its app installation: what stops a channel need not stop the others."""
     valid: Sequence[ChannelSecret] = channel.valid_secrets  # type: ignore[attr-defined]  # by the prefetch above
     check, step = _check_of(channel), Step.SHOW_CHANNEL
-    found = [
-        *_of_channel_state(channel),
-        *of_seals(check, valid, whose=f"A secret of the channel {channel.name}", step=step),
-    ]
+    broken = f"A secret of the channel {channel.name} {CHANNEL_IS_SHUT}"
+    found = [*_of_channel_state(channel), *of_seals(check, valid, what=broken, step=step)]
     for label in lacking_addresses(channel):
         what = f"The channel {channel.name} has no {label}: what agents write to its consumers fails."
         found.append(check.worries(what, do="Open the channel and enter it.", step=step))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
 
 from access.models import BrandOwned
-from core.encryption import context_of
+from core.encryption import SealBroken, context_of
 from core.vault import key_ring
 from installations.models.accounts import AppInstallation
 from installations.models.channels import Channel
@@ -39,6 +40,13 @@ class SealedSecret(BrandOwned):
     def reveal(self) -> bytes:
         """Decrypt, for use and never for show. Raises core.encryption.SealBroken."""
         return key_ring().open(bytes(self.sealed), context=self.seal_context)
+
+    def is_same_as(self, plaintext: bytes) -> bool:
+        """Whether this is what it holds; never, where its seal is broken: the current one can be put beside it."""
+        try:
+            return hmac.compare_digest(self.reveal(), plaintext)
+        except SealBroken:
+            return False
 
     @property
     def seal_context(self) -> str:

@@ -12,7 +12,7 @@ from core.actor import COMMAND
 from installations import connectors, tokens
 from installations import services as installations
 from installations.models import AppToken, State
-from tests.conversations.stand import Stand, in_thread, only_message
+from tests.conversations.stand import Stand, forget_caches, in_thread, only_message
 
 
 def rotate_at_liveperson(stand: Stand) -> str:
@@ -244,6 +244,18 @@ def test_a_token_that_cannot_be_opened_any_more_is_fetched_anew(stand: Stand) ->
     stand.says("one")
     stand.settle()
     AppToken.objects.update(sealed=b"\x01" + bytes(60))
+
+    stand.says("two")
+    stand.work()
+
+    assert stand.heard() == ["one", "two"]
+
+
+def test_what_can_be_sent_with_the_token_needs_no_client_secret(stand: Stand) -> None:
+    stand.says("one")
+    stand.settle()
+    stand.installation.secrets.update(sealed=b"\x01" + bytes(60))
+    forget_caches()
 
     stand.says("two")
     stand.work()

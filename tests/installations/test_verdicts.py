@@ -96,11 +96,16 @@ def test_without_a_valid_secret(world):
     assert "It has no valid client secret." in said(world)
 
 
-@pytest.mark.parametrize("whose", ["installation", "channel"])
-def test_a_secret_whose_key_is_gone_stops_everything_and_the_page_says_so(whose, world):
+@pytest.mark.parametrize(
+    ("whose", "sentence"),
+    [
+        ("installation", "cannot be opened, so webhooks are answered 503 and no token can be asked for."),
+        ("channel", "cannot be opened, so webhooks are answered 503 and nothing is sent."),
+    ],
+)
+def test_a_secret_whose_key_is_gone_stops_everything_and_the_page_says_so(whose, sentence, world):
     getattr(world, whose).secrets.update(sealed=b"\x01" + bytes(80))
     assert verdict(world).tone is Tone.STOPS
-    sentence = "cannot be opened, so webhooks are answered 503 and nothing is sent."
     page = page_of(world.operator, world.installation)
     assert sentence in page
     assert "not in ENCRYPTION_KEYS. Add that key." in page
