@@ -106,6 +106,7 @@ class GuardedAdmin(ModelAdmin):
     list_disable_select_all = True
     list_filter_sheet = False
     list_before_template = "admin/parts/above_list.html"
+    change_form_before_template = "admin/parts/seen.html"
     compressed_fields = True
     save_as = False
 
@@ -256,6 +257,8 @@ class GuardedAdmin(ModelAdmin):
             # The form stands below what the page tells of the row, which has to be that of the row as it is stored.
             messages.error(request, "Nothing was stored. What is wrong stands above the form and in it.")
             context["original"] = self.model._default_manager.get(pk=obj.pk)
+        # Of a FreshForm; others show nothing that two people could change at once.
+        context["seen"] = getattr(context["adminform"].form, "seen", "")
         return super().render_change_form(request, context, *args, **kwargs)
 
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from access import services
 from access.admin_base import BrandScopedAdmin
 from access.admin_deeds import Deed, DeedsMixin, ReasonForm, Told
+from access.admin_fresh import FreshForm
 from access.models import Brand, User
 from access.rules import Verb
 from core.actor import Actor
@@ -24,6 +25,10 @@ def _hold(row: Brand, given: dict[str, Any], actor: Actor) -> Told:
 def _lift_hold(row: Brand, given: dict[str, Any], actor: Actor) -> Told:
     services.lift_hold_of_brand(row, actor=actor, reason=given["reason"])
     return Told(sentence="The hold is lifted: what is past its day is removed within the hour.")
+
+
+class BrandForm(FreshForm):
+    version_of = staticmethod(services.version_of)
 
 
 @admin.register(Brand)
@@ -55,6 +60,7 @@ class BrandAdmin(DeedsMixin, BrandScopedAdmin):
         ),
     )
     add_verb = change_verb = Verb.OWN
+    form = BrandForm
 
     list_display = ("name", "slug", "retention_days", "created_at")
     ordering = ("name",)
@@ -78,4 +84,5 @@ class BrandAdmin(DeedsMixin, BrandScopedAdmin):
         services.add_brand(obj, actor=actor)
 
     def store_changes(self, obj: Brand, *, form: forms.Form, actor: Actor) -> None:
-        services.change_brand(obj, fields=form.changed_data, actor=actor)
+        assert isinstance(form, BrandForm)
+        services.change_brand(obj, fields=form.changed_data, actor=actor, seen=form.version)

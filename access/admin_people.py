@@ -17,6 +17,7 @@ from access import services
 from access.admin_base import BrandScopedAdmin, PlatformAdmin, acting
 from access.admin_deeds import Deed, DeedsMixin, Told
 from access.admin_filters import BrandFilter, choice_filter
+from access.admin_fresh import FreshForm
 from access.models import Membership, Role, User
 from access.rules import Verb
 from access.templatetags.readable import chip, moment
@@ -63,6 +64,10 @@ class MembershipForm(forms.ModelForm):
         return cleaned
 
 
+class RoleForm(FreshForm):
+    version_of = staticmethod(services.version_of)
+
+
 @admin.register(Membership)
 class MembershipAdmin(BrandScopedAdmin):
     """Roles. A brand's owners give them in their brand; those in all brands are given by who runs the site."""
@@ -102,7 +107,7 @@ class MembershipAdmin(BrandScopedAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:
             # Whose role it is and where stays: giving another person a role is another act.
-            return super().get_form(request, obj, change, **{**kwargs, "form": forms.ModelForm})
+            return super().get_form(request, obj, change, **{**kwargs, "form": RoleForm})
         runs_the_site = isinstance(request.user, User) and request.user.is_superuser
         members = {"may_give_all_brands": runs_the_site}
         return super().get_form(request, obj, change, **{**kwargs, "form": type("Form", (MembershipForm,), members)})
@@ -111,7 +116,8 @@ class MembershipAdmin(BrandScopedAdmin):
         services.give_role(obj, actor=actor)
 
     def store_changes(self, obj: Membership, *, form: forms.Form, actor: Actor) -> None:
-        services.change_role(obj, actor=actor)
+        assert isinstance(form, FreshForm)
+        services.change_role(obj, actor=actor, seen=form.version)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         return super().delete_view(request, object_id, {"title": "Delete role", **(extra_context or {})})
@@ -127,7 +133,9 @@ def _may_touch(request: HttpRequest, obj: Membership | None) -> bool:
     return isinstance(request.user, User) and request.user.is_superuser
 
 
-class PersonForm(forms.ModelForm):
+class PersonForm(FreshForm):
+    version_of = staticmethod(services.version_of)
+
     class Meta:
         model = User
         fields = ("username", "first_name", "last_name", "email", "is_active", "is_superuser")
@@ -204,7 +212,8 @@ class PersonAdmin(DeedsMixin, PlatformAdmin, DjangoUserAdmin):  # type: ignore[m
         services.add_person(obj, actor=actor)
 
     def store_changes(self, obj: User, *, form: forms.Form, actor: Actor) -> None:
-        services.change_person(obj, fields=form.changed_data, actor=actor)
+        assert isinstance(form, FreshForm)
+        services.change_person(obj, fields=form.changed_data, actor=actor, seen=form.version)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         with transaction.atomic():

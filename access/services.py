@@ -11,11 +11,23 @@ from django.utils import timezone
 from access import acts
 from access.models import Brand, Membership, User
 from core.actor import Actor
-from core.changes import changes_between, facts_of
+from core.changes import changes_between, facts_of, fingerprint
 from core.errors import ConfigurationError
 
 _BRAND_FACTS = ("slug", "name", "retention_days")
 _PERSON_FACTS = ("username", "first_name", "last_name", "email", "is_active", "is_superuser")
+_ROLE_FACTS = ("role",)
+
+
+def version_of(row: Brand | User | Membership) -> str:
+    """Names what of a row people change, as it is now: another name after each change."""
+    return fingerprint(row, {Brand: _BRAND_FACTS, User: _PERSON_FACTS, Membership: _ROLE_FACTS}[type(row)])
+
+
+def _check_unchanged(stored: Brand | User | Membership, seen: str) -> None:
+    """seen: the version that a change was made from; empty where nobody had looked."""
+    if seen and version_of(stored) != seen:
+        raise ConfigurationError("Somebody has changed this just now. Look at it, then change it again.")
 
 
 @transaction.atomic
@@ -26,9 +38,14 @@ def add_brand(brand: Brand, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def change_brand(brand: Brand, *, fields: Collection[str], actor: Actor) -> None:
-    """Store those fields of a brand, as they stand on the row that is given."""
+def change_brand(brand: Brand, *, fields: Collection[str], actor: Actor, seen: str = "") -> None:
+    """
+    Store those fields of a brand, as they stand on the row that is given.
+
+    Raises ConfigurationError where somebody has changed it since it was `seen`.
+    """
     before = Brand.objects.select_for_update().get(pk=brand.pk)
+    _check_unchanged(before, seen)
     if changes := changes_between(before, brand, fields):
         brand.save(update_fields=list(changes))
         acts.tell("brand.changed", actor=actor, subject=brand, data=changes)
@@ -65,15 +82,17 @@ def add_person(user: User, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def change_person(user: User, *, fields: Collection[str], actor: Actor) -> None:
+def change_person(user: User, *, fields: Collection[str], actor: Actor, seen: str = "") -> None:
     """
     Store those fields of a person.
 
-    Raises ConfigurationError when nobody would be left to run the site.
+    Raises ConfigurationError when nobody would be left to run the site, and where somebody has changed the person
+    since they were `seen`.
     """
     # Those who run the site are locked too, all in one order: of the last two who go at once, the second has to see it.
     concerned = User.objects.filter(Q(pk=user.pk) | Q(is_superuser=True, is_active=True)).order_by("pk")
     before = {person.pk: person for person in concerned.select_for_update()}[user.pk]
+    _check_unchanged(before, seen)
     if changes := changes_between(before, user, fields):
         if before.is_superuser and before.is_active and not (user.is_superuser and user.is_active):
             ensure_somebody_runs_the_site(without=user)
@@ -108,9 +127,12 @@ def give_role(membership: Membership, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def change_role(membership: Membership, *, actor: Actor) -> None:
-    """Give a member another role."""
-    before = Membership.objects.select_for_update().get(pk=membership.pk)
+def change_role(membership: Membership, *, actor: Actor, seen: str = "") -> None:
+    """Give a member another role. Raises ConfigurationError where it is gone, or another one than was `seen`."""
+    before = Membership.objects.select_for_update().filter(pk=membership.pk).first()
+    if before is None:
+        raise ConfigurationError("This role has been taken away just now.")
+    _check_unchanged(before, seen)
     if changes := changes_between(before, membership, ("role",)):
         membership.save(update_fields=["role"])
         data = {**changes, "user": membership.user.get_username()}
@@ -119,7 +141,9 @@ def change_role(membership: Membership, *, actor: Actor) -> None:
 
 @transaction.atomic
 def take_role_away(membership: Membership, *, actor: Actor) -> None:
-    """End a membership."""
+    """End a membership; of two who do it at the same moment one does."""
+    if not Membership.objects.select_for_update().filter(pk=membership.pk).exists():
+        return
     acts.tell("membership.deleted", actor=actor, subject=membership, data=_facts_of_membership(membership))
     membership.delete()
 

@@ -15,7 +15,7 @@ from core.actor import Actor
 from installations import editing
 from installations.account_verdicts import verdict_of_account
 from installations.admin_filters import ACCOUNT_FILTERS
-from installations.admin_forms import AccountForm, seen_by
+from installations.admin_forms import AccountForm
 from installations.admin_verdict import verdict_context
 from installations.models import Account
 
@@ -33,7 +33,6 @@ class AccountAdmin(BrandScopedAdmin):
     search_help_text = "Part of the name or of LivePerson's account id, or our id"
     fields = ("brand", "lp_account_id", "name", "domain_api")
     change_form_outer_before_template = "admin/installations/account_top.html"
-    change_form_before_template = "admin/parts/seen.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # An account belongs to one brand for good: its consumers and conversations do.
@@ -55,5 +54,4 @@ class AccountAdmin(BrandScopedAdmin):
             verdict = verdict_of_account(stored, now=timezone.now())
             may_change = self.has_change_permission(request, obj)
             context.update(verdict_context(verdict, buttons=(), row_id=obj.pk, may_change=may_change))
-            context["seen"] = seen_by(context)
         return super().render_change_form(request, context, *args, **kwargs)

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from access.admin_deeds import Deed, Told
+from access.admin_fresh import FreshForm
 from adapters.base import ChannelAdapter
 from adapters.registry import get_adapter, list_adapters
 from core.actor import Actor
@@ -19,7 +20,7 @@ from installations import editing, rotation, services
 from installations.admin_connector import STATE_DEEDS, ConnectorAdmin
 from installations.admin_deed_forms import ChannelSecretForm
 from installations.admin_filters import CHANNEL_FILTERS
-from installations.admin_forms import FreshForm, channel_form, secrets_of_adapter
+from installations.admin_forms import channel_form, secrets_of_adapter
 from installations.admin_rotation import RetireChannelSecretForm, rotation_url
 from installations.channel_verdicts import verdict_of_channel
 from installations.findings import Verdict

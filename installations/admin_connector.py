@@ -16,7 +16,6 @@ from access.rules import Verb
 from access.templatetags.readable import chip
 from core.actor import Actor
 from installations import services
-from installations.admin_forms import seen_by
 from installations.admin_pause import PAUSE, RESUME
 from installations.admin_rotation import RotationMixin, rotation_url
 from installations.admin_verdict import verdict_context
@@ -69,7 +68,6 @@ class ConnectorAdmin(RotationMixin, BrandScopedAdmin):
     """Subclasses say how a row is judged, and what else stands above its form."""
 
     add_verb = change_verb = Verb.OPERATE
-    change_form_before_template = "admin/parts/seen.html"
 
     def verdict(self, obj: Any, *, now: datetime) -> Verdict:
         raise NotImplementedError
@@ -82,7 +80,6 @@ class ConnectorAdmin(RotationMixin, BrandScopedAdmin):
         obj = kwargs.get("obj")
         if obj is not None:
             context.update(self.top(request, obj))
-            context["seen"] = seen_by(context)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def top(self, request: HttpRequest, obj: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
@@ -14,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from access.admin_fresh import FreshForm
 from adapters.base import ChannelAdapter, ConfigField
 from installations.connectors import domain_api_trouble
 from installations.editing import has_been_used, version_of
@@ -30,45 +30,11 @@ def secret_field(**options: Any) -> forms.CharField:
     )
 
 
-class FreshForm(forms.ModelForm):
-    """
-    Of a row that several people may have open: who would overwrite what somebody else has changed since is told.
-
-    version: of the row as it is stored now. seen: of the row as the page showed it.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        is_new = self.instance._state.adding
-        self.version = "" if is_new else version_of(self.instance)
-        self.seen = self.data.get("seen", "") if self.is_bound else self.version
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.version and self.seen and self.seen != self.version:
-            # What is sent once more was entered in the face of what is told here.
-            self.seen = self.version
-            raise forms.ValidationError(
-                f"Somebody has changed this since you opened it, so nothing was stored. {self._stored()} "
-                "What you entered stands below: look at it, then save again."
-            )
-        return cleaned
-
-    def _stored(self) -> str:
-        differing = [
-            f"{self.fields[name].label}: {self.get_initial_for_field(self.fields[name], name) or 'empty'}"
-            for name in self.changed_data
-            if name in self.fields
-        ]
-        return f"Stored now is {'; '.join(differing)}." if differing else ""
+class ConnectorForm(FreshForm):
+    version_of = staticmethod(version_of)
 
 
-def seen_by(context: Mapping[str, Any]) -> str:
-    """The version of the row that the form of a page is made from."""
-    return str(getattr(context["adminform"].form, "seen", ""))
-
-
-class AccountForm(FreshForm):
+class AccountForm(ConnectorForm):
     domain_api = forms.URLField(
         label="Domain API",
         required=False,
@@ -91,7 +57,7 @@ class AccountForm(FreshForm):
         return given
 
 
-class InstallationForm(FreshForm):
+class InstallationForm(ConnectorForm):
     first_secret = secret_field(
         label="Client secret",
         help_text="As LivePerson shows it beside the client id. It is stored encrypted and never shown again.",
@@ -138,7 +104,7 @@ class InstallationForm(FreshForm):
         return cleaned
 
 
-class ChannelForm(FreshForm):
+class ChannelForm(ConnectorForm):
     """Grows a field for each setting of the adapter: `config_<name>`, and on a new channel `secret_<name>`."""
 
     adapter: ClassVar[ChannelAdapter]

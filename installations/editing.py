@@ -6,7 +6,6 @@ Rows come checked from a form; who may do it was asked before.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,9 +16,8 @@ from access import newest
 from adapters.registry import get_adapter
 from audit import api as audit
 from core.actor import Actor
-from core.changes import changes_between, facts_of
+from core.changes import changes_between, facts_of, fingerprint
 from core.errors import ConfigurationError
-from core.wire import canonical
 from installations import services
 from installations.connectors import forget_connectors
 from installations.models import Account, AppInstallation, Channel, ChannelSecret
@@ -79,7 +77,7 @@ def add_channel(channel: Channel, *, secrets: Mapping[str, str], actor: Actor) -
 def version_of(row: Account | AppInstallation | Channel) -> str:
     """Names what of a row people change, as it is now: another name after each change."""
     facts = {Account: _ACCOUNT_FACTS, AppInstallation: _INSTALLATION_FACTS, Channel: _CHANNEL_FACTS}[type(row)]
-    return hashlib.sha256(canonical(facts_of(row, facts))).hexdigest()[:32]
+    return fingerprint(row, facts)
 
 
 @transaction.atomic
