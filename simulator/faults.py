@@ -58,7 +58,7 @@ class Rule:
 
 def _parse_rule(raw: Any) -> Rule:
     fields = members(raw, _SHAPE, required=("on", "do"), where="a fault rule")
-    if fields["do"] in WEBHOOK_KINDS and fields["on"] != "webhook":
+    if fields["do"] in ("duplicate", "reorder") and fields["on"] != "webhook":
         raise ControlError(f'Use {fields["do"]!r} with "on": "webhook" only.')
     if fields["do"] == "status" and "status" not in fields:
         raise ControlError("Add 'status' to a fault rule that does \"status\".")

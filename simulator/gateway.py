@@ -105,7 +105,7 @@ class Endpoint:
         processed = not (rule and rule.do == "status")
         answer = self._process(call) if processed else _fault_answer(rule, call)  # type: ignore[arg-type]
         self._log(call, started=started, rule=rule, answer=answer, processed=processed)
-        await write_with_fault(scope, receive, send, answer=answer, rule=rule)
+        await write_with_fault(scope, receive, send, answer=answer, rule=rule, faults=self._world.faults)
 
     def _process(self, call: Call) -> Answer:
         try:

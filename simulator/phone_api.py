@@ -165,7 +165,7 @@ class Inbox:
             return
         if duplicate and processed:
             answer = json_answer({"duplicate": True})
-        await write_with_fault(scope, receive, send, answer=answer, rule=rule)
+        await write_with_fault(scope, receive, send, answer=answer, rule=rule, faults=self._world.faults)
 
     @staticmethod
     def _answer_of(*, verified: bool) -> Answer:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .faults import Rule
+from .faults import Faults, Rule
 from .journal import encode
 
 MAX_BODY = 32 * 1024 * 1024
@@ -134,12 +134,17 @@ async def drop(scope: Scope, receive: Receive) -> None:
         pass
 
 
-async def write_with_fault(scope: Scope, receive: Receive, send: Send, *, answer: Answer, rule: Rule | None) -> None:
+async def write_with_fault(
+    scope: Scope, receive: Receive, send: Send, *, answer: Answer, rule: Rule | None, faults: Faults
+) -> None:
     """Write the answer of a request that was processed, broken in the way the rule says."""
     if rule is None or rule.do == "status":
         await write(send, answer)
     elif rule.do == "delay":
         await asyncio.sleep(rule.seconds if rule.seconds is not None else 1.0)
+        await write(send, answer)
+    elif rule.do == "hold":
+        await faults.lifted(rule)
         await write(send, answer)
     elif rule.do == "slow_body":
         await write_slowly(send, answer, seconds=rule.seconds if rule.seconds is not None else 5.0)

@@ -7,7 +7,9 @@ from typing import Any
 from conversations.models import Dispatch
 from installations.models import AppInstallation
 from tests.conversations.servers import Got
-from tests.conversations.stand import ADA, Stand, forget_caches
+from tests.conversations.stand import ADA, Stand, forget_caches, in_thread
+from tests.waiting import wait_until
+from webhooks.models import Delivery, DeliveryState
 
 BEN = "+15550111"
 
@@ -34,6 +36,18 @@ def lose_request(stand: Stand) -> None:
 def says(stand: Stand, text: str, *, consumer: str = ADA) -> None:
     stand.says(text, consumer=consumer)
     stand.work()
+
+
+def says_and_is_echoed_before_the_answer(stand: Stand, text: str) -> None:
+    stand.deliver_at_once()
+    sends = len(stand.requests("send"))
+    stand.says(text)
+    with stand.answers_held("send"):
+        worker = in_thread(stand.work)
+        stand.simulator_waits_for("send", count=sends + 1)
+        stand.pending()
+        wait_until(lambda: not Delivery.objects.exclude(state=DeliveryState.PROCESSED).exists(), within_s=5)
+    worker.join()
 
 
 def without_echo_of(*texts: str) -> Any:

@@ -8,11 +8,12 @@ server. Sending is the real drain, called in the test.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -234,6 +235,15 @@ class Stand(Door):
 
     def faults(self, *rules: dict[str, Any]) -> None:
         self.simulator.control("PUT", "faults", [{"account": self.account, **rule} for rule in rules])
+
+    @contextlib.contextmanager
+    def answers_held(self, on: str) -> Iterator[None]:
+        """One of LivePerson's services hears everything and answers nothing: how fast anybody is decides nothing."""
+        self.faults({"on": on, "do": "hold"})
+        try:
+            yield
+        finally:
+            self.faults()
 
     def at_liveperson(self) -> list[dict[str, Any]]:
         """The account's conversations, oldest first."""

@@ -17,7 +17,7 @@ from tests.conversations.stand import Stand, in_thread
 class Worker:
     """A worker in a thread, whose connection can be cut as a restart of PostgreSQL does."""
 
-    def __init__(self, stand: Stand, *, deadline_s: float) -> None:
+    def __init__(self, stand: Stand) -> None:
         self.failure: Exception | None = None
         self._has_begun = threading.Event()
 
@@ -25,7 +25,7 @@ class Worker:
             self._pid = backend_pid()
             self._has_begun.set()
             try:
-                stand.work(deadline_s=deadline_s)
+                stand.work()
             except (OperationalError, InterfaceError) as error:
                 self.failure = error
 
@@ -49,21 +49,20 @@ def backend_pid() -> int:
 
 @pytest.fixture
 def under_way(stand: Stand) -> Stand:
-    """Three consumers wait, each with one text whose answer takes half a second."""
+    """Three consumers wait, each with one text."""
     for number in range(3):
         stand.says("Hello", consumer=f"consumer-{number}")
     stand.settle()
-    stand.faults({"on": "send", "do": "delay", "seconds": 0.5, "times": 3})
     for number in range(3):
         stand.says("under way", consumer=f"consumer-{number}")
     return stand
 
 
 def test_answers_under_way_are_not_lost(under_way: Stand) -> None:
-    worker = Worker(under_way, deadline_s=4)
-    under_way.simulator_waits_for("send", count=6)
-
-    worker.lose_connection()
+    with under_way.answers_held("send"):
+        worker = Worker(under_way)
+        under_way.simulator_waits_for("send", count=6)
+        worker.lose_connection()
     worker.join()
 
     assert worker.failure is not None, "the worker is told that it has no database"
@@ -147,7 +146,8 @@ def test_a_lane_whose_next_call_is_under_way_is_not_given_away(stand: Stand, mon
     stand.settle()
     stand.says("first")
     stand.says("second")
-    stand.faults({"on": "send", "do": "delay", "seconds": 2.0})
+    # The second is held; long enough for the first to be settled anew meanwhile.
+    stand.faults({"on": "send", "do": "delay", "seconds": 0, "times": 1}, {"on": "send", "do": "hold", "seconds": 7})
     lose_what_is_written(monkeypatch)
     leased = []
 
@@ -155,6 +155,7 @@ def test_a_lane_whose_next_call_is_under_way_is_not_given_away(stand: Stand, mon
         stand.simulator_waits_for("send", count=3)
         time.sleep(0.7)
         leased.append(Lane.objects.get(direction="TO_LIVEPERSON").leased_until)
+        stand.faults()
 
     watch = in_thread(look)
     with pytest.raises(OperationalError):

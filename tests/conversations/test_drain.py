@@ -22,6 +22,7 @@ from installations.models import AppToken, Channel, InstallationSecret
 from tests.conversations.late import late
 from tests.conversations.servers import Play
 from tests.conversations.stand import Stand, forget_caches, in_thread, make_door, only_message
+from tests.waiting import wait_until
 from tests.webhooks.work import apply_all
 from webhooks import services
 from webhooks.applying import apply_some
@@ -47,69 +48,77 @@ def ready(stand: Stand, consumers: int) -> None:
     apply_all()
 
 
+def statements_of_two_turns(lanes_: int) -> int:
+    """One that begins a call for each lane, and one that writes all their results."""
+    drain = Drain(deadline_s=60)
+    with counted() as seen:
+        drain._turn()
+        wait_until(lambda: drain._done.qsize() == lanes_)
+        drain._turn()
+    drain.run()
+    return len(seen)
+
+
 def test_a_turn_takes_as_many_statements_for_24_lanes_as_for_one(stand: Stand) -> None:
     ready(stand, 1)
-    with counted() as for_one:
-        Drain(deadline_s=4).run()
+    for_one = statements_of_two_turns(1)
     ready(stand, 24)
 
-    with counted() as for_many:
-        Drain(deadline_s=4).run()
+    for_many = statements_of_two_turns(24)
 
     assert all(stand.heard(number)[-1] == "and this" for number in range(24))
-    # Answers come back in several turns, so there are a few more; but not one set for each lane.
-    assert len(for_many) < len(for_one) * 6, f"{len(for_one)} statements for one lane, {len(for_many)} for 24"
+    # What is cut into portions takes a few more; but not one for each lane.
+    assert for_many < for_one + 12, f"{for_one} statements for one lane, {for_many} for 24"
 
 
 def test_no_transaction_is_open_while_a_call_is_under_way(stand: Stand) -> None:
     stand.says("Hello")
     stand.settle()
-    stand.faults({"on": "send", "do": "delay", "seconds": 0.4, "times": 1})
     stand.says("and this")
-    seen: list[int] = []
 
-    def look() -> None:
-        stand.simulator_waits_for("send", count=2)
+    def is_any_open() -> bool:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND xact_start < now() - interval '100 milliseconds'"
+                "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL)"
             )
-            seen.append(cursor.fetchone()[0])
+            return bool(cursor.fetchone()[0])
 
-    worker = in_thread(stand.work)
-    time.sleep(0.1)
-    look()
+    with stand.answers_held("send"):
+        worker = in_thread(stand.work)
+        stand.simulator_waits_for("send", count=2)
+        wait_until(lambda: not is_any_open(), within_s=5)
+        assert Dispatch.objects.filter(state=DispatchState.SENDING).exists(), "the call is still under way"
     worker.join()
-
-    assert seen == [0]
 
 
 def test_the_attempt_is_on_record_before_the_request_is_answered(stand: Stand) -> None:
     stand.says("Hello")
     stand.settle()
-    stand.faults({"on": "send", "do": "delay", "seconds": 0.4, "times": 1})
     stand.says("and this")
 
-    worker = in_thread(stand.work)
-    stand.simulator_waits_for("send", count=2)
-    dispatch = Dispatch.objects.get(state=DispatchState.SENDING)
-    assert dispatch.attempts.filter(step="PUBLISH", finished_at=None).count() == 1
+    with stand.answers_held("send"):
+        worker = in_thread(stand.work)
+        stand.simulator_waits_for("send", count=2)
+        dispatch = Dispatch.objects.get(state=DispatchState.SENDING)
+        assert dispatch.attempts.filter(step="PUBLISH", finished_at=None).count() == 1
     worker.join()
 
 
 def test_nothing_new_is_started_after_the_deadline(stand: Stand) -> None:
     stand.says("Hello")
     stand.settle()
-    stand.faults({"on": "send", "do": "delay", "seconds": 0.25})
     for number in range(6):
         stand.says(f"text {number}")
+    drain = Drain(deadline_s=60)
 
-    started = time.monotonic()
-    stand.work(deadline_s=0.4)
+    with stand.answers_held("send"):
+        worker = in_thread(lambda: drain.run(feed=apply_some))
+        stand.simulator_waits_for("send", count=2)
+        drain._ends_at_s = time.monotonic()
+    worker.join()
 
-    assert time.monotonic() - started < 1.2
-    assert 2 <= len(stand.requests("send")) <= 4
+    assert len(stand.requests("send")) == 2
     assert not Dispatch.objects.filter(state=DispatchState.SENDING).exists(), "what is under way is finished"
     assert Lane.objects.filter(leased_until__isnull=False).count() == 0
 
@@ -245,7 +254,7 @@ def test_a_consumer_in_use_elsewhere_is_left_for_later_not_waited_for(transactio
     with transaction.atomic():
         lanes.lock_consumer(Consumer.objects.get().pk)
         worker = in_thread(lambda: found.append(lanes.claim(room_for(24))))
-        worker.join(3)
+        worker.join(30)
         assert not worker.is_alive()
 
     assert found == [{}]
@@ -255,9 +264,9 @@ def test_a_consumer_in_use_elsewhere_is_left_for_later_not_waited_for(transactio
 def test_work_with_nothing_due_ends_at_once(transactional_db: None) -> None:
     started = time.monotonic()
 
-    services.work(deadline_s=5)
+    services.work(deadline_s=60)
 
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 30
 
 
 def test_a_text_is_heard_once_although_two_workers_drain_at_the_same_time(stand: Stand) -> None:
@@ -335,7 +344,7 @@ def test_an_error_while_applying_does_not_lose_the_answers_that_are_under_way(st
         return False
 
     with pytest.raises(ZeroDivisionError):
-        Drain(deadline_s=4).run(feed=feed)
+        Drain(deadline_s=60).run(feed=feed)
 
     assert Dispatch.objects.get(message__content__text="under way").state == DispatchState.SENT
 

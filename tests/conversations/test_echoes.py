@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from conversations.models import Dispatch, DispatchState, Lane, MessageStatus
 from installations.models import UnknownPolicy
-from tests.conversations.evidence import BEN, lose_answer, lose_request, policy, says, the
+from tests.conversations.evidence import (
+    BEN,
+    lose_answer,
+    lose_request,
+    policy,
+    says,
+    says_and_is_echoed_before_the_answer,
+    the,
+)
 from tests.conversations.stand import ADA, Stand, in_thread
 
 
@@ -19,9 +27,7 @@ def test_the_echo_of_an_accepted_text_is_noted(open_stand: Stand) -> None:
 
 
 def test_an_echo_that_comes_before_the_answer_is_the_same_text(open_stand: Stand) -> None:
-    open_stand.deliver_at_once()
-    open_stand.faults({"on": "send", "do": "delay", "seconds": 0.4, "times": 1})
-    says(open_stand, "once")
+    says_and_is_echoed_before_the_answer(open_stand, "once")
 
     dispatch = the("once")
     assert (dispatch.state, dispatch.resolution) == (DispatchState.SENT, "answer")
@@ -137,10 +143,8 @@ def test_the_echo_of_a_text_said_again_does_not_settle_the_parked_one(open_stand
     says(open_stand, "ok")
     open_stand.pass_time(31)
     open_stand.work()
-    open_stand.deliver_at_once()
-    open_stand.faults({"on": "send", "do": "delay", "seconds": 0.5, "times": 1})
 
-    says(open_stand, "ok")
+    says_and_is_echoed_before_the_answer(open_stand, "ok")
 
     parked, again = Dispatch.objects.filter(message__content__text="ok").order_by("position")
     assert (parked.state, parked.echo_sequence) == (DispatchState.PARKED, None)
@@ -155,14 +159,14 @@ def test_an_echo_taken_for_the_second_of_two_equal_texts_settles_the_first_after
     open_stand._delivered += len(held_back)
     open_stand.pass_time(31)
     open_stand.work()
-    open_stand.faults({"on": "send", "do": "delay", "seconds": 0.5, "times": 1})
     sends = len(open_stand.requests("send"))
     open_stand.says("ok")
 
-    worker = in_thread(open_stand.work)
-    open_stand.simulator_waits_for("send", count=sends + 1)
-    for got in held_back:
-        open_stand.hand_over(got)
+    with open_stand.answers_held("send"):
+        worker = in_thread(open_stand.work)
+        open_stand.simulator_waits_for("send", count=sends + 1)
+        for got in held_back:
+            open_stand.hand_over(got)
     worker.join()
     open_stand.settle()
 

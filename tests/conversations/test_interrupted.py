@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from conversations.calls import Brought
 from conversations.models import Attempt, Dispatch, DispatchState, Lane, MessageStatus
 from tests.conversations.late import bring, late
 from tests.conversations.stand import ADA, Stand, in_thread
+from tests.waiting import wait_until
 from tests.webhooks.work import apply_all
 
 
@@ -160,21 +160,17 @@ def test_a_lane_that_is_leased_is_left_alone(talking: Stand) -> None:
 
 
 def test_the_late_answer_of_a_slow_worker_settles_what_another_one_took_for_unanswered(talking: Stand) -> None:
-    talking.faults({"on": "send", "do": "delay", "seconds": 0.8, "times": 1})
     talking.says("slow")
-    slow = in_thread(lambda: talking.work(deadline_s=0.3))
-    talking.simulator_waits_for("send", count=2)
-    Lane.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-
-    until = time.monotonic() + 0.6
-    while time.monotonic() < until:
-        talking.work(deadline_s=0.1)  # another worker takes the lane over
-        dispatch = Dispatch.objects.get(message__content__text="slow")
-        if dispatch.state == DispatchState.UNKNOWN:
-            break
+    dispatch_of_it = Dispatch.objects.filter(message__content__text="slow")
+    with talking.answers_held("send"):
+        slow = in_thread(lambda: talking.work(deadline_s=0.3))
+        talking.simulator_waits_for("send", count=2)
+        Lane.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+        # Another worker takes the lane over.
+        wait_until(dispatch_of_it.filter(state=DispatchState.UNKNOWN).exists, by=talking.work, within_s=5)
     slow.join()
 
-    dispatch.refresh_from_db()
+    dispatch = dispatch_of_it.get()
     assert (dispatch.state, dispatch.resolution) == (DispatchState.SENT, "answer")
     attempt = dispatch.attempts.get()
     assert (attempt.outcome, attempt.error_code) == ("ACCEPTED", "late")
@@ -209,15 +205,14 @@ def test_an_early_step_that_ends_late_moves_nothing_that_has_gone_on(talking: St
 
 
 def test_a_call_may_last_longer_than_a_lease(talking: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conversations.lanes.LEASE_S", 0.3)
     monkeypatch.setattr("conversations.drain._RENEW_EVERY_S", 0.05)
-    talking.faults({"on": "send", "do": "delay", "seconds": 0.8, "times": 1})
     talking.says("slow")
-    slow = in_thread(talking.work)
-    talking.simulator_waits_for("send", count=2)
-    for _ in range(5):
-        talking.work(deadline_s=0.05)
-        time.sleep(0.1)
+    with talking.answers_held("send"):
+        slow = in_thread(talking.work)
+        talking.simulator_waits_for("send", count=2)
+        leased_until = Lane.objects.get(direction="TO_LIVEPERSON").leased_until
+        wait_until(Lane.objects.filter(leased_until__gt=leased_until + timedelta(seconds=1)).exists, within_s=6)
+        talking.work()
     slow.join()
 
     dispatch = Dispatch.objects.get(message__content__text="slow")

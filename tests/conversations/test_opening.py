@@ -56,10 +56,13 @@ def test_a_lost_answer_is_settled_by_the_notification_and_the_text_follows(stand
 
 def test_a_notification_that_outruns_the_answer_is_the_same_conversation(stand: Stand) -> None:
     stand.deliver_at_once()
-    stand.faults({"on": "conversation", "do": "delay", "seconds": 0.4, "times": 1})
     stand.says("Hello")
 
-    stand.work()
+    with stand.answers_held("conversation"):
+        worker = in_thread(stand.work)
+        stand.simulator_waits_for("conversation")
+        stand.pending()
+    worker.join()
 
     assert only_conversation().lp_conversation_id == stand.lp_conversation_id
     assert openings()[0].resolution == "answer"

@@ -20,6 +20,7 @@ from core.actor import COMMAND
 from core.ids import NO_ID
 from installations import pausing
 from installations.models import ASLEEP_FOR, Pause, PausedDirection
+from installations.pause_desk import LOOK_EVERY
 from tests.conversations.evidence import BEN
 from tests.conversations.servers import Play
 from tests.conversations.stand import ADA, Stand, forget_caches, in_thread
@@ -123,14 +124,16 @@ def test_what_another_pause_covers_as_well_goes_on_waiting(talking: Stand) -> No
 
 
 def test_a_send_under_way_ends_and_the_next_does_not_begin(talking: Stand) -> None:
-    talking.phone.plays.append(Play(delay_s=1.0))
+    goes_on = threading.Event()
+    talking.phone.plays.append(Play(before=lambda: goes_on.wait(8) and None))
     for text in ("under way", "waits"):
         talking.agent("say", text=text)
     talking.deliver()
     worker = in_thread(talking.work)
-    while not talking.phone.got:
-        time.sleep(0.01)
+    talking.phone.wait(1)
     pause(row(talking, "platform"))
+    time.sleep(LOOK_EVERY.total_seconds())
+    goes_on.set()
     worker.join()
 
     assert at_phone(talking) == ["under way"]

@@ -9,7 +9,8 @@ import pytest
 from conversations.models import Direction, Dispatch, DispatchState, Message, MessageStatus
 from tests.conversations.notifications import receipt
 from tests.conversations.servers import Play
-from tests.conversations.stand import ADA, Stand, only_conversation
+from tests.conversations.stand import ADA, Stand, in_thread, only_conversation
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -70,15 +71,13 @@ def test_a_late_receipt_changes_nothing(talking: Stand) -> None:
 def test_a_receipt_that_comes_before_our_answer_counts(talking: Stand) -> None:
     """LivePerson may tell that the text was read before it has answered the request that brought it."""
     talking.deliver_at_once()
-    talking.faults({"on": "send", "do": "delay", "seconds": 0.6, "times": 1})
     talking.says("quickly read", id="m-2")
-    from tests.conversations.stand import in_thread
-
-    worker = in_thread(talking.work)
-    talking.simulator_waits_for("send", count=2)
-    talking.agent("read")
+    with talking.answers_held("send"):
+        worker = in_thread(talking.work)
+        talking.simulator_waits_for("send", count=2)
+        talking.agent("read")
+        talking.pending()
     worker.join()
-    talking.pending()
     talking.work()
 
     message = Message.objects.get(channel_message_id="m-2")
@@ -197,7 +196,10 @@ def test_the_status_of_another_channels_message_is_not_touched(talking: Stand) -
 def test_receipts_of_one_kind_that_wait_travel_together(talking: Stand) -> None:
     talking.agent("say", text=["one", "two", "three"])
     talking.deliver()
-    talking.faults({"on": "send", "do": "delay", "seconds": 0.4})
+    with talking.answers_held("send"):
+        worker = in_thread(talking.work)
+        wait_until(lambda: Message.objects.filter(status=MessageStatus.DELIVERED).count() == 3, within_s=6)
+    worker.join()
     talking.settle()
 
     told = receipts_at_liveperson(talking)

@@ -24,11 +24,11 @@ def install_anew(stand: Stand) -> None:
 
 def install_anew_during(stand: Stand, on: str) -> None:
     """Work, and install anew when a request has reached one of LivePerson's services and has no answer yet."""
-    stand.faults({"on": on, "do": "delay", "seconds": 0.5, "times": 1})
     stand.says("Hello")
-    worker = in_thread(lambda: stand.work(deadline_s=10))
-    stand.simulator_waits_for(on)
-    install_anew(stand)
+    with stand.answers_held(on):
+        worker = in_thread(stand.work)
+        stand.simulator_waits_for(on)
+        install_anew(stand)
     worker.join()
 
 
@@ -52,18 +52,15 @@ def test_rejected_credentials_pause_the_installation_that_used_them(stand: Stand
     stand.says("Hello")
     stand.settle()
     old = stand.installation
-    stand.faults(
-        {"on": "send", "do": "status", "status": 401, "times": 1},
-        {"on": "token", "do": "delay", "seconds": 0.5, "times": 1},
-        {"on": "send", "do": "delay", "seconds": 0.5, "times": 1},
-    )
+    stand.faults({"on": "send", "do": "status", "status": 401, "times": 1}, {"on": "token", "do": "hold"})
     stand.says("and this")
 
-    worker = in_thread(lambda: stand.work(deadline_s=10))
+    worker = in_thread(stand.work)
     stand.simulator_waits_for("token", count=2)
     stand.simulator.control("PATCH", f"accounts/{stand.account}", {"expire_tokens": "app"})  # the new one too
-    stand.simulator_waits_for("send", count=3)
-    install_anew(stand)
+    with stand.answers_held("send"):
+        stand.simulator_waits_for("send", count=3)
+        install_anew(stand)
     worker.join()
 
     assert AppInstallation.objects.get(pk=old.pk).state == State.PAUSED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from standardwebhooks import Webhook
 
@@ -12,8 +14,9 @@ from core.actor import COMMAND
 from installations import connectors, pausing
 from installations import services as installations
 from installations.models import Channel, State
+from installations.pause_desk import LOOK_EVERY
 from tests.conversations.servers import Play
-from tests.conversations.stand import ADA, Stand, forget_caches, make_door
+from tests.conversations.stand import ADA, Stand, forget_caches, in_thread, make_door
 
 
 @pytest.fixture
@@ -245,14 +248,13 @@ def test_a_worker_that_still_remembers_the_pause_does_not_put_a_lane_to_sleep(ta
 
 
 def test_a_pause_that_begins_while_something_is_under_way_lets_it_end(talking: Stand) -> None:
-    from tests.conversations.stand import in_thread
-
-    talking.faults({"on": "send", "do": "delay", "seconds": 0.4, "times": 1})
     talking.says("under way")
     talking.says("waits")
-    worker = in_thread(talking.work)
-    talking.simulator_waits_for("send", count=2)
-    pausing.pause(talking.installation, actor=COMMAND, reason="maintenance")
+    with talking.answers_held("send"):
+        worker = in_thread(talking.work)
+        talking.simulator_waits_for("send", count=2)
+        pausing.pause(talking.installation, actor=COMMAND, reason="maintenance")
+        time.sleep(LOOK_EVERY.total_seconds())
     worker.join()
 
     assert talking.heard() == ["Hello", "under way"]

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -139,6 +140,19 @@ def test_the_first_rule_that_fits_applies(connector):
 # -- on webhooks
 
 
+def test_an_answer_can_be_held_until_the_rule_is_gone(connector):
+    conversation = connector.open()
+    faults(connector, {"on": "send", "do": "hold"})
+    with ThreadPoolExecutor() as pool:
+        under_way = pool.submit(connector.text, conversation, "x")
+        while not messages(connector, conversation):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert not under_way.done()
+        faults(connector)
+        assert under_way.result().json()["code"] == "OK"
+
+
 def texts(receiver):
     changes = [json.loads(one["raw"])["body"]["changes"][0] for one in receiver.got]
     return [one["event"]["message"] for one in changes if one.get("event", {}).get("type") == "ContentEvent"]
@@ -241,6 +255,7 @@ def test_a_notification_can_dribble(connector, conversation, receiver):
         [{"on": "nowhere", "do": "delay"}],
         [{"on": "send", "do": "explode"}],
         [{"on": "send", "do": "duplicate"}],
+        [{"on": "send", "do": "reorder"}],
         [{"on": "send", "do": "status"}],
         [{"on": "send", "do": "delay", "extra": 1}],
         [{"on": "send", "do": "delay", "seconds": -1}],

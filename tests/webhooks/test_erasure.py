@@ -246,14 +246,13 @@ def test_what_is_still_to_be_sent_is_dropped(stand: Stand) -> None:
 
 
 def test_an_answer_that_comes_after_the_erasure_brings_nothing_back(stand: Stand) -> None:
-    stand.faults({"on": "conversation", "do": "delay", "seconds": 1.5})
     stand.says("CANARYFLIGHT", consumer=ADA, name=NAME)
-    beside = in_thread(stand.work)
-    stand.simulator_waits_for("conversation")
-    person = ada()
-    sending = Dispatch.objects.get(state=DispatchState.SENDING)
-
-    erase(person)
+    with stand.answers_held("conversation"):
+        beside = in_thread(stand.work)
+        stand.simulator_waits_for("conversation")
+        person = ada()
+        sending = Dispatch.objects.get(state=DispatchState.SENDING)
+        erase(person)
     beside.join(20)
 
     assert not beside.is_alive()
