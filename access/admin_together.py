@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 
 from access.admin_base import BrandScopedAdmin
 from access.rules import Verb
+from core.ids import id_in
 
 Action = Callable[[Any, HttpRequest, models.QuerySet[Any]], HttpResponse | None]
 
@@ -38,6 +40,15 @@ class TogetherMixin(BrandScopedAdmin):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Asked by the library for whoever is offered the actions."""
         return self._allows(request, Verb.OPERATE, None)
+
+    def response_action(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
+        """What is ticked and is no id at all is left out: the library would ask the database for it."""
+        post = request.POST.copy()
+        ticked = filter(None, map(id_in, post.getlist(ACTION_CHECKBOX_NAME)))
+        post.setlist(ACTION_CHECKBOX_NAME, [str(one) for one in ticked])
+        request.POST = post  # type: ignore[assignment]
+        answer: HttpResponse | None = super().response_action(request, queryset)
+        return answer
 
 
 __all__ = ["TogetherMixin", "together"]

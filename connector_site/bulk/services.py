@@ -20,7 +20,7 @@ from connector_site.bulk.models import PREVIEWS, BulkItem, BulkJob, BulkState
 from core import queue, restoring
 from core.actor import Actor
 
-# More than that needs a second person: in one job, or in all that one person has started within a day.
+# More than that needs a second person: in one job, or in all of one person's that are at work within a day.
 MOST_ALONE = 1_000
 _ALONE_WITHIN = timedelta(days=1)
 MOST_PER_SECOND = 50
@@ -201,8 +201,14 @@ def forget_previews(*, before: datetime) -> int:
 
 
 def done_alone(person: User, *, beside: BulkJob) -> int:
-    """Rows of the other jobs that this person has started within a day without a second one: what they did, or may."""
-    rows = BulkJob.objects.filter(asked_by=person, approved_by=None, started_at__gte=timezone.now() - _ALONE_WITHIN)
+    """
+    Rows of the other jobs of this person that were at work within a day without a second one: what they did, or may.
+
+    When they were started is no matter: several that were stopped on other days can go on together.
+    """
+    rows = BulkJob.objects.filter(
+        asked_by=person, approved_by=None, started_at__isnull=False, next_at__gte=timezone.now() - _ALONE_WITHIN
+    )
     has_ended = Q(state__in=(BulkState.DONE, BulkState.DISCARDED))
     told = rows.exclude(pk=beside.pk).aggregate(
         did=Sum(F("done_count"), filter=has_ended, default=0), may=Sum(F("total"), filter=~has_ended, default=0)

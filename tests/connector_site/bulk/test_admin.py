@@ -60,6 +60,13 @@ def test_what_was_ticked_is_previewed_and_then_started(world):
     assert AuditEntry.objects.filter(action="dispatch.resent", reason="LivePerson is back").count() == 2
 
 
+@pytest.mark.parametrize("ticked", ["x", "\0", "9" * 5000, " {} "])
+def test_what_is_ticked_and_is_no_id_is_that_of_nothing(ticked, world):
+    given = {"action": "resend_together", "_selected_action": [ticked.format(world.dead.pk), str(world.parked.pk)]}
+    signed_in(world.operator).post(reverse(OUTBOX), given, follow=True)
+    assert new_job().total == (2 if str(world.dead.pk) in ticked.format(world.dead.pk) else 1)
+
+
 def test_everything_that_matches_the_filters_is_previewed(world):
     rows = dead_texts(world, 60)
     choose_all(world.operator, "resend_together", state="DEAD", since="day")

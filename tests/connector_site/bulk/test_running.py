@@ -244,8 +244,26 @@ def test_several_that_one_person_starts_within_a_day_count_as_one(world, monkeyp
     done = work(started("RESEND", first, world.operator))
     assert started("RESEND", second, world.operator).state == BulkState.WAITING
     assert started("DROP", third, make_superuser()).state == BulkState.RUNNING, "Somebody else has started none."
-    BulkJob.objects.filter(pk=done.pk).update(started_at=done.started_at - timedelta(days=1))
+    _let_a_day_pass(done)
     assert started("RESEND", second, world.operator).state == BulkState.RUNNING
+
+
+def test_jobs_that_were_stopped_on_other_days_and_go_on_together_count_as_one(world, monkeypatch):
+    monkeypatch.setattr(services, "MOST_ALONE", 3)
+    jobs = []
+    for _ in range(2):
+        job = started("RESEND", dead_texts(world, 2), world.operator)
+        jobs.append(services.stop(job.pk, person=world.operator, actor=actor_of(world.operator, None)))
+        _let_a_day_pass(job)
+
+    again = [services.resume(one.pk, person=world.operator, actor=actor_of(world.operator, None)) for one in jobs]
+
+    assert [one.state for one in again] == [BulkState.RUNNING, BulkState.WAITING]
+
+
+def _let_a_day_pass(job: BulkJob) -> None:
+    known, day = BulkJob.objects.get(pk=job.pk), timedelta(days=1)
+    BulkJob.objects.filter(pk=job.pk).update(started_at=known.started_at - day, next_at=known.next_at - day)
 
 
 def test_what_was_given_up_undone_and_what_a_second_person_agreed_to_counts_for_nobody(world, monkeypatch, large):
