@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.contrib.postgres.functions import TransactionNow
@@ -27,6 +27,8 @@ from installations import tokens
 from installations.connectors import forget_connectors
 from installations.models import AppInstallation, Channel, Pause, PausedDirection, PauseScope, State
 from installations.signals import pause_ended, sending_resumed
+
+RowT = TypeVar("RowT", bound=models.Model)
 
 logger = structlog.get_logger(__name__)
 
@@ -77,7 +79,7 @@ def pause(
     Keep whatever is sent for this row, or for the whole platform where there is none, from being begun.
 
     until: when it ends by itself. Raises NotPossible where it is paused already, or disabled, or until is no time that
-    lies ahead.
+    lies ahead, and for a consumer who has been erased.
     """
     _check_until(until)
     if not reason.strip():
@@ -85,6 +87,9 @@ def pause(
     if any(PausedDirection(known.direction).covers(direction) for known in own_pauses(row)):
         raise NotPossible("It is paused already.")
     is_whole = direction == PausedDirection.BOTH
+    # Whoever erases the person at this moment comes before: the reason, which may name them, would stay.
+    if row is not None and _is_person(row) and lock(row).erased_at is not None:  # type: ignore[attr-defined]
+        raise NotPossible("This consumer has been erased: nothing is sent any more.")
     if isinstance(row, (AppInstallation, Channel)):
         if lock(row).state == State.DISABLED:
             raise NotPossible("It is disabled: nothing is sent anyway.")
@@ -136,10 +141,10 @@ def end_those_over() -> bool:
     return bool(over)
 
 
-def lock(row: AppInstallation | Channel) -> AppInstallation | Channel:
+def lock(row: RowT) -> RowT:
     """Take the row until the transaction ends; always before its pauses, so that nobody waits in a circle."""
     # Not the key: what refers to the row meanwhile need not wait.
-    found: AppInstallation | Channel = type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
+    found: RowT = type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
     return found
 
 
@@ -200,7 +205,6 @@ def _check_until(until: datetime | None) -> None:
 def _open(
     row: models.Model | None, *, actor: Actor, reason: str, direction: PausedDirection, until: datetime | None
 ) -> Pause:
-    is_person = hasattr(row, "nameless")
     scope = scope_of(row)
     try:
         with transaction.atomic():
@@ -208,7 +212,7 @@ def _open(
                 brand_id=_brand_id(row),
                 scope=scope,
                 target_id=row.pk if row else None,
-                target_name="" if row is None or is_person else str(row)[:128],
+                target_name="" if row is None or _is_person(row) else str(row)[:128],
                 direction=direction,
                 reason=reason.strip()[:300],
                 until=until,
@@ -239,6 +243,10 @@ def _record(done: str, row: models.Model | None, pauses: list[Pause], *, actor: 
     data: dict[str, Any] = facts[0] if len(facts) == 1 else {"pauses": facts}
     audit.record(f"{noun}.{done}", actor=actor, subject=getattr(row, "nameless", row), data=data, reason=reason)
     logger.info(f"{noun}.{done}", id=str(row.pk) if row else "", directions=[str(one.direction) for one in pauses])
+
+
+def _is_person(row: models.Model) -> bool:
+    return hasattr(row, "nameless")
 
 
 def _row_of(pause: Pause) -> models.Model | None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from audit import api as audit
 from connector_site.exports.slots import Slot
 from connector_site.subject_access import rows
+from conversations import lanes
 from conversations.models import Consumer
 from core.actor import Actor
 from core.errors import ConfigurationError
@@ -34,6 +35,8 @@ def export(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Iterator[byt
     """
     slot = Slot()
     with transaction.atomic():
+        # Whoever erases the person at this moment comes before: the reason, which may name them, would stay.
+        lanes.lock_consumer(consumer_id)
         consumer = Consumer.objects.select_related("account", "channel").get(pk=consumer_id)
         if consumer.erased_at is not None:
             raise ConfigurationError("This consumer has been erased: nothing is left to export.")
