@@ -89,7 +89,6 @@ class Capabilities:
     text_unit: Literal["chars", "utf16", "bytes"] = "chars"
     attachments_max: int = 0
     quick_replies_max: int = 0
-    quick_reply_title_max: int = 0
     structured_content: bool = False
     idempotent_send: bool = False
     sends_typing: bool = False

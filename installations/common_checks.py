@@ -8,8 +8,9 @@ from datetime import datetime
 from adapters.registry import get_adapter
 from core.breaker import Phase
 from core.encryption import SealBroken
+from core.moments import in_utc
 from installations import breakers, paused
-from installations.findings import Check, Finding, Step, time_of
+from installations.findings import Check, Finding, Step
 from installations.models import (
     Account,
     AppInstallation,
@@ -59,7 +60,7 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
         assert row.opened_at is not None
         next_at = max([now, *(at for at in (row.probe_at, row.held_until) if at)])
         what = (
-            f"Calls to {who} have failed since {time_of(row.opened_at)}; {amount}; next try at {time_of(next_at)}. "
+            f"Calls to {who} have failed since {in_utc(row.opened_at)}; {amount}; next try at {in_utc(next_at)}. "
             "Until one goes through no attempt is used up."
         )
         do = (
@@ -68,7 +69,7 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
         )
         return [check.stops(what, do=do, step=Step.SHOW_FAILURES)]
     if row.held_until and row.held_until > now:
-        what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {time_of(row.held_until)}."
+        what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {in_utc(row.held_until)}."
         return [check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.")]
     return []
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+
+from core.moments import in_utc
 
 
 class Tone(enum.IntEnum):
@@ -119,8 +121,4 @@ def quoted(reason: str) -> str:
 
 
 def since(at: datetime | None) -> str:
-    return f" since {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
-
-
-def time_of(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%H:%M:%S} UTC"
+    return f" since {in_utc(at)}" if at else ""

@@ -10,12 +10,13 @@ import enum
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import transaction
 
 from core.actor import Actor
 from core.errors import ConfigurationError, CredentialsRejected
+from core.moments import in_utc
 from installations import pausing, services
 from installations.connectors import client_for
 from installations.models import AppInstallation, Channel
@@ -94,8 +95,8 @@ def trouble_with_another(row: AppInstallation | Channel, *, name: str = "") -> s
     if len(added) < MOST_VALID:
         return ""
     return (
-        f"A rotation is under way: two secrets are valid, the newer since {added[0].astimezone(UTC):%Y-%m-%d %H:%M} "
-        "UTC. Retire one of them first: the old one when it is silent, or the new one where it was a mistake."
+        f"A rotation is under way: two secrets are valid, the newer since {in_utc(added[0])}. "
+        "Retire one of them first: the old one when it is silent, or the new one where it was a mistake."
     )
 
 
@@ -150,7 +151,7 @@ def warning_of(secret: KnownSecret, known: Sequence[KnownSecret], *, now: dateti
     if is_out_of_use(secret, known, now=now):
         return ""
     if secret.used_at is not None and now - secret.used_at < QUIET:
-        return f"It verified a webhook at {secret.used_at.astimezone(UTC):%H:%M:%S} UTC, less than ten minutes ago."
+        return f"It verified a webhook at {in_utc(secret.used_at)}, less than ten minutes ago."
     if secret.used_at is not None:
         return "It verified the last webhooks that came; the new one has verified none."
     return "No webhook has shown yet that another secret is used in its place."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.moments import in_utc
 from installations.models import AppInstallation, Channel, SealedSecret
 from installations.signals import secret_use_asked
 
@@ -73,5 +74,5 @@ def last_use_of(row: AppInstallation | Channel, secret: SealedSecret) -> str | N
 
 def label_of(secret: KnownSecret) -> str:
     """One line, for a choice."""
-    used = f"last used {secret.used_at:%Y-%m-%d %H:%M} UTC" if secret.used_at else "not used by the newest webhooks"
-    return f"added {secret.row.created_at:%Y-%m-%d %H:%M} UTC, {used}"
+    used = f"last used {in_utc(secret.used_at)}" if secret.used_at else "not used by the newest webhooks"
+    return f"added {in_utc(secret.row.created_at)}, {used}"

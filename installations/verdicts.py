@@ -12,9 +12,10 @@ from datetime import datetime
 
 from django.db.models import Prefetch
 
+from core.moments import in_utc
 from installations import breakers
 from installations.common_checks import CHANNEL_IS_SHUT, lacking_addresses, of_hosts, of_pauses, of_seals, way_back
-from installations.findings import Check, Finding, Step, Verdict, quoted, since, time_of
+from installations.findings import Check, Finding, Step, Verdict, quoted, since
 from installations.models import AppInstallation, AppToken, Channel, ChannelSecret, PausedFor, State
 from installations.signals import health_asked
 
@@ -106,7 +107,7 @@ def _of_token(installation: AppInstallation, now: datetime) -> Finding:
     check = Check(name="Token", means="Every call to LivePerson carries it; it is renewed by itself.")
     token = AppToken.objects.filter(pk=installation.pk).first()
     if token is not None and token.sealed and token.expires_at and token.expires_at > now:
-        return check.fine(f"There is one, valid until {time_of(token.expires_at)}.")
+        return check.fine(f"There is one, valid until {in_utc(token.expires_at)}.")
     if token is None or not token.failures:
         return check.fine("There is none now; the next send fetches one.")
     tries = "one attempt" if token.failures == 1 else f"{token.failures} attempts in a row"

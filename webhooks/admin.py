@@ -16,6 +16,7 @@ from access.admin_records import RecordAdmin
 from access.admin_together import TogetherMixin, together
 from access.templatetags.readable import chip, moment, seen, size
 from core.actor import Actor
+from core.moments import in_utc
 from webhooks import repairs
 from webhooks.admin_filters import DELIVERY_FILTERS
 from webhooks.models import Delivery, DeliveryBody, DeliveryState, EventOutcome
@@ -45,7 +46,7 @@ def _touched(row: Delivery) -> list[tuple[str, str]]:
     behind = len(Delivery.objects.filter(inbox=row.inbox_id, state=DeliveryState.STORED, pk__gt=row.pk)[:_MOST_BEHIND])
     return [
         ("From", row.sender),
-        ("Arrived", f"{row.received_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Arrived", in_utc(row.received_at)),
         ("What was wrong", row.detail or "–"),
         ("Body", f"kept until {body.expires_on}" if body else "deleted: there is nothing left to apply"),
         ("Waits behind it", f"{behind} or more" if behind == _MOST_BEHIND else str(behind)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,9 @@ register = template.Library()
 
 _LONGEST_IN_LISTS = 20
 _SHOWN_IN_LISTS = 13
+
+# As findings and deeds write a time into a sentence.
+_UTC_TIME = re.compile(r"(\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\b)", re.ASCII)
 
 
 @register.filter
@@ -44,6 +48,25 @@ def moment(at: datetime | None, form: str = "") -> SafeString | str:
         utc.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
         form or "full",
         shown,
+    )
+
+
+@register.filter
+def told(sentence: Any) -> SafeString:
+    """A sentence of ours, which may quote a stranger: as `seen`, and its times of UTC as the reader's own."""
+    pieces = _UTC_TIME.split(str(sentence))
+    return format_html_join("", "{}", ((_time_or(piece),) for piece in pieces))
+
+
+def _time_or(piece: str) -> SafeString:
+    try:
+        at = datetime.fromisoformat(f"{piece.removesuffix(' UTC')}+00:00") if _UTC_TIME.fullmatch(piece) else None
+    except ValueError:  # somebody wrote something like a time
+        at = None
+    if at is None:
+        return seen(piece)
+    return format_html(
+        '<time class="cs-time" datetime="{}" title="{}" data-form="full">{}</time>', at.isoformat(), piece, piece
     )
 
 

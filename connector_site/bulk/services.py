@@ -133,8 +133,7 @@ def approve(job_id: uuid.UUID, *, person: User, actor: Actor, reason: str = "") 
 def stop(job_id: uuid.UUID, *, person: User, actor: Actor) -> BulkJob:
     """Once this has returned, no further row of it is touched."""
     job = _locked(job_id, BulkState.RUNNING, person=person)
-    job.state, job.leased_until, job.stopped_because = BulkState.STOPPED, None, ""
-    job.save()
+    _set_stopped(job)
     audit.record("bulk_job.stopped", actor=actor, subject=job, data=_size_of(job))
     return job
 
@@ -178,8 +177,7 @@ def stop_all(*, actor: Actor, because: str) -> None:
     Called in the transaction that makes a restored site safe.
     """
     for job in BulkJob.objects.select_for_update().filter(state=BulkState.RUNNING):
-        job.state, job.leased_until, job.stopped_because = BulkState.STOPPED, None, because
-        job.save()
+        _set_stopped(job, because=because)
         audit.record("bulk_job.stopped", actor=actor, subject=job, data=_size_of(job), reason=because)
     BulkJob.objects.filter(state__in=PREVIEWS).update(state=BulkState.DISCARDED, finished_at=timezone.now())
 
@@ -229,6 +227,12 @@ def _locked(job_id: uuid.UUID, *possible: BulkState, person: User) -> BulkJob:
     if job.state not in possible:
         raise BulkRefused(f"It is not possible as things stand now: {job.get_state_display().lower()}.")
     return job
+
+
+def _set_stopped(job: BulkJob, *, because: str = "") -> None:
+    """because: empty where a person did."""
+    job.state, job.leased_until, job.stopped_because = BulkState.STOPPED, None, because
+    job.save()
 
 
 def _set_running(job: BulkJob) -> None:

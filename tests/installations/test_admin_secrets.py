@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from access.models import User
 from audit.models import AuditEntry
+from core.moments import in_utc
 from installations import services
 from installations.models import ChannelSecret, InstallationSecret, State
 from tests.factories import World, make_two_brands
@@ -74,7 +75,7 @@ def test_secrets_are_told_apart_by_when_they_were_last_used(world):
     Delivery.objects.filter(pk=newest.pk).update(secret_id=valid.pk)
     assert page_of(world.operator, world.installation).count("by none of the newest") == 1
     asking = signed_in(world.operator).get(url_of(world.installation, "do", "retire-secret"), {"secret": valid.pk})
-    assert f"last used {newest.received_at:%Y-%m-%d %H:%M} UTC" in asking.content.decode()
+    assert f"last used {in_utc(newest.received_at)}" in asking.content.decode()
     assert f'value="{valid.pk}" selected' in asking.content.decode()
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from access.templatetags.readable import told
 from conversations.models import Dispatch, Lane
 from core.actor import COMMAND
 from core.breaker import Phase
+from core.moments import in_utc
 from installations import pausing, services
 from installations.breakers import WAITING
 from installations.findings import Tone
@@ -61,21 +63,22 @@ def test_a_connector_that_is_stopped_says_why_and_what_to_do(state, reason, tone
 def test_a_connector_that_is_stopped_says_since_when(world):
     pausing.pause(world.installation, actor=COMMAND, reason="the shop moves")
     AppInstallation.objects.update(state_changed_at=datetime(2026, 11, 21, 10, 3, tzinfo=UTC))
-    assert "It is paused since 2026-11-21 10:03 UTC: webhooks are stored" in said(world)
+    assert "It is paused since 2026-11-21 10:03:00 UTC: webhooks are stored" in said(world)
     services.disable(world.installation, actor=COMMAND, reason="it has moved")
     AppInstallation.objects.update(state_changed_at=datetime(2026, 11, 22, 9, 0, tzinfo=UTC))
-    assert "It is disabled since 2026-11-22 09:00 UTC: nothing is sent" in said(world)
+    assert "It is disabled since 2026-11-22 09:00:00 UTC: nothing is sent" in said(world)
 
 
 def test_a_connector_whose_credentials_were_rejected_says_so(world):
     services.pause_for_credentials(world.installation.pk, detail="LivePerson answered HTTP 401.")
     AppInstallation.objects.update(state_changed_at=datetime(2026, 11, 21, 10, 3, tzinfo=UTC))
     sentence = (
-        "LivePerson rejected the credentials, so it is paused since 2026-11-21 10:03 UTC. LivePerson answered HTTP 401."
+        "LivePerson rejected the credentials, so it is paused since 2026-11-21 10:03:00 UTC. "
+        "LivePerson answered HTTP 401."
     )
     assert verdict(world).tone is Tone.STOPS
     assert sentence in said(world)
-    assert sentence in page_of(world.operator, world.installation)
+    assert told(sentence) in page_of(world.operator, world.installation)
 
 
 def test_a_connector_that_waits_for_a_secret_is_not_said_to_go_on_by_itself(world):
@@ -199,12 +202,12 @@ def test_an_upstream_that_does_not_answer_is_named_with_what_waits_and_the_next_
     page = page_of(world.auditor, world.installation)
 
     sentence = (
-        f"Calls to LivePerson (asyncMessagingEnt) have failed since {now - timedelta(minutes=5):%H:%M:%S} UTC; "
-        f"{waiting} waiting; next try at {now + timedelta(seconds=20):%H:%M:%S} UTC."
+        f"Calls to LivePerson (asyncMessagingEnt) have failed since {in_utc(now - timedelta(minutes=5))}; "
+        f"{waiting} waiting; next try at {in_utc(now + timedelta(seconds=20))}."
     )
     assert waiting
     assert sentence in text
-    assert sentence in page
+    assert told(sentence) in page
     assert verdict(world).tone is Tone.STOPS
 
 
@@ -213,7 +216,7 @@ def test_an_upstream_that_asked_for_a_pause_is_named(world):
     Upstream.objects.filter(installation=world.installation).update(held_until=until)
 
     assert "The channel's server amber.example.com asked us to slow down" in said(world)
-    assert f"nothing is sent to it before {until:%H:%M:%S} UTC." in said(world)
+    assert f"nothing is sent to it before {in_utc(until)}." in said(world)
     assert verdict(world).tone is Tone.WORRIES
 
 
