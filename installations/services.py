@@ -132,8 +132,13 @@ def resume_paused(installation_id: uuid.UUID, *, actor: Actor, reason: str) -> N
 
 @transaction.atomic
 def disable(row: AppInstallation | Channel, *, actor: Actor, reason: str) -> None:
-    """Send nothing, and refuse its webhooks. Its pauses end with that: enabled again, it sends."""
-    pausing.lock(row)
+    """
+    Send nothing, and refuse its webhooks. Its pauses end with that: enabled again, it sends.
+
+    Raises NotPossible where it is disabled already.
+    """
+    if pausing.lock(row).state == State.DISABLED:
+        raise NotPossible("It is disabled already.")
     pausing.end_all(row, actor=actor, reason=reason)
     pausing.write_state(row, State.DISABLED, reason)
     audit.record(f"{_noun(row)}.disabled", actor=actor, subject=row, reason=reason)

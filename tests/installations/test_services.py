@@ -207,3 +207,12 @@ def test_a_connection_that_cannot_be_reached_fails_with_a_sentence(door: Door) -
     assert "Nothing was sent. Check the network" in tested.test_detail
     assert door.client_secret not in tested.test_detail
     assert actions()[-1] == "installation.tested"
+
+
+def test_of_two_who_disable_it_one_does_and_its_reason_stays(world):
+    installation = AppInstallation.objects.get(pk=world.installation.pk)
+    services.disable(world.installation, actor=COMMAND, reason="it has moved")
+    with pytest.raises(ConfigurationError, match="disabled already"):
+        services.disable(installation, actor=COMMAND, reason="another reason")
+    assert AppInstallation.objects.get(pk=installation.pk).state_reason == "it has moved"
+    assert AuditEntry.objects.filter(action="installation.disabled").count() == 1
