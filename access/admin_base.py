@@ -27,6 +27,7 @@ from unfold.paginator import InfinitePaginator as UnfoldInfinitePaginator
 from unfold.views import ChangeList
 
 from access import refusals
+from access.admin_search import SealedSearchForm, list_searched
 from access.models import BrandOwned, User
 from access.people import actor_of
 from access.rules import AllBrands, Verb, brands_of, limit, may
@@ -77,6 +78,8 @@ def with_brand(row: Any) -> str:
 
 class PlainChangeList(ChangeList):
     """A list in its one order: sorting by whatever the address says would read whole tables."""
+
+    search_form_class = SealedSearchForm
 
     def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.get_ordering(request) or ("-pk",))
@@ -175,6 +178,11 @@ class GuardedAdmin(ModelAdmin):
         return field
 
     # --- lists ---
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A search is sent, so that nothing personal stands in an address."""
+        answer: HttpResponse = list_searched(request) or super().changelist_view(request, extra_context)
+        return answer
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """A column that is a time of the row is shown like every other time: in the reader's zone, UTC in its title."""
