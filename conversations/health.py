@@ -11,6 +11,7 @@ from django.dispatch import receiver
 
 from conversations.lately import LOOKED_BACK, Ended, lately_ended
 from conversations.models import Direction, DispatchState, Lane
+from core.errors import RateLimited
 from installations.breakers import WAITING
 from installations.findings import Check, Finding, Step
 from installations.models import AppInstallation, Channel
@@ -84,7 +85,8 @@ def _of_echoes(ended: Sequence[Ended], now: datetime) -> Finding:
 @receiver(waiting_asked)
 def count_what_waits(*, installation: AppInstallation, **_: Any) -> int:
     """Lanes whose next call is held back; of a whole account, because consumers may change between its channels."""
-    return Lane.objects.filter(account=installation.account_id, blocked_by=WAITING).count()
+    held_back = (WAITING, RateLimited.code)
+    return Lane.objects.filter(account=installation.account_id, blocked_by__in=held_back).count()
 
 
 @receiver(health_asked)

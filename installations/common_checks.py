@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from adapters.registry import get_adapter
@@ -60,8 +61,8 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
         assert row.opened_at is not None
         next_at = max([now, *(at for at in (row.probe_at, row.held_until) if at)])
         what = (
-            f"Calls to {who} have failed since {in_utc(row.opened_at)}; {amount}; next try at {in_utc(next_at)}. "
-            "Until one goes through no attempt is used up."
+            f"{who} is not called: calls to it have failed since {in_utc(row.opened_at)}; {amount}; "
+            f"next try at {in_utc(next_at)}. Until one goes through no attempt is used up."
         )
         do = (
             "The failures below say what it answered, if it did. See whether it is down or its address has changed. "
@@ -70,7 +71,8 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
         return [check.stops(what, do=do, step=Step.SHOW_FAILURES)]
     if row.held_until and row.held_until > now:
         what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {in_utc(row.held_until)}."
-        return [check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.")]
+        asked = check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.")
+        return [replace(asked, is_cause=True)]
     return []
 
 

@@ -77,6 +77,8 @@ class Finding:
     What a check found.
 
     what: is the case. do: what somebody can do about it; may be empty. step: where or how that is done.
+
+    is_cause: explains sends that do not go through, and so is read before them, though it is less bad by itself.
     """
 
     tone: Tone
@@ -84,6 +86,7 @@ class Finding:
     do: str = ""
     step: Step | None = None
     check: Check | None = None
+    is_cause: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +113,9 @@ class Verdict:
 
     @property
     def troubles(self) -> tuple[Finding, ...]:
-        """What is not as it should be, worst first."""
+        """What is not as it should be: causes, then the rest, worst first."""
         bad = (finding for finding in self.findings if finding.tone is not Tone.FINE)
-        return tuple(sorted(bad, key=lambda finding: -finding.tone))
+        return tuple(sorted(bad, key=lambda finding: (not finding.is_cause, -finding.tone)))
 
 
 def quoted(reason: str) -> str:

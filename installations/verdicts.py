@@ -8,6 +8,7 @@ come, the outbox whether sends arrive and echoes come back. However many rows th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import Prefetch
@@ -160,7 +161,7 @@ def _of_channel_state(channel: Channel) -> list[Finding]:
     if channel.state == State.PAUSED and channel.paused_for == PausedFor.CREDENTIALS_REJECTED:
         what = f"The channel {channel.name} rejected our credentials, so it was paused. {channel.state_reason}"
         do = "Open the channel, add the right secret, resume it."
-        return [check.worries(what.strip(), do=do, step=Step.SHOW_CHANNEL)]
+        return [replace(check.worries(what.strip(), do=do, step=Step.SHOW_CHANNEL), is_cause=True)]
     state, (word, _) = channel.get_state_display().lower(), way_back(channel)
     what = f"The channel {channel.name} is {state}. {quoted(channel.state_reason)}"
     return [check.worries(what.strip(), do=f"Open the channel to {word} it.", step=Step.SHOW_CHANNEL)]

@@ -92,6 +92,8 @@ def _of_connector(row: AppInstallation) -> Iterator[Need]:
 def _of_pause(row: Pause, reader: User) -> Need:
     listed = reverse("admin:installations_pause_changelist")
     who = f"{row.by_name} paused it" if row.by_name else "It is paused"
+    if row.is_by_itself:
+        who = "The site paused it"
     resume = reverse("admin:installations_pause_do", kwargs={"object_id": row.pk, "deed_name": "resume"})
     return Need(
         # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.

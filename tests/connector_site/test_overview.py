@@ -28,6 +28,7 @@ from core.actor import COMMAND
 from core.breaker import Phase
 from installations import breakers, pausing
 from installations.models import AppInstallation, AppToken, InstallationSecret, PausedDirection, Upstream
+from installations.services import pause_channel_for_credentials
 from tests.connector_site.plans import hide_statistics
 from tests.connector_site.rollups.facts import count
 from tests.factories import World, make_superuser, make_two_brands
@@ -170,6 +171,7 @@ def test_webhooks_that_were_not_applied_lead_to_their_list(amber, state):
             "towards the channel until somebody resumes it: A move.",
         ),
         (lambda w: pausing.pause(None, reason="Flood.", actor=COMMAND), "The whole platform"),
+        (lambda w: pause_channel_for_credentials(w.channel.pk, detail="401."), "The site paused it in both directions"),
         (lambda w: InstallationSecret.objects.update(retired_at=timezone.now()), "has no valid client secret"),
         (lambda w: InstallationSecret.objects.update(retired_at=None), "2 client secrets are valid"),
         (lambda w: Upstream.objects.update(phase=Phase.OPEN.value, opened_at=timezone.now()), "is not called since"),

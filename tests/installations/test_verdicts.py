@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +13,11 @@ from access.templatetags.readable import told
 from conversations.models import Dispatch, Lane
 from core.actor import COMMAND
 from core.breaker import Phase
+from core.errors import RateLimited
 from core.moments import in_utc
 from installations import pausing, services
 from installations.breakers import WAITING
-from installations.findings import Tone
+from installations.findings import Check, Tone, Verdict
 from installations.models import AppInstallation, AppToken, Channel, State, Upstream
 from installations.verdicts import verdict_of
 from tests.factories import World
@@ -202,8 +204,8 @@ def test_an_upstream_that_does_not_answer_is_named_with_what_waits_and_the_next_
     page = page_of(world.auditor, world.installation)
 
     sentence = (
-        f"Calls to LivePerson (asyncMessagingEnt) have failed since {in_utc(now - timedelta(minutes=5))}; "
-        f"{waiting} waiting; next try at {in_utc(now + timedelta(seconds=20))}."
+        "LivePerson (asyncMessagingEnt) is not called: calls to it have failed since "
+        f"{in_utc(now - timedelta(minutes=5))}; {waiting} waiting; next try at {in_utc(now + timedelta(seconds=20))}."
     )
     assert waiting
     assert sentence in text
@@ -218,6 +220,24 @@ def test_an_upstream_that_asked_for_a_pause_is_named(world):
     assert "The channel's server amber.example.com asked us to slow down" in said(world)
     assert f"nothing is sent to it before {in_utc(until)}." in said(world)
     assert verdict(world).tone is Tone.WORRIES
+
+
+def test_what_was_answered_to_slow_down_counts_as_waiting(world):
+    Upstream.objects.filter(installation=world.installation).update(held_until=timezone.now() + timedelta(minutes=2))
+    lanes = Lane.objects.filter(consumer=world.consumer)
+    lanes.update(blocked_by=RateLimited.code)
+
+    assert f"asked us to slow down; {lanes.count()} waiting;" in said(world)
+
+
+def test_why_sends_do_not_arrive_is_said_before_that_they_do_not():
+    check = Check(name="Messages", means="They arrive.")
+    symptom = check.stops("None of the last 5 arrived.", do="Look at the failures below.")
+    cause = replace(check.worries("It asked us to slow down.", do="Nothing to do."), is_cause=True)
+    told = Verdict(findings=(symptom, cause), fine="", worrying="", stopping="")
+
+    assert told.troubles == (cause, symptom)
+    assert told.tone is Tone.STOPS
 
 
 def test_an_upstream_that_failed_now_and_then_is_not_spoken_of(world):
