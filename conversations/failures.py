@@ -9,52 +9,45 @@ from django.db import connection
 from django.dispatch import receiver
 
 from conversations.models import Direction, Outcome, Step
-from core.ids import NO_ID, first_id_at
+from conversations.newest_sends import newest_sends_of
+from core.ids import first_id_at
 from installations.failures import Failure
 from installations.models import AppInstallation, Channel
 from installations.signals import failures_asked
 
 _LOOKED_BACK = timedelta(days=7)
-_CHANNELS = 20
 _SENDS = 300
 _TRIES_OF_ONE = 5
 _TRIES = 100
 
-# One of two: the index of the channel is walked, however silent the channel is; see access.newest.along.
 # Limits inside, so that no plan walks through all tries.
 # A send that was accepted at its first try has none that failed; those are passed over without a look at their tries.
 _FAILED = """
     SELECT send.id, send.channel_id, attempt.started_at, send.direction, attempt.step, attempt.error_code,
            attempt.detail, attempt.http_status
-    FROM (SELECT id FROM installations_channel WHERE {} = %s ORDER BY id DESC LIMIT %s) channel
-    CROSS JOIN LATERAL (
-        SELECT id, channel_id, direction, state, attempt_count FROM conversations_dispatch
-        WHERE channel_id = ANY(ARRAY[channel.id, '{nobody}'::uuid]) AND id >= %s ORDER BY channel_id, id DESC LIMIT %s
-    ) send
+    FROM {}
     CROSS JOIN LATERAL (
         SELECT id, started_at, step, error_code, detail, http_status FROM conversations_attempt
-        WHERE dispatch_id = send.id AND finished_at IS NOT NULL AND outcome <> %s ORDER BY id DESC LIMIT %s
+        WHERE dispatch_id = send.id AND finished_at IS NOT NULL AND outcome <> %(accepted)s
+        ORDER BY id DESC LIMIT %(tries_of_one)s
     ) attempt
     WHERE send.state <> 'SENT' OR send.attempt_count > 1
-    ORDER BY attempt.id DESC LIMIT %s
+    ORDER BY attempt.id DESC LIMIT %(tries)s
 """
-_OF_INSTALLATION, _OF_CHANNEL = _FAILED.format("installation_id", nobody=NO_ID), _FAILED.format("id", nobody=NO_ID)
 
 
 @receiver(failures_asked)
 def tell_of_failures(*, row: AppInstallation | Channel, now: datetime, **_: Any) -> list[Failure]:
-    statement = _OF_CHANNEL if isinstance(row, Channel) else _OF_INSTALLATION
-    values: list[Any] = [
-        row.pk,
-        _CHANNELS,
-        first_id_at(now - _LOOKED_BACK),
-        _SENDS,
-        Outcome.ACCEPTED,
-        _TRIES_OF_ONE,
-        _TRIES,
-    ]
+    values: dict[str, Any] = {
+        "row": row.pk,
+        "since": first_id_at(now - _LOOKED_BACK),
+        "newest": _SENDS,
+        "accepted": Outcome.ACCEPTED,
+        "tries_of_one": _TRIES_OF_ONE,
+        "tries": _TRIES,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(_FAILED.format(newest_sends_of(row)), values)
         found = cursor.fetchall()
     return [
         Failure(

@@ -9,37 +9,31 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
 from conversations.models import Direction, DispatchKind, DispatchState
-from core.ids import NO_ID, first_id_at
+from conversations.newest_sends import newest_sends_of
+from core.ids import first_id_at
 from installations.models import AppInstallation, Channel
 
 LOOKED_BACK = timedelta(hours=24)
 _NEWEST = 200
-_CHANNELS = 20
 _KINDS = (DispatchKind.TEXT, DispatchKind.FILE, DispatchKind.RICH)
 _STATES = (DispatchState.SENT, DispatchState.UNKNOWN, DispatchState.PARKED, DispatchState.DEAD, DispatchState.FAILED)
 _UNDER_WAY = (DispatchState.QUEUED, DispatchState.SENDING)
 # What these say is about one consumer or one message, not about the connector.
 _OF_ONE = frozenset({"consumer_gone", "content_unsupported", "conversation_closed"})
 
-# One of two: the index of the channel is walked, however silent the channel is; see access.newest.along.
 _LATELY = """
-    SELECT newest.lane_id, newest.direction, newest.kind, newest.state, newest.error_code, newest.finished_at,
-           newest.lp_sequence IS NOT NULL, newest.echo_sequence IS NOT NULL
-    FROM (SELECT id FROM installations_channel WHERE {} = %s ORDER BY id DESC LIMIT %s) channel
-    CROSS JOIN LATERAL (
-        SELECT id, lane_id, direction, kind, state, error_code, finished_at, lp_sequence, echo_sequence
-        FROM conversations_dispatch WHERE channel_id = ANY(ARRAY[channel.id, '{nobody}'::uuid]) AND id >= %s
-        ORDER BY channel_id, id DESC LIMIT %s
-    ) newest
-    WHERE newest.kind = ANY(%s) AND newest.state = ANY(%s)
-       OR newest.kind = ANY(%s) AND newest.state = ANY(%s) AND newest.error_code <> ''
-    ORDER BY newest.id DESC
+    SELECT send.lane_id, send.direction, send.kind, send.state, send.error_code, send.finished_at,
+           send.lp_sequence IS NOT NULL, send.echo_sequence IS NOT NULL
+    FROM {}
+    WHERE send.kind = ANY(%(kinds)s) AND send.state = ANY(%(states)s)
+       OR send.kind = ANY(%(tried)s) AND send.state = ANY(%(under_way)s) AND send.error_code <> ''
+    ORDER BY send.id DESC
 """
-_OF_INSTALLATION, _OF_CHANNEL = _LATELY.format("installation_id", nobody=NO_ID), _LATELY.format("id", nobody=NO_ID)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +61,17 @@ class Ended:
 
 def lately_ended(row: AppInstallation | Channel, *, now: datetime) -> list[Ended]:
     """Messages of a connector, newest first."""
-    statement = _OF_CHANNEL if isinstance(row, Channel) else _OF_INSTALLATION
+    values: dict[str, Any] = {
+        "row": row.pk,
+        "since": first_id_at(now - LOOKED_BACK),
+        "newest": _NEWEST,
+        "kinds": list(_KINDS),
+        "states": list(_STATES),
+        "tried": [*_KINDS, DispatchKind.OPEN],  # what fails before the words do keeps them back
+        "under_way": list(_UNDER_WAY),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            statement,
-            [
-                *(row.pk, _CHANNELS, first_id_at(now - LOOKED_BACK), _NEWEST, list(_KINDS), list(_STATES)),
-                *([*_KINDS, DispatchKind.OPEN], list(_UNDER_WAY)),  # what fails before the words do keeps them back
-            ],
-        )
+        cursor.execute(_LATELY.format(newest_sends_of(row)), values)
         found = cursor.fetchall()
     return [
         Ended(
