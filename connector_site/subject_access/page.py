@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator
+
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
@@ -10,13 +13,16 @@ from django.template.response import TemplateResponse
 
 from access.admin_base import GuardedAdmin, acting
 from access.admin_deeds import ReasonForm
-from access.rules import Verb
+from access.models import User
+from access.rules import Verb, may
 from connector_site.exports.slots import TooManyExports
+from connector_site.exports.stream import BrokenOff
 from connector_site.subject_access import service
 from conversations.models import Consumer
 from conversations.services import erasure
 from core.errors import ConfigurationError
 
+LOOK_EVERY_S = 2.0
 _DEED = {
     "label": "Export everything held",
     "icon": "download",
@@ -46,11 +52,37 @@ def _hand_out(request: HttpRequest, page: GuardedAdmin, consumer: Consumer, reas
     except (ConfigurationError, TooManyExports) as refusal:
         messages.error(request, str(refusal))
         return HttpResponseRedirect(page.row_url(consumer))
+    assert isinstance(request.user, User)
+    pieces = _while_open(pieces, request.user, consumer)
     answer = StreamingHttpResponse(pieces, content_type="application/json")
     # An id of ours: the person's name or number would stand in the list of downloads.
     answer["Content-Disposition"] = f'attachment; filename="consumer-{consumer.pk}.json"'
     answer["Cache-Control"] = "no-store"
     return answer
+
+
+def _while_open(pieces: Generator[bytes], reader: User, consumer: Consumer) -> Generator[bytes]:
+    """
+    Slow readers take their time, in which a role may be taken away, and the person be erased: then it breaks off.
+    """
+    look_again_s = time.monotonic() + LOOK_EVERY_S
+    try:
+        for piece in pieces:
+            if time.monotonic() >= look_again_s:
+                if not _is_open(reader, consumer):
+                    raise BrokenOff
+                look_again_s = time.monotonic() + LOOK_EVERY_S
+            yield piece
+    finally:
+        pieces.close()
+
+
+def _is_open(reader: User, consumer: Consumer) -> bool:
+    """By the reader's roles as they are now, while the session stands that asked."""
+    now = User.objects.filter(pk=reader.pk).first()
+    if now is None or now.get_session_auth_hash() != reader.get_session_auth_hash():
+        return False
+    return may(now, Verb.OWN, consumer) and Consumer.objects.filter(pk=consumer.pk, erased_at=None).exists()
 
 
 def _ask(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from django.db import transaction
 from django.utils import timezone
@@ -27,7 +27,7 @@ LEFT_OUT = [
 ]
 
 
-def export(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Iterator[bytes]:
+def export(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Generator[bytes]:
     """
     Everything held of a consumer, as pieces of one JSON object. It is in the trail before the first of them.
 
@@ -44,7 +44,7 @@ def export(*, consumer_id: uuid.UUID, actor: Actor, reason: str) -> Iterator[byt
     return _pieces(consumer, slot)
 
 
-def _pieces(consumer: Consumer, slot: Slot) -> Iterator[bytes]:
+def _pieces(consumer: Consumer, slot: Slot) -> Generator[bytes]:
     """The slot is given back with the last of them, or when nobody wants more."""
     made = {"format": FORMAT, "made_at": timezone.now(), "left_out": LEFT_OUT}
     yield (rows.as_json(made)[:-1] + f', "consumer": {rows.as_json(rows.facts_of(consumer))}').encode()

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from access.models import Membership
 from access.people import actor_of
+from access.services import end_sessions
 from audit.models import AuditEntry
 from connector_site.exports import slots
+from connector_site.exports.stream import BrokenOff
+from connector_site.subject_access import page
 from conversations.models import Consumer, Message, MessageContent
 from conversations.services import blocks, holds
+from core.actor import COMMAND
 from tests.admin_pages import signed_in, url_of
 from tests.factories import World, make_two_brands
 from webhooks.models import DeliveryBody
@@ -130,3 +136,30 @@ def test_it_takes_one_of_the_few_places_for_long_answers_and_gives_it_back(world
     for answer in answers:
         b"".join(answer.streaming_content)
     assert exported(world)["format"]
+
+
+def _takes_the_role_away(world: World) -> None:
+    Membership.objects.filter(user=world.owner).update(role="OPERATOR")
+
+
+def _signs_out_everywhere(world: World) -> None:
+    end_sessions(world.owner, actor=COMMAND)
+
+
+def _erases_the_person(world: World) -> None:
+    Consumer.objects.filter(pk=world.consumer.pk).update(erased_at=timezone.now())
+
+
+@pytest.mark.parametrize("what_happens", [_takes_the_role_away, _signs_out_everywhere, _erases_the_person])
+def test_it_breaks_off_once_its_reader_may_not_have_it_any_more(
+    what_happens: Callable[[World], None], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "LOOK_EVERY_S", 0.0)
+    answer: Any = signed_in(world.owner).post(url_for(world), {"reason": "x"})
+    pieces = iter(answer.streaming_content)
+    next(pieces)
+    what_happens(world)
+    with pytest.raises(BrokenOff):
+        b"".join(pieces)
+    answer.close()
+    assert slots._slots._value == slots.MOST_AT_ONCE, "Its place is free again."
