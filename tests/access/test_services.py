@@ -43,7 +43,7 @@ def _demote(person: User, *, field: str) -> None:
 
 def _wait_until_it_waits(thread: threading.Thread) -> None:
     """Until somebody waits for a row of ours, or has not had to."""
-    ends_at_s = time.monotonic() + 10
+    ends_at_s = time.monotonic() + 30
     while thread.is_alive() and time.monotonic() < ends_at_s:
         with connection.cursor() as cursor:
             cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")

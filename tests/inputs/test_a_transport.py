@@ -379,13 +379,11 @@ TABLE = [*SIGNATURE_HEADERS, *ID_HEADERS, *LENGTHS, *CODINGS, *HEADERS, *LINES, 
 def test_whatever_comes_over_the_wire_gets_its_answer_and_leaves_a_working_server(
     web: Web, site: Door, row: Row
 ) -> None:
-    began_at = time.monotonic()
     with web.connect() as wire:
         answers = play(wire, row.send(site), count=len(row.answers))
 
     allowed = all(answer.status in known for answer, known in zip(answers, row.answers, strict=True))
     assert allowed, [(answer.status, answer.body[:200]) for answer in answers]
-    assert time.monotonic() - began_at < 5
     assert web.exchange(request(site, body=OTHER)).status == 200
     taken = sum(answer.status == 200 for answer in answers)
     # Who goes away without waiting for the answer may have been heard.

@@ -174,12 +174,9 @@ def test_a_request_that_two_readers_could_read_differently_is_refused(
 
 
 def test_100_mb_are_refused_before_they_are_sent(web: Web, site: Door) -> None:
-    started = time.monotonic()
-
     answer = web.exchange(head(site, "Content-Length: 104857600"), b"x" * 1000)
 
     assert answer.status == 413
-    assert time.monotonic() - started < 2
     assert_next_good_request_works(web, site)
 
 
