@@ -168,6 +168,22 @@ def _static_files_found_once() -> Iterator[None]:
     patch.undo()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _patient_with_this_machine() -> Iterator[None]:
+    """
+    Requests made inside this process wait for PostgreSQL for longer than the site's own: where a disk or a processor is
+    busy they would be told 503 now and then. How quick the site is, is asked of web servers in processes of their own.
+    """
+    from core.postgres import patience
+    from webhooks import patience as webhooks_patience
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(patience, "QUICK_S", 30.0)
+    patch.setattr(webhooks_patience, "STATEMENT_TIMEOUT_MS", 30_000)
+    yield
+    patch.undo()
+
+
 @pytest.fixture
 def world(db: None) -> "World":
     """A brand with everything in it. Imported inside, because pytest reads this file before Django is set up."""
