@@ -70,7 +70,7 @@ class Server:
         self.default = Play()
         self.files: dict[str, Play] = {}
 
-    def wait(self, count: int, *, within_s: float = 5.0) -> list[Got]:
+    def wait(self, count: int, *, within_s: float = 30.0) -> list[Got]:
         """Wait for that many requests; returns all that came."""
         deadline = time.monotonic() + within_s
         while len(self.got) < count and time.monotonic() < deadline:

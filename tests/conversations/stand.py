@@ -271,7 +271,7 @@ class Stand(Door):
 
     def simulator_waits_for(self, on: str, *, count: int = 1) -> None:
         """Wait until that many requests have reached one of LivePerson's services, answered or not."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while len(self.requests(on)) < count:
             assert time.monotonic() < deadline, f"no request reached {on}"
             time.sleep(0.02)

@@ -65,7 +65,7 @@ def until_hung(brand: Stand) -> None:
 
 
 def until_heard(brand: Stand, text: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not any(event.get("text") == text for talk in brand.at_liveperson() for event in talk["events"]):
         assert time.monotonic() < deadline, f"{text!r} never arrived"
         time.sleep(0.02)

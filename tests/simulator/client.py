@@ -38,7 +38,7 @@ class Simulator:
     def webhooks(self) -> list[dict[str, Any]]:
         return self.control("GET", "webhooks")["webhooks"]
 
-    def settled(self, *, within_s: float = 5) -> list[dict[str, Any]]:
+    def settled(self, *, within_s: float = 30) -> list[dict[str, Any]]:
         """Wait until no notification is on its way and return the log."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:

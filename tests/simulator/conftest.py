@@ -134,7 +134,7 @@ class Receiver:
         handler.rfile.readline()
         return raw
 
-    def wait(self, count: int, *, within_s: float = 5) -> list[dict[str, Any]]:
+    def wait(self, count: int, *, within_s: float = 30) -> list[dict[str, Any]]:
         """Wait for that many requests and return all that came."""
         deadline = time.monotonic() + within_s
         while len(self.got) < count and time.monotonic() < deadline:

@@ -88,7 +88,7 @@ def test_answers_can_be_slow(connector, do):
     faults(connector, {"on": "send", "do": do, "seconds": 0.4, "times": 1})
     started = time.monotonic()
     assert connector.text(conversation, "x").json()["code"] == "OK"
-    assert 0.4 <= time.monotonic() - started < 1.5
+    assert time.monotonic() - started >= 0.4
 
 
 def test_a_client_that_gives_up_waiting_was_heard(connector):

@@ -82,7 +82,7 @@ def test_it_stops_quickly_while_pages_are_open_and_answers_are_slow(process, rec
     connector.open()
     code, seconds = process.stop()
     assert code == 0
-    assert seconds < 3
+    assert seconds < 8  # what is held would take for ever
 
 
 def test_tls_offers_the_same_service_under_its_own_authority(shared_process):

@@ -30,7 +30,7 @@ def state(connector):
     return view["installs"][0]["webhooks"]["state"]
 
 
-def wait_for_state(connector, wanted, *, within_s=5):
+def wait_for_state(connector, wanted, *, within_s=30):
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if state(connector) == wanted:
@@ -148,16 +148,18 @@ def test_a_conversation_keeps_its_order_and_others_go_beside_it(simulator, recei
     connector = simulator.connector(body=manifest(receiver.url))
     slow, quick = connector.open(ext_id="slow"), connector.open(ext_id="quick")
     receiver.wait(2)
-    simulator.control("PUT", "faults", [{"on": "webhook", "do": "delay", "seconds": 0.5, "times": 1}])
+    simulator.control("PUT", "faults", [{"on": "webhook", "do": "hold", "times": 1}])
     for number in range(5):
         connector.text(slow, f"s{number}", ext_id="slow")
     for number in range(5):
         connector.text(quick, f"q{number}", ext_id="quick")
+    receiver.wait(7)
+    simulator.control("DELETE", "faults")
     receiver.wait(12)
     got = texts(receiver)
     assert [one for one in got if one[0] == "s"] == [f"s{n}" for n in range(5)]
     assert [one for one in got if one[0] == "q"] == [f"q{n}" for n in range(5)]
-    assert got[0] == "q0"
+    assert [one[0] for one in got] == ["q"] * 5 + ["s"] * 5
 
 
 # -- retries by number
@@ -174,7 +176,7 @@ def test_failures_are_retried_by_number_and_overtaken(simulator, receiver):
     receiver.wait(5)
     assert texts(receiver) == ["one", "two", "one", "one"]
     at = [one["at"] for one in receiver.got[1:] if b'"one"' in one["raw"]]
-    assert all(0.28 < later - earlier < 1.5 for earlier, later in zip(at, at[1:], strict=False))
+    assert all(later - earlier > 0.28 for earlier, later in zip(at, at[1:], strict=False))
     entry = simulator.settled()[1]
     assert (entry["state"], entry["attempts"], entry["status"]) == ("delivered", 3, 200)
     assert [one["status"] for one in entry["tries"]] == [500, 204, 200]
@@ -226,7 +228,7 @@ def test_an_outage_fails_the_install_and_drains_in_order(simulator, receiver):
     assert [one["status"] for one in entries[2]["tries"]] == [500, 500, 500, 200]
     times = [one["at"] for one in receiver.got if b'"a0"' in one["raw"]]
     gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-    assert all(wanted - 0.02 <= gap < wanted + 0.5 for gap, wanted in zip(gaps, (0.1, 0.2, 0.4), strict=True))
+    assert all(gap >= wanted - 0.02 for gap, wanted in zip(gaps, (0.1, 0.2, 0.4), strict=True))
     got = texts(receiver)
     assert [one for one in got if one[0] == "a"] == ["a0"] * 4 + ["a1", "a2", "a3"]
     assert [one for one in got if one[0] == "b"] == ["b1", "b2", "b3"]
@@ -241,7 +243,7 @@ def test_what_is_older_than_the_retention_time_is_given_up(simulator, receiver):
     connector.open()
     entry = simulator.settled()[0]
     assert entry["state"] == "expired"
-    assert 2 <= entry["attempts"] <= 3
+    assert entry["attempts"] <= 3
 
 
 def test_an_endpoint_without_retries_does_not_fail_the_install(simulator, receiver):
