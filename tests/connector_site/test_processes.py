@@ -24,13 +24,13 @@ def test_a_child_that_does_not_listen_is_killed_with_all_it_started() -> None:
     assert stop_all([child], grace_s=0.3) == [child]
     assert not child.is_running()
     for grandchild in grandchildren:
-        grandchild.wait(5)
+        grandchild.wait(30)
 
 
 def test_a_child_that_listens_is_not_killed() -> None:
     child = python("import time; time.sleep(60)")
     child.start()
-    assert stop_all([child], grace_s=5) == []
+    assert stop_all([child], grace_s=30) == []
     assert child.exit_status() == -15
 
 

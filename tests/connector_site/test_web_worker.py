@@ -19,7 +19,9 @@ from tests.stack import free_ports
 
 THREADS = 2
 # Shorter than its own: tests wait for both.
-REQUEST_MAY_TAKE_S, BODY_MAY_TAKE_S, HELD_MAY_WAIT_S = 4.0, 6.0, 3.0
+REQUEST_MAY_TAKE_S, BODY_MAY_TAKE_S, HELD_MAY_WAIT_S = 8.0, 9.0, 3.0
+# Less than it takes until those who hold threads are let go, and more than a busy machine sleeps.
+QUICKLY_S = 6.0
 START = f"""
 from gunicorn.app.wsgiapp import run
 from connector_site import web_worker
@@ -53,7 +55,7 @@ def _wait_until_it_answers(port: int) -> None:
     deadline = time.monotonic() + 30
     while True:
         with contextlib.suppress(OSError):
-            assert answered_in(port) < 10
+            answered_in(port)
             return
         assert time.monotonic() < deadline, "The web server does not answer."
         time.sleep(0.1)
@@ -85,7 +87,7 @@ def clients(port: int, count: int, *, saying: bytes) -> Iterator[list[socket.soc
 @pytest.mark.parametrize("saying", [b"", b"G", REQUEST[:-1]], ids=["nothing", "a byte", "all but the last byte"])
 def test_who_says_no_whole_head_holds_no_thread(port: int, saying: bytes) -> None:
     with clients(port, 4 * THREADS, saying=saying):
-        assert answered_in(port) < 2
+        assert answered_in(port) < QUICKLY_S
 
 
 def test_a_head_that_comes_in_pieces_is_answered(port: int) -> None:
@@ -102,7 +104,7 @@ def test_a_connection_that_was_kept_alive_and_begins_again_holds_no_thread(port:
             assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
             client.sendall(REQUEST[:20])
         time.sleep(0.3)
-        assert answered_in(port) < 2
+        assert answered_in(port) < QUICKLY_S
         opened[0].sendall(REQUEST[20:])
         assert opened[0].recv(1024).startswith(b"HTTP/1.1 200 ")
 
@@ -111,7 +113,7 @@ def test_half_a_request_that_came_with_the_one_before_holds_no_thread(port: int)
     with clients(port, 4 * THREADS, saying=REQUEST + REQUEST[:20]) as opened:
         for client in opened:
             assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
-        assert answered_in(port) < 2
+        assert answered_in(port) < QUICKLY_S
         opened[0].sendall(REQUEST[20:])
         assert opened[0].recv(1024).startswith(b"HTTP/1.1 200 ")
 
@@ -132,7 +134,7 @@ WEBHOOK = b"POST /webhooks/liveperson/01900000-0000-7000-8000-000000000000/ HTTP
 )
 def test_who_says_no_whole_body_leaves_threads_for_others(port: int, body: bytes) -> None:
     with clients(port, 4 * THREADS, saying=WEBHOOK + body):
-        assert answered_in(port) < 2
+        assert answered_in(port) < QUICKLY_S
 
 
 def test_a_body_that_comes_in_pieces_is_read(port: int) -> None:
@@ -144,17 +146,17 @@ def test_a_body_that_comes_in_pieces_is_read(port: int) -> None:
 
 
 def test_a_body_that_comes_a_moment_after_its_head_is_waited_for_no_longer(port: int) -> None:
-    took_s = []
+    def took_s(client: socket.socket) -> float:
+        client.sendall(WEBHOOK + b"Content-Length: 1000\r\n\r\n")
+        time.sleep(0.02)
+        began_at = time.monotonic()
+        client.sendall(b"x" * 1000)
+        read_answer(client)
+        return time.monotonic() - began_at
+
     with clients(port, 1, saying=b"") as (client,):
-        for _ in range(5):
-            client.sendall(WEBHOOK + b"Content-Length: 1000\r\n\r\n")
-            time.sleep(0.02)
-            began_at = time.monotonic()
-            client.sendall(b"x" * 1000)
-            read_answer(client)
-            took_s.append(time.monotonic() - began_at)
-    # Each of them would take as long as the loop sleeps; a busy machine delays some.
-    assert min(took_s) < 0.15
+        # Each of them would take as long as the loop sleeps; a busy machine delays many.
+        assert any(took_s(client) < 0.15 for _ in range(50))
 
 
 def read_answer(client: socket.socket) -> None:
@@ -168,7 +170,7 @@ def test_a_long_body_that_goes_on_and_on_is_cut_off(port: int) -> None:
     with clients(port, 1, saying=WEBHOOK + b"Content-Length: 100000\r\n\r\n") as (client,):
         client.settimeout(1)
         began_at, answer = time.monotonic(), b""
-        while not answer and time.monotonic() - began_at < BODY_MAY_TAKE_S + 5:
+        while not answer and time.monotonic() - began_at < BODY_MAY_TAKE_S + 20:
             client.sendall(b"x")
             with contextlib.suppress(TimeoutError):
                 answer = client.recv(1024)
@@ -182,8 +184,8 @@ PAGE = b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.j
 def test_who_asks_for_pages_and_does_not_read_them_leaves_threads_to_webhooks(port: int) -> None:
     with clients(port, 4 * THREADS, saying=PAGE * 20) as opened:
         time.sleep(1)
-        assert answered_in(port) < 2
-        assert webhook_answered_in(port) < 2
+        assert answered_in(port) < QUICKLY_S
+        assert webhook_answered_in(port) < QUICKLY_S
         time.sleep(HELD_MAY_WAIT_S)
         assert any(b"HTTP/1.1 503 " in all_of(client) for client in opened[-2:]), "Who waits in vain is told."
 
@@ -196,7 +198,7 @@ def test_pages_whose_body_comes_in_chunks_leave_threads_to_webhooks_that_do_so_t
         began_at = time.monotonic()
         with clients(port, 1, saying=WEBHOOK + chunked + b"2\r\n{}\r\n0\r\n\r\n") as (client,):
             read_answer(client)
-        assert time.monotonic() - began_at < 2
+        assert time.monotonic() - began_at < QUICKLY_S
 
 
 def all_of(client: socket.socket) -> bytes:
@@ -215,14 +217,13 @@ def webhook_answered_in(port: int) -> float:
 def test_who_does_not_close_after_the_answer_holds_nobody_up(port: int) -> None:
     saying = REQUEST[:-2] + b"Connection: close\r\n\r\n"
     with clients(port, 10, saying=saying) as opened:
-        assert answered_in(port) < 1
+        assert answered_in(port) < QUICKLY_S
         for client in opened:
             assert client.recv(1024).startswith(b"HTTP/1.1 200 ")
 
 
 def test_two_requests_at_once_on_one_connection_are_both_answered(port: int) -> None:
     with clients(port, 1, saying=REQUEST * 2) as (client,):
-        client.settimeout(5)
         told = b""
         while told.count(b"HTTP/1.1 200 ") < 2:
             piece = client.recv(4096)
@@ -231,12 +232,10 @@ def test_two_requests_at_once_on_one_connection_are_both_answered(port: int) -> 
 
 
 def test_who_says_no_whole_head_is_let_go_after_a_while(port: int) -> None:
-    with clients(port, 1, saying=REQUEST[:-1]) as (client,):
-        client.settimeout(REQUEST_MAY_TAKE_S + 3)
-        began_at = time.monotonic()
-        with contextlib.suppress(ConnectionResetError):
-            assert client.recv(1024) == b""
-        assert time.monotonic() - began_at > REQUEST_MAY_TAKE_S - 2
+    began_at = time.monotonic()
+    with clients(port, 1, saying=REQUEST[:-1]) as (client,), contextlib.suppress(ConnectionResetError):
+        assert client.recv(1024) == b""
+    assert time.monotonic() - began_at > REQUEST_MAY_TAKE_S - 2
 
 
 def test_a_head_that_is_too_long_is_refused(port: int) -> None:
@@ -246,4 +245,4 @@ def test_a_head_that_is_too_long_is_refused(port: int) -> None:
             client.sendall(too_long)
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(1024).startswith(b"HTTP/1.1 431 ")
-    assert answered_in(port) < 2
+    assert answered_in(port) < QUICKLY_S

@@ -114,16 +114,16 @@ def goes_on(workers: Workers, *, within_s: float) -> bool:
 def test_work_goes_on_after_an_idle_part_was_killed(beating: Workers, part: int) -> None:
     old = beating.sentinel()
     beating.parts()[part].kill()
-    assert comes_about(lambda: not is_running(old), 10)
-    assert goes_on(beating, within_s=10)
+    assert comes_about(lambda: not is_running(old), 30)
+    assert goes_on(beating, within_s=30)
 
 
 @pytest.mark.parametrize("which", ["main", "sentinel"])
 def test_no_orphan_works_on_after_the_head_was_killed(beating: Workers, which: str) -> None:
     old = [beating.main(), beating.sentinel(), *beating.parts()]
     getattr(beating, which)().kill()
-    assert comes_about(lambda: not any(is_running(one) for one in old), 5)
-    assert goes_on(beating, within_s=10)
+    assert comes_about(lambda: not any(is_running(one) for one in old), 30)
+    assert goes_on(beating, within_s=30)
 
 
 def test_a_cluster_that_hangs_is_replaced(beating: Workers) -> None:
@@ -132,7 +132,7 @@ def test_a_cluster_that_hangs_is_replaced(beating: Workers) -> None:
         part.send_signal(signal.SIGSTOP)
     assert comes_about(lambda: not is_running(old), 25)
     assert b"no heartbeat for" in beating.log.read_bytes()
-    assert goes_on(beating, within_s=10)
+    assert goes_on(beating, within_s=30)
 
 
 def test_stopping_ends_everything_at_once_when_nothing_is_under_way(beating: Workers) -> None:
@@ -146,7 +146,7 @@ def test_stopping_ends_everything_at_once_when_nothing_is_under_way(beating: Wor
 def test_a_killed_supervisor_takes_its_cluster_with_it(beating: Workers) -> None:
     started = psutil.Process(beating.process.pid).children(recursive=True)  # type: ignore[union-attr]
     beating.kill()
-    assert comes_about(lambda: not any(is_running(one) for one in started), 10)
+    assert comes_about(lambda: not any(is_running(one) for one in started), 30)
 
 
 def test_it_survives_a_database_that_goes_away_and_comes_back(beating: Workers) -> None:
@@ -154,7 +154,7 @@ def test_it_survives_a_database_that_goes_away_and_comes_back(beating: Workers) 
     beating.server.stop()
     time.sleep(3)
     beating.server.start(tie_to_parent=True)
-    assert goes_on(beating, within_s=10)
+    assert goes_on(beating, within_s=30)
     assert is_running(old)  # nothing was restarted for it
 
 
@@ -162,7 +162,7 @@ def test_it_survives_a_database_that_is_frozen_for_longer_than_a_heartbeat_may_t
     old = beating.main()
     with frozen(beating.server):
         time.sleep(18)
-    assert goes_on(beating, within_s=10)
+    assert goes_on(beating, within_s=30)
     time.sleep(3)
     assert is_running(old), beating.log.read_text()  # it was not to blame
 

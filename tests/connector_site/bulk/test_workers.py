@@ -56,7 +56,7 @@ def job(transactional_db: None) -> BulkJob:
     """Under way for some seconds, in the database of the tests. What it makes due waits: the installation is paused."""
     world = make_world(slug="amber", mark="AMBERXQJ7")
     AppInstallation.objects.update(state="PAUSED")
-    return started("RESEND", dead_texts(world, ROWS), world.operator, per_second=20)
+    return started("RESEND", dead_texts(world, ROWS), world.operator, per_second=8)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def _url_of_test_database() -> str:
 
 
 def test_killed_workers_leave_no_row_out_and_do_none_twice(job: BulkJob, worker: subprocess.Popen[bytes]) -> None:
-    wait_until(lambda: fresh(job).done_count >= ROWS // 3, within_s=60)
+    wait_until(lambda: fresh(job).done_count > 0, within_s=60)
     for part in psutil.Process(worker.pid).children(recursive=True):
         part.kill()
     assert fresh(job).state == BulkState.RUNNING
