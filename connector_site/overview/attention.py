@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +12,10 @@ from django.urls import reverse
 from access.models import User
 from access.rules import Verb, may
 from connector_site.bulk.models import BulkJob
+from connector_site.refused import Refused, amount
 from core.breaker import Phase
 from installations import breakers, paused
-from installations.models import AppInstallation, AppToken, Pause, State, Upstream
+from installations.models import AppInstallation, AppToken, Channel, Pause, State, Upstream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +41,18 @@ def needs_of(
     hosts: Iterable[Upstream],
     tokens: Iterable[AppToken],
     jobs: Iterable[BulkJob],
+    refused: Mapping[uuid.UUID, Refused],
     *,
     reader: User,
     now: datetime,
 ) -> list[Need]:
-    """The worst first. installations: with valid_secrets, the number of theirs. jobs: that wait for this reader."""
+    """The worst first. installations: with valid_secrets and channels. jobs: that wait for this reader."""
     told = {row.pk for row in installations if row.paused_for}
     found = [
         *(_of_job(one) for one in jobs),
         *(_of_pause(one, reader) for one in pauses if one.target_id not in told),
         *(need for one in installations for need in _of_connector(one)),
+        *(need for one in installations for need in _of_refused(one, refused)),
         *(_of_host(one, now) for one in hosts),
         *(_of_token(one, now) for one in tokens),
     ]
@@ -87,6 +91,23 @@ def _of_connector(row: AppInstallation) -> Iterator[Need]:
         )
     if row.test_passed is False:
         yield _need("bad", row, f"Its last connection test failed. {row.test_detail}".strip())
+
+
+def _of_refused(row: AppInstallation, refused: Mapping[uuid.UUID, Refused]) -> Iterator[Need]:
+    """Of those that are disabled all is refused, as somebody wants it."""
+    sources: list[AppInstallation | Channel] = [row, *row.channels.all()]
+    for source in sources:
+        found = refused.get(source.pk)
+        if found is None or source.state == State.DISABLED:
+            continue
+        yield Need(
+            tone="bad" if found.is_stopping else "wait",
+            about=f"{row}, channel {source}" if isinstance(source, Channel) else str(row),
+            url=reverse(f"admin:installations_{source._meta.model_name}_change", args=[source.pk]),
+            sentence=f"{amount(found)} since",
+            at=found.since,
+            after=": no secret that is kept here verifies them.",
+        )
 
 
 def _of_pause(row: Pause, reader: User) -> Need:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -24,6 +25,7 @@ from connector_site.overview import attention, charts, tiles
 from connector_site.overview import now as this_moment
 from connector_site.overview.links import Links
 from connector_site.overview.now import Waiting
+from connector_site.refused import refused_lately
 from connector_site.rollups import counting, series
 from connector_site.rollups.series import Figures, Range, Series
 from conversations.selectors import count_unsettled
@@ -69,6 +71,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     waiting, unsettled = this_moment.what_waits(asked.ids), count_unsettled(asked.ids)
     happened = series.series_of_brands(asked.ids, asked=asked.range, now=now)
     connectors = _connectors(asked.shown)
+    last_seen = last_deliveries([source.pk for row in connectors for source in (row, *row.channels.all())])
     return {
         "title": "Overview",
         "now_tiles": tiles.of_now(_together(waiting), _sum(unsettled), asked.links, now=now),
@@ -78,13 +81,14 @@ def context(request: HttpRequest) -> dict[str, Any]:
             this_moment.troubled_hosts(asked.ids, now=now),
             this_moment.troubled_tokens(asked.ids),
             this_moment.jobs_for_a_second_person(reader, asked.chosen),
+            refused_lately(asked.ids, last_seen, now=now),
             reader=reader,
             now=now,
         ),
         **_of_range(asked, happened),
         "brand_columns": tiles.BRAND_COLUMNS,
         "brand_lines": _lines(asked, happened, waiting, unsettled, now) if len(asked.shown) > 1 else [],
-        "cards": _cards(asked.shown, connectors),
+        "cards": _cards(asked.shown, connectors, last_seen),
         "chosen": asked.chosen,
         "all_url": _url(asked.range, None),
         "has_more_brands": len(asked.brands) == _MOST_BRANDS,
@@ -193,8 +197,9 @@ def _connectors(brands: list[Brand]) -> list[AppInstallation]:
     return list(counted.order_by("name", "client_id")[:_MOST_CONNECTORS])
 
 
-def _cards(brands: list[Brand], connectors: list[AppInstallation]) -> list[dict[str, Any]]:
-    last_seen = last_deliveries([row.pk for row in connectors])
+def _cards(
+    brands: list[Brand], connectors: list[AppInstallation], last_seen: Mapping[uuid.UUID, datetime | None]
+) -> list[dict[str, Any]]:
     of_brand = defaultdict(list)
     for row in connectors:
         of_brand[row.brand_id].append(_connector(row, last_seen.get(row.pk)))
