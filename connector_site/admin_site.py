@@ -13,14 +13,16 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import ModelAdmin
+from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_login_failed
+from django.contrib.auth.views import PasswordChangeView
 from django.db import models, transaction
 from django.db.models.base import ModelBase
 from django.forms import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from unfold.forms import AuthenticationForm
+from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
 from access import sessions, sign_in
@@ -54,6 +56,20 @@ class SignInForm(AuthenticationForm):
         if left is not None:
             return ValidationError(sign_in.sentence(left), code="wait")
         return super().get_invalid_login_error()
+
+
+class OwnPasswordForm(AdminOwnPasswordChangeForm):
+    """The old password is asked for as at the sign-in: who sits at a session that stands open has no more tries."""
+
+    request: HttpRequest
+
+    def clean_old_password(self) -> str:
+        given: str = self.cleaned_data["old_password"]
+        if authenticate(self.request, username=self.user.get_username(), password=given) is None:
+            if (left := sign_in.wait(self.request)) is not None:
+                raise ValidationError(sign_in.sentence(left), code="wait")
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return given
 
 
 class ConnectorAdminSite(UnfoldAdminSite):
@@ -126,7 +142,12 @@ class ConnectorAdminSite(UnfoldAdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with transaction.atomic():
-            response = super().password_change(request, extra_context)
+            response = PasswordChangeView.as_view(
+                form_class=type("Form", (OwnPasswordForm,), {"request": request}),
+                success_url=reverse("admin:password_change_done"),
+                extra_context={**self.each_context(request), **(extra_context or {})},
+            )(request)
+            assert isinstance(response, HttpResponse)
             if request.method == "POST" and response.status_code == 302:
                 record_new_password(request.user, actor=acting(request))  # type: ignore[arg-type]
         return response

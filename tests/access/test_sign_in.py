@@ -233,3 +233,33 @@ def test_attempts_that_count_no_longer_are_removed(root):
         attempt("somebody later")
         list(retention.walk())
     assert AccessAttempt.objects.count() == 1
+
+
+# --- a session that stands open --------------------------------------------------------------------------------------
+
+
+def new_password(client: Client, old: str) -> Any:
+    words = "four unlikely words here"
+    given = {"old_password": old, "new_password1": words, "new_password2": words}
+    return client.post("/admin/password_change/", given)
+
+
+def test_who_sits_at_an_open_session_tries_no_more_passwords_than_who_signs_in(root: User) -> None:
+    client = Client(REMOTE_ADDR=ATTACKER)
+    client.force_login(root)
+
+    answers = [new_password(client, f"guess {number}") for number in range(sign_in.PER_NAME)]
+
+    refused = new_password(client, PASSWORD)
+    assert [answer.status_code for answer in answers] == [200] * (sign_in.PER_NAME - 1) + [429]
+    assert (refused.status_code, "Too many attempts failed" in said(refused)) == (429, True)
+    assert User.objects.get(pk=root.pk).check_password(PASSWORD)
+    assert actions()[-2:] == ["user.sign_in_failed", "user.sign_in_stopped"]
+
+
+def test_a_mistyped_old_password_is_said_beside_its_field(root: User) -> None:
+    client = Client(REMOTE_ADDR=VICTIM)
+    client.force_login(root)
+    assert "Your old password was entered incorrectly" in said(new_password(client, "mistyped"))
+    assert new_password(client, PASSWORD).status_code == 302
+    assert User.objects.get(pk=root.pk).check_password("four unlikely words here")
