@@ -20,11 +20,16 @@ def file(request: HttpRequest, token: str) -> HttpResponseBase:
         return HttpResponseNotAllowed(["GET", "HEAD"])
     file_id = file_id_of(token)
     found = MediaFile.objects.filter(pk=file_id, expires_on__gte=timezone.now().date()).first() if file_id else None
-    if found is None or not default_storage.exists(storage_path(found.pk)):
+    try:
+        # Without asking first whether it is there: it may be erased at this moment.
+        content = default_storage.open(storage_path(found.pk)) if found else None
+    except FileNotFoundError:
+        content = None
+    if found is None or content is None:
         return HttpResponse("This file does not exist.\n", status=404, content_type="text/plain; charset=utf-8")
     inline = found.mime in PICTURES
     answer = FileResponse(
-        default_storage.open(storage_path(found.pk)),
+        content,
         content_type=found.mime if inline else "application/octet-stream",
         as_attachment=not inline,
         filename=found.name,
