@@ -34,7 +34,7 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     """A fresh visitor, signed in to nothing."""
     context = browser.new_context(base_url=stack.url, viewport={"width": 1280, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(30_000)
     complaints: list[str] = []
     opened.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))

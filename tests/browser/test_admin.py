@@ -35,7 +35,7 @@ def test_signing_in_and_reading_what_was_said(page: Page, stack: Stack) -> None:
     page.get_by_text("User name and password do not fit").wait_for()
     sign_in(page, password=stack.admin_password)
     page.get_by_text("Workers are alive").wait_for()
-    assert page.get_by_role("link", name="Demo Parcels").is_visible()
+    page.get_by_role("link", name="Demo Parcels").wait_for()
 
     section(page, "Conversations")
     page.get_by_role("link", name="Ada").click()

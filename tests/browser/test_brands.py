@@ -32,7 +32,7 @@ def test_somebody_of_one_brand_meets_nothing_of_another(admin: Page, stack: Stac
         assert not [word for word in THEIR_WORDS if word in shown], address
         assert not [row for row in theirs if row in admin.content()], address
     section(admin, "Conversations")
-    assert admin.get_by_role("link", name="Grace").first.is_visible()
+    admin.get_by_role("link", name="Grace").first.wait_for()
     # Not by opening them: of an answer of 404 the browser complains.
     assert {admin.request.get(stack.url + address, max_redirects=0).status for address in theirs} == {404}
     section(admin, "Find")

@@ -37,7 +37,7 @@ def test_failed_messages_are_sent_again_with_a_preview_stopped_and_resumed(faile
     page = failed
     page.get_by_role("form", name="Everything that matches").get_by_role("button", name="Send again…").click()
     page.get_by_text("Nothing has been done yet").wait_for()
-    assert page.get_by_text("10 dispatches").is_visible()
+    page.get_by_text("10 dispatches").wait_for()
     page.get_by_label("Why").fill("LivePerson takes them again")
     page.get_by_label("Rows a second").fill("1")
     page.get_by_role("button", name="Send again: 10").click()
@@ -52,7 +52,7 @@ def test_failed_messages_are_sent_again_with_a_preview_stopped_and_resumed(faile
     assert settled(how) == stopped_at
 
     how.get_by_role("button", name="Go on").click()
-    how.get_by_text("Done", exact=True).wait_for(timeout=30_000)
+    how.get_by_text("Done", exact=True).wait_for(timeout=60_000)
     page.get_by_text("None: it was done for every row.").wait_for()
     wait_until(lambda: said(stack) == TEXTS)
     assert failed_ids(page) == []
