@@ -75,8 +75,10 @@ def is_alone() -> None:
         raise ConfigurationError("A worker is at work on this database. Stop web and worker, then restore.")
     # Those of a program that has just ended take a moment to go.
     until_s = time.monotonic() + _LEAVES_WITHIN_S
-    while (others := _other_connections()) and time.monotonic() < until_s:
+    is_over = False
+    while (others := _other_connections()) and not is_over:
         time.sleep(0.1)
+        is_over = time.monotonic() > until_s
     if others:
         raise ConfigurationError(
             f"{others} other connections to this database are open. Stop web, worker and whoever else uses it first."
