@@ -193,7 +193,7 @@ class worker_of:
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 # --- the folder ------------------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ class Site:
     def stop(self) -> None:
         if self._web is not None:
             self._web.terminate()
-            self._web.wait(15)
+            self._web.wait(60)
         self.hole.close()
 
     @property

@@ -54,7 +54,7 @@ def sites(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[str]]:
             for process in processes:
                 process.send_signal(signal.SIGTERM)
             for process in processes:
-                process.wait(15)
+                process.wait(60)
             AuthToken.objects.all().delete()
             empty()
 

@@ -48,7 +48,7 @@ def port() -> Iterator[int]:
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(60)
 
 
 def _wait_until_it_answers(port: int) -> None:

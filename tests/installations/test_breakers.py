@@ -128,14 +128,14 @@ def test_a_row_that_another_worker_holds_keeps_nobody_waiting(transactional_db: 
             with transaction.atomic():
                 Upstream.objects.select_for_update().get()
                 is_held.set()
-                is_done.wait(10)
+                is_done.wait(30)
         finally:
             connection.close()
 
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        assert is_held.wait(10)
+        assert is_held.wait(30)
         with transaction.atomic():
             end_calls(desk, key, failed=9, at=after(1))
         assert Upstream.objects.get().phase == Phase.CLOSED

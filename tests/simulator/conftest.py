@@ -46,14 +46,14 @@ class Process:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
         self._process.stdout.close()
 
     def stop(self) -> tuple[int, float]:
         """Send SIGTERM; return the exit code and the seconds it took."""
         started = time.monotonic()
         self._process.terminate()
-        code = self._process.wait(10)
+        code = self._process.wait(30)
         self._process.stdout.close()
         return code, time.monotonic() - started
 

@@ -108,7 +108,7 @@ def test_a_worker_that_halts_with_the_first_does_not_let_the_second_pass(
     site.notify(said(C, 2, "text 2"))
     halted, goes_on = halt_first(monkeypatch)
     slow = in_thread(lambda: waiting.settle_waiting(now=timezone.now()))
-    assert halted.wait(10)
+    assert halted.wait(30)
 
     quick = in_thread(work)
     wait_until(lambda: not quick.is_alive() or somebody_waits_for_a_lock())
@@ -131,7 +131,7 @@ def test_a_worker_that_halts_keeps_nobody_from_the_others(site: Door) -> None:
     with transaction.atomic():
         list(Consumer.objects.select_for_update().filter(conversations__lp_conversation_id=C))
         other = in_thread(look_at_all)
-        other.join(5)
+        other.join(30)
         found = (other.is_alive(), sent(OTHER), sent("c-3"))
     other.join()
 
@@ -150,7 +150,7 @@ def test_what_is_known_by_now_is_not_called_foreign_while_its_consumer_is_in_use
     with transaction.atomic():
         list(Consumer.objects.select_for_update())
         other = in_thread(look_at_all)
-        other.join(5)
+        other.join(30)
     other.join()
     look_at_all()
 
@@ -165,7 +165,7 @@ def test_what_a_worker_is_about_to_apply_is_not_called_foreign_and_keeps_nobody_
     with transaction.atomic():
         list(Event.objects.select_for_update().filter(lp_conversation_id="adopted at this moment"))
         other = in_thread(lambda: waiting.settle_waiting(now=timezone.now() + timedelta(minutes=2)))
-        other.join(5)
+        other.join(30)
         has_ended = not other.is_alive()
     other.join()
 
@@ -182,7 +182,7 @@ def test_two_that_each_call_a_part_of_a_delivery_foreign_let_its_body_go(transac
     with transaction.atomic():
         waiting.settle_waiting(now=now)
         other = in_thread(lambda: waiting.settle_waiting(now=now + timedelta(seconds=61)))
-        other.join(5)
+        other.join(30)
     other.join()
     waiting.settle_waiting(now=now + timedelta(seconds=61))
 
@@ -197,7 +197,7 @@ def halt_first(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, thread
     def halting(row: Event, *values: Any, **more: Any) -> None:
         if not halted.is_set():
             halted.set()
-            goes_on.wait(10)
+            goes_on.wait(30)
         apply(row, *values, **more)
 
     monkeypatch.setattr(notified, "_apply_late", halting)

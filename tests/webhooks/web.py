@@ -50,7 +50,7 @@ class Web:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(15)
+        self._process.wait(60)
         self._log.close()
 
     def connect(self) -> Wire:
