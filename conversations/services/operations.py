@@ -10,7 +10,16 @@ from django.utils import timezone
 
 from audit import api as audit
 from conversations import held, lanes, life
-from conversations.models import Conversation, Direction, Dispatch, DispatchState, MessageContent, MessageStatus
+from conversations.models import (
+    Conversation,
+    Direction,
+    Dispatch,
+    DispatchKind,
+    DispatchState,
+    MessageContent,
+    MessageStatus,
+)
+from conversations.models.outbox import LIVE_STATES
 from conversations.services.held_lanes import RESTORED
 from conversations.settling import mark_sent
 from conversations.turn import Turn
@@ -117,11 +126,18 @@ def resolve_as_sent(*, dispatch_id: uuid.UUID, actor: Actor, reason: str = "") -
 
 @transaction.atomic
 def ask_to_close(*, conversation_id: uuid.UUID, actor: Actor, reason: str = "") -> None:
-    """Have LivePerson asked to close a conversation, after all that the consumer has said before."""
+    """
+    Have LivePerson asked to close a conversation, after all that the consumer has said before.
+
+    Raises NotPossible where it is closed, or where somebody has asked for it and that still waits.
+    """
     consumer = lanes.lock_consumer(Conversation.objects.values_list("consumer_id", flat=True).get(pk=conversation_id))
     conversation = Conversation.objects.get(pk=conversation_id)
     if not conversation.is_open:
         raise NotPossible("It is closed already.")
+    waiting = Dispatch.objects.filter(lane__consumer=consumer, state__in=LIVE_STATES, kind=DispatchKind.CLOSE)
+    if waiting.filter(payload__conversation_id=str(conversation.pk)).exists():
+        raise NotPossible("LivePerson is asked already: the closing waits behind what was said before it.")
     correlation_id = str(structlog.contextvars.get_contextvars().get("correlation_id", ""))
     # What was said before may wait, and open another one: that is not meant.
     life.ask_liveperson_to_close(consumer, conversation=conversation, correlation_id=correlation_id)

@@ -161,14 +161,16 @@ def test_operators_who_ask_for_it_end_that_conversation_and_none_that_came_after
     operations.ask_to_close(conversation_id=asked_for, actor=COMMAND)
     talking.says("One more thing")
     talking.work()
-    operations.ask_to_close(conversation_id=asked_for, actor=COMMAND)
+    with pytest.raises(operations.NotPossible, match="is asked already"):
+        operations.ask_to_close(conversation_id=asked_for, actor=COMMAND)
     pausing.resume(talking.channel, actor=COMMAND)
     talking.settle()
 
     assert [one["state"] for one in talking.at_liveperson()] == ["CLOSE", "OPEN"]
     assert talking.heard(1) == ["One more thing"]
-    closings = Dispatch.objects.filter(kind="CLOSE", lane__direction="TO_LIVEPERSON").order_by("position")
-    assert [one.state for one in closings] == [DispatchState.SENT, DispatchState.DROPPED]
+    closings = Dispatch.objects.filter(kind="CLOSE", lane__direction="TO_LIVEPERSON")
+    assert [one.state for one in closings] == [DispatchState.SENT]
+    assert AuditEntry.objects.filter(action="conversation.close_requested").count() == 1
 
 
 def test_an_operator_ends_it_during_its_survey(surveyed: Stand) -> None:
