@@ -10,5 +10,5 @@ class ConnectorSiteConfig(AppConfig):
     verbose_name = "Site"
 
     def ready(self) -> None:
-        from connector_site import refused, traffic  # noqa: F401 -- connects their receivers
+        from connector_site import idle, refused, traffic  # noqa: F401 -- connects their receivers
         from connector_site.bulk import receivers  # noqa: F401 -- connects them

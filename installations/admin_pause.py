@@ -181,7 +181,7 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
 
     @admin.display(description="What")
     def what(self, obj: Pause) -> SafeString:
-        return seen(obj.subject)
+        return seen(obj.subject_and_brand)
 
     @admin.display(description="State")
     def state_chip(self, obj: Pause) -> SafeString:
@@ -210,7 +210,7 @@ class PauseAdmin(DeedsMixin, RecordAdmin):
     # --- one ---
 
     def title_of(self, obj: Pause) -> str:
-        return visible_text.visible(obj.subject)
+        return visible_text.visible(obj.subject_and_brand)
 
     def page_context(self, request: HttpRequest, obj: Pause) -> dict[str, Any]:
         return {"buttons": self.deeds_for(request, obj), "url": paused.url_of(obj)}

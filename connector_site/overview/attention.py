@@ -119,7 +119,7 @@ def _of_pause(row: Pause, reader: User) -> Need:
     return Need(
         # What a person has paused is as they want it. Of a channel that rejected our credentials it is told here, too.
         tone="bad" if row.is_by_itself else "wait",
-        about=row.subject,
+        about=row.subject_and_brand,
         url=paused.url_of(row) or f"{listed}?state=in_force",
         sentence=f"{who} {row.get_direction_display().lower()} until{'' if row.until else ' somebody resumes it'}",
         at=row.until,

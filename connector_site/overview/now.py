@@ -105,7 +105,7 @@ def troubled_hosts(brand_ids: Collection[uuid.UUID], *, now: datetime) -> list[U
 def pauses_in_force(brand_ids: Collection[uuid.UUID]) -> list[Pause]:
     """What people keep from being sent, in these brands and on the platform as a whole; the newest of them."""
     rows = Pause.objects.filter(Q(brand=None) | Q(brand__in=brand_ids), ended_at=None)
-    return list(rows.order_by("-id")[:_MOST_LISTED])
+    return list(rows.select_related("brand").order_by("-id")[:_MOST_LISTED])
 
 
 def jobs_for_a_second_person(reader: User, brand: Brand | None) -> list[BulkJob]:

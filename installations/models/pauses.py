@@ -123,6 +123,12 @@ class Pause(models.Model):
         return f"{self.get_scope_display()} {name}".strip()
 
     @property
+    def subject_and_brand(self) -> str:
+        """The same where pauses of several brands stand together: channels of two may bear one name."""
+        is_plain = self.brand is None or self.scope == PauseScope.BRAND
+        return self.subject if is_plain else f"{self.subject}, {self.brand}"
+
+    @property
     def is_in_force(self) -> bool:
         return self.ended_at is None
 

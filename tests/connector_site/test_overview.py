@@ -191,6 +191,17 @@ def test_what_needs_somebody_is_told_with_the_connector(amber, act, told):
     assert f'href="/admin/installations/appinstallation/{amber.installation.pk}/change/"' in text
 
 
+def test_what_is_paused_is_told_with_its_brand(two):
+    """Channels of two brands may bear one name."""
+    for world in two:
+        pausing.pause(world.channel, reason="A move.", actor=COMMAND)
+
+    text = page(make_superuser())
+
+    for world in two:
+        assert f">Channel {world.channel.name}, {world.brand}</a>" in text
+
+
 def test_a_job_that_waits_for_a_second_person_is_told_to_those_who_may_agree(two):
     amber, birch = two
     asker = amber.owner
