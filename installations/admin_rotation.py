@@ -85,8 +85,10 @@ class RetireForm(NothingToFillIn):
         self.known = secrets_of_row(row)
         field = self.fields["secret"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = self.secrets_of._default_manager.filter(**{self.points_to_row: row}, retired_at=None)
         labels = {secret.row.pk: label_of(secret) for secret in self.known}
+        # Of those that have a label: another one may be added before the choices are read.
+        own = self.secrets_of._default_manager.filter(**{self.points_to_row: row})
+        field.queryset = own.filter(pk__in=labels, retired_at=None)
         field.label_from_instance = lambda obj: labels[obj.pk]  # type: ignore[method-assign]
 
     def clean(self) -> dict[str, Any]:

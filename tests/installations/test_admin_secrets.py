@@ -7,8 +7,10 @@ from django.urls import reverse
 
 from access.models import User
 from audit.models import AuditEntry
+from core.actor import COMMAND
 from core.moments import in_utc
 from installations import services
+from installations.admin_rotation import RetireForm
 from installations.models import ChannelSecret, InstallationSecret, State
 from tests.factories import World, make_two_brands
 from tests.installations.pages import SECRET, do, installation_form, last_entry, page_of, signed_in, url_of
@@ -101,3 +103,9 @@ def test_added_secret_resumes_what_rejected_credentials_had_paused(world):
     do(world.operator, world.installation, "add-secret", secret=SECRET)
     world.installation.refresh_from_db()
     assert world.installation.state == State.ACTIVE
+
+
+def test_a_secret_that_is_added_while_the_page_of_retiring_is_made_breaks_nothing(world):
+    form = RetireForm(row=world.installation)
+    services.add_client_secret(world.installation, secret="added just now", actor=COMMAND)
+    assert str(form["secret"]).count("<option") == 2, "the empty one, and the one that was there"
