@@ -24,8 +24,9 @@ def the(text: str) -> Dispatch:
 
 
 def wait_s(dispatch: Dispatch) -> float:
-    assert dispatch.next_attempt_at is not None
-    return (dispatch.next_attempt_at - datetime.now(UTC)).total_seconds()
+    """From the end of the last try to the next one."""
+    ended_at = dispatch.attempts.order_by("started_at").last().finished_at
+    return (dispatch.next_attempt_at - ended_at).total_seconds()
 
 
 def says(stand: Stand, text: str) -> None:

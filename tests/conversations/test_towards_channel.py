@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from standardwebhooks import Webhook
 
@@ -14,7 +12,6 @@ from core.actor import COMMAND
 from installations import connectors, pausing
 from installations import services as installations
 from installations.models import Channel, State
-from installations.pause_desk import LOOK_EVERY
 from tests.conversations.servers import Play
 from tests.conversations.stand import ADA, Stand, forget_caches, in_thread, make_door
 
@@ -254,7 +251,6 @@ def test_a_pause_that_begins_while_something_is_under_way_lets_it_end(talking: S
         worker = in_thread(talking.work)
         talking.simulator_waits_for("send", count=2)
         pausing.pause(talking.installation, actor=COMMAND, reason="maintenance")
-        time.sleep(LOOK_EVERY.total_seconds())
     worker.join()
 
     assert talking.heard() == ["Hello", "under way"]
