@@ -265,8 +265,9 @@ class GuardedAdmin(ModelAdmin):
             # The form stands below what the page tells of the row, which has to be that of the row as it is stored.
             messages.error(request, "Nothing was stored. What is wrong stands above the form and in it.")
             context["original"] = self.model._default_manager.get(pk=obj.pk)
-        # Of a FreshForm; others show nothing that two people could change at once.
-        context["seen"] = getattr(context["adminform"].form, "seen", "")
+        # Of a FreshForm; who only looks is shown no form at all.
+        form = context["adminform"].form
+        context["seen"] = getattr(form, "seen", "") if self.has_change_permission(request, obj) else ""
         return super().render_change_form(request, context, *args, **kwargs)
 
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
