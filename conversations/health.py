@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -30,8 +31,9 @@ def tell_of_sends(*, installation: AppInstallation, now: datetime, **_: Any) -> 
     ended = lately_ended(installation, now=now)
     to_liveperson = [one for one in ended if one.direction == Direction.TO_LIVEPERSON]
     to_channel = [one for one in ended if one.direction == Direction.TO_CHANNEL]
+    of_sends = _of_sends(to_liveperson, whither="LivePerson", means="What consumers write reaches an agent.")
     return [
-        _of_sends(to_liveperson, whither="LivePerson", means="What consumers write reaches an agent."),
+        replace(of_sends, taken_at=of_sends.check.seen_at if of_sends.check else None),
         _of_echoes(to_liveperson, now),
         _of_sends(to_channel, whither="the channels", means="What agents write reaches the consumers."),
     ]

@@ -79,6 +79,8 @@ class Finding:
     what: is the case. do: what somebody can do about it; may be empty. step: where or how that is done.
 
     is_cause: explains sends that do not go through, and so is read before them, though it is less bad by itself.
+
+    taken_at: when LivePerson last took a message, where that was looked at.
     """
 
     tone: Tone
@@ -87,6 +89,7 @@ class Finding:
     step: Step | None = None
     check: Check | None = None
     is_cause: bool = False
+    taken_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

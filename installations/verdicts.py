@@ -23,20 +23,21 @@ from installations.signals import health_asked
 
 def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
     """What is to be said about an installation now."""
+    heard: list[Finding] = []
+    for _, told in health_asked.send(sender=AppInstallation, installation=installation, now=now):
+        assert isinstance(told, list)
+        heard += told
     findings = [
         *_of_state(installation),
         *of_pauses(installation),
         *_of_secrets(installation),
-        _of_test(installation),
+        _of_test(installation, taken_at=max((one.taken_at for one in heard if one.taken_at), default=None)),
         _of_token(installation, now),
         *_of_upstreams(installation, now),
     ]
     findings.append(_of_manifest(installation))
-    for _, told in health_asked.send(sender=AppInstallation, installation=installation, now=now):
-        assert isinstance(told, list)
-        findings += told
     return Verdict(
-        findings=(*findings, *_of_channels(installation)),
+        findings=(*findings, *heard, *_of_channels(installation)),
         fine="Messages go through",
         worrying="Nothing is known to stop messages, but there is something to look at",
         stopping="Messages do not go through",
@@ -77,11 +78,15 @@ def _of_secrets(installation: AppInstallation) -> list[Finding]:
     return [check.fine(what, do="Retire the old one once LivePerson does not sign with it any more.", step=Step.ROTATE)]
 
 
-def _of_test(installation: AppInstallation) -> Finding:
+def _of_test(installation: AppInstallation, *, taken_at: datetime | None) -> Finding:
+    """taken_at: when LivePerson last took something; a test that failed before then tells nothing of now."""
     means = "Account, client id and secret belong together, and LivePerson can be reached from here."
     check = Check(name="Connection test", means=means, seen_at=installation.tested_at)
     if installation.test_passed is None:
         return check.worries("The connection was never tested.", do="Test it.", step=Step.TEST)
+    if not installation.test_passed and taken_at and installation.tested_at and taken_at > installation.tested_at:
+        what = "The last connection test failed, but LivePerson has taken messages since."
+        return check.worries(what, do="Test again, to be sure.", step=Step.TEST)
     if not installation.test_passed:
         what = f"The last connection test failed. {installation.test_detail}"
         return check.stops(what, do="Put right what it says, then test again.", step=Step.TEST)

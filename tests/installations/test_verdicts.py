@@ -158,6 +158,18 @@ def test_when_the_last_test_failed_or_none_was_made(world):
     assert verdict(world).tone is Tone.WORRIES
 
 
+def test_a_test_that_failed_before_liveperson_took_messages_tells_nothing_of_now(world):
+    sent_at = timezone.now() - timedelta(minutes=1)
+    Dispatch.objects.filter(direction="TO_LIVEPERSON", state="SENT").update(finished_at=sent_at)
+    rows = AppInstallation.objects.filter(pk=world.installation.pk)
+
+    rows.update(test_passed=False, test_detail="401.", tested_at=sent_at - timedelta(minutes=5))
+    assert verdict(world).tone is Tone.WORRIES
+    assert "LivePerson has taken messages since" in said(world)
+    rows.update(tested_at=sent_at + timedelta(seconds=30))
+    assert verdict(world).tone is Tone.STOPS
+
+
 def test_when_no_notification_ever_came_or_none_for_long(world):
     Delivery.objects.filter(installation=world.installation).update(received_at=timezone.now() - timedelta(days=3))
     assert "arrived 3 days ago" in said(world)
