@@ -30,10 +30,16 @@ def _erase(row: Consumer, given: dict[str, Any], actor: Actor) -> Told:
     )
 
 
+def words_of(*, messages: int, conversations: int) -> str:
+    """How much was said, as the pages that erase or export it put it."""
+    several = "message" if messages == 1 else "messages"
+    return f"{messages} {several}, in {conversations} conversation{'' if conversations == 1 else 's'}"
+
+
 def _what_would_go(row: Consumer) -> Sequence[tuple[str, str]]:
     told = erasure.preview(row)
     facts = [
-        ("Words of", f"{told.messages} messages, in {told.conversations} conversations"),
+        ("Words of", words_of(messages=told.messages, conversations=told.conversations)),
         ("Files", str(told.files)),
         ("Dropped without being sent", str(told.to_be_sent)),
         ("Also", "name, number, profile, ids and tokens; what arrived from and about this person"),

@@ -18,6 +18,7 @@ from access.rules import Verb, may
 from connector_site.exports.slots import TooManyExports
 from connector_site.exports.stream import BrokenOff
 from connector_site.subject_access import service
+from conversations.admin_removal import words_of
 from conversations.models import Consumer
 from conversations.services import erasure
 from core.errors import ConfigurationError
@@ -98,7 +99,7 @@ def _ask(
         "deed": _DEED,
         "form": form,
         "facts": [
-            ("Words of", f"{held.messages} messages, in {held.conversations} conversations"),
+            ("Words of", words_of(messages=held.messages, conversations=held.conversations)),
             ("Files", str(held.files)),
             *(("Not in it", sentence) for sentence in service.LEFT_OUT),
         ],

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from access.models import User
 from audit.models import AuditEntry
+from conversations.admin_removal import words_of
 from conversations.models import Consumer, Conversation, Dispatch, DispatchState, Message, MessageContent
 from tests.admin_pages import signed_in, url_of
 from tests.factories import World, make_superuser
@@ -138,3 +139,8 @@ def test_what_has_lost_its_words_is_not_offered_to_be_sent_again(world: World) -
     assert "Send again" not in page_of(world.operator, world.dead)
     do(world.operator, world.dead, "send-again")
     assert Dispatch.objects.get(pk=world.dead.pk).state == DispatchState.DEAD
+
+
+def test_how_much_was_said_is_counted_in_good_english():
+    assert words_of(messages=1, conversations=1) == "1 message, in 1 conversation"
+    assert words_of(messages=0, conversations=2) == "0 messages, in 2 conversations"
