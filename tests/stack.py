@@ -7,6 +7,7 @@ The whole site, started as an operator starts it, on free ports with a data fold
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from connector_site import environment, postgres_home
 ROOT = environment.BASE_DIR
 READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 15.0
+_ANY_PORT, _PORTS = 20_000, 12_000
 
 
 @dataclass
@@ -118,12 +120,18 @@ def running(data_dir: Path, *, values: Mapping[str, str] | None = None) -> Itera
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at this moment."""
+    """
+    Ports that nobody listens on, below those that the kernel gives to whoever asks for any: until a process of ours
+    listens there, seconds may pass.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        while len(found) < count:
+            port = _ANY_PORT + secrets.randbelow(_PORTS)
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def _wait_until_ready(stack: Stack) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from liveperson.client import ConsumerProfile, LivePersonClient, message_fits, s
 from liveperson.domains import DomainResolver
 from liveperson.files import TemporaryUrl
 from liveperson.installs import AppInstalls, RetryByCount, RetryByTtl, build_manifest
+from tests.stack import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = OutboundPolicy(("liveperson.net",), allow_private=True)
@@ -99,10 +99,7 @@ def fresh_id() -> str:
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     data_dir = tmp_path_factory.mktemp("simulator")
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, tls_port = one.getsockname()[1], other.getsockname()[1]
+    port, tls_port = free_ports(2)
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--tls-port", str(tls_port)]
     running = subprocess.Popen(
         [*command, "--data-dir", str(data_dir)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -1,6 +1,5 @@
 """The real simulator process on a free port, and a small receiver for its webhooks."""
 
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.stack import free_ports
+
 from .channel import ADA, SECRET
 from .client import Simulator
 
@@ -19,9 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 class Process:
