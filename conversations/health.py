@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from conversations.lately import LOOKED_BACK, Ended, lately_ended
 from conversations.models import Direction, DispatchState, Lane
-from core.errors import RateLimited
+from core.errors import CredentialsRejected, RateLimited
 from installations.breakers import WAITING
 from installations.findings import Check, Finding, Step
 from installations.models import AppInstallation, Channel
@@ -56,7 +56,9 @@ def _of_sends(ended: Sequence[Ended], *, whither: str, means: str) -> Finding:
         return check.stops(what, do=_LOOK, step=Step.SHOW_FAILURES)
     if again := sum(one.is_to_be_tried_again for one in failed):
         what = f"{again} message{'s' if again > 1 else ''} to {whither} did not go through at the last try{why}."
-        return check.worries(what, do=f"{_LOOK} It is tried again by itself.", step=Step.SHOW_FAILURES)
+        is_rejected = failed[0].error_code == CredentialsRejected.code
+        when = "when what was paused for it is resumed" if is_rejected else "by itself"
+        return check.worries(what, do=f"{_LOOK} It is tried again {when}.", step=Step.SHOW_FAILURES)
     if failed:
         since = "since the last one was accepted" if sent_at else f"in the last {_HOURS} hours, and none was accepted"
         return check.fine(f"{len(failed)} failed {since}: too few to say that it is the connector.")

@@ -60,9 +60,11 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
     if row.phase != Phase.CLOSED.value:
         assert row.opened_at is not None
         next_at = max([now, *(at for at in (row.probe_at, row.held_until) if at)])
+        # Without anything to send nobody tries: a time that is over would go on with the clock.
+        next_try = f"next try at {in_utc(next_at)}" if next_at > now else "what is sent next tries it"
         what = (
             f"{who} is not called: calls to it have failed since {in_utc(row.opened_at)}; {amount}; "
-            f"next try at {in_utc(next_at)}. Until one goes through no attempt is used up."
+            f"{next_try}. Until one goes through no attempt is used up."
         )
         do = (
             "The failures below say what it answered, if it did. See whether it is down or its address has changed. "

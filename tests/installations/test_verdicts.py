@@ -225,6 +225,16 @@ def test_an_upstream_that_does_not_answer_is_named_with_what_waits_and_the_next_
     assert verdict(world).tone is Tone.STOPS
 
 
+def test_an_upstream_whose_next_try_is_due_waits_for_something_to_send(world):
+    now = timezone.now()
+    Upstream.objects.create(
+        brand=world.brand, installation=world.installation, name="liveperson:asyncMessagingEnt",
+        phase=Phase.OPEN.value, opened_at=now - timedelta(minutes=5), probe_at=now - timedelta(minutes=4),
+    )  # fmt: skip
+
+    assert "nothing waiting; what is sent next tries it." in said(world)
+
+
 def test_an_upstream_that_asked_for_a_pause_is_named(world):
     until = timezone.now() + timedelta(minutes=2)
     Upstream.objects.filter(installation=world.installation).update(held_until=until)
