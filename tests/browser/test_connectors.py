@@ -122,4 +122,6 @@ def test_a_secret_is_rotated_while_messages_go_on(admin: Page, stack: Stack, tmp
     assert headline(admin) == "One secret is valid; no rotation is under way"
     connector.agent_says("Still here.")
     admin.goto(connector.url)
-    assert headline(admin).startswith("Messages go through"), admin.locator(".cs-verdict").first.inner_text()
+    # What came signed with the new secret before it was here was refused: for some minutes that is told, too.
+    going_on = ("Messages go through", "Nothing is known to stop messages")
+    assert headline(admin).startswith(going_on), admin.locator(".cs-verdict").first.inner_text()
