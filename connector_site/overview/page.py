@@ -30,7 +30,7 @@ from connector_site.rollups import counting, series
 from connector_site.rollups.series import Figures, Range, Series
 from conversations.selectors import count_unsettled
 from core.ids import id_in
-from installations.models import AppInstallation, State
+from installations.models import AppInstallation, Channel, State
 from webhooks.selectors import last_deliveries
 
 _MOST_BRANDS = 50
@@ -71,7 +71,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
     waiting, unsettled = this_moment.what_waits(asked.ids), count_unsettled(asked.ids)
     happened = series.series_of_brands(asked.ids, asked=asked.range, now=now)
     connectors = _connectors(asked.shown)
-    last_seen = last_deliveries([source.pk for row in connectors for source in (row, *row.channels.all())])
+    sources: list[AppInstallation | Channel] = [source for row in connectors for source in (row, *row.channels.all())]
+    last_seen = last_deliveries([source.pk for source in sources])
     return {
         "title": "Overview",
         "now_tiles": tiles.of_now(_together(waiting), _sum(unsettled), asked.links, now=now),
@@ -81,7 +82,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
             this_moment.troubled_hosts(asked.ids, now=now),
             this_moment.troubled_tokens(asked.ids),
             this_moment.jobs_for_a_second_person(reader, asked.chosen),
-            refused_lately(asked.ids, last_seen, now=now),
+            refused_lately(sources, last_seen, now=now),
             reader=reader,
             now=now,
         ),
