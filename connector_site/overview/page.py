@@ -71,7 +71,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     waiting, unsettled = this_moment.what_waits(asked.ids), count_unsettled(asked.ids)
     happened = series.series_of_brands(asked.ids, asked=asked.range, now=now)
     connectors = _connectors(asked.shown)
-    sources: list[AppInstallation | Channel] = [source for row in connectors for source in (row, *row.channels.all())]
+    sources: list[AppInstallation | Channel] = [*connectors, *(one for row in connectors for one in row.channels.all())]
     last_seen = last_deliveries([source.pk for source in sources])
     return {
         "title": "Overview",
