@@ -90,7 +90,8 @@ def _of_connector(row: AppInstallation) -> Iterator[Need]:
             step=("See how far it is", rotation),
         )
     if row.test_passed is False:
-        yield _need("bad", row, f"Its last connection test failed. {row.test_detail}".strip())
+        # It may be over: what fails now is told beside it, and the connector's page knows what was taken since.
+        yield _need("wait", row, f"Its last connection test failed. {row.test_detail}".strip())
 
 
 def _of_refused(row: AppInstallation, refused: Mapping[uuid.UUID, Refused]) -> Iterator[Need]:
