@@ -7,7 +7,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from connector_site import heartbeat
-from installations.findings import Check, Finding, Tone
+from installations.findings import Check, Finding
 from installations.signals import channel_health_asked, health_asked
 
 
@@ -22,4 +22,4 @@ def tell_of_workers(**_: Any) -> list[Finding]:
         return [check.fine("They are alive.")]
     what = f"No worker has given a sign of life for {age_s:.0f} s: webhooks are stored, but nothing is applied or sent."
     do = "Start manage.py worker: nothing is lost, and what waits goes out in its order."
-    return [Finding(tone=Tone.STOPS, what=what, do=do, check=check, is_cause=True)]
+    return [check.stops(what, do=do).as_cause()]

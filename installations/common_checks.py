@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from adapters.registry import get_adapter
@@ -73,8 +72,7 @@ def _of_host(row: Upstream, waiting: int, now: datetime) -> list[Finding]:
         return [check.stops(what, do=do, step=Step.SHOW_FAILURES)]
     if row.held_until and row.held_until > now:
         what = f"{who} asked us to slow down; {amount}; nothing is sent to it before {in_utc(row.held_until)}."
-        asked = check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.")
-        return [replace(asked, is_cause=True)]
+        return [check.worries(what, do="Nothing to do; if it comes often, ask for a higher limit.").as_cause()]
     return []
 
 

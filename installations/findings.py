@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.moments import in_utc
@@ -90,6 +90,9 @@ class Finding:
     check: Check | None = None
     is_cause: bool = False
     taken_at: datetime | None = None
+
+    def as_cause(self) -> Finding:
+        return replace(self, is_cause=True)
 
 
 @dataclass(frozen=True, kw_only=True)

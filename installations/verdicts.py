@@ -8,7 +8,6 @@ come, the outbox whether sends arrive and echoes come back. However many rows th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import Prefetch
@@ -34,8 +33,8 @@ def verdict_of(installation: AppInstallation, *, now: datetime) -> Verdict:
         _of_test(installation, taken_at=max((one.taken_at for one in heard if one.taken_at), default=None)),
         _of_token(installation, now),
         *_of_upstreams(installation, now),
+        _of_manifest(installation),
     ]
-    findings.append(_of_manifest(installation))
     return Verdict(
         findings=(*findings, *heard, *_of_channels(installation)),
         fine="Messages go through",
@@ -166,7 +165,7 @@ def _of_channel_state(channel: Channel) -> list[Finding]:
     if channel.state == State.PAUSED and channel.paused_for == PausedFor.CREDENTIALS_REJECTED:
         what = f"The channel {channel.name} rejected our credentials, so it was paused. {channel.state_reason}"
         do = "Open the channel, add the right secret, resume it."
-        return [replace(check.worries(what.strip(), do=do, step=Step.SHOW_CHANNEL), is_cause=True)]
+        return [check.worries(what.strip(), do=do, step=Step.SHOW_CHANNEL).as_cause()]
     state, (word, _) = channel.get_state_display().lower(), way_back(channel)
     what = f"The channel {channel.name} is {state}. {quoted(channel.state_reason)}"
     return [check.worries(what.strip(), do=f"Open the channel to {word} it.", step=Step.SHOW_CHANNEL)]
